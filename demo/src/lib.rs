@@ -1,0 +1,103 @@
+//! The command line that all demo crates share: `demo::examples![ping_pong, poll]` makes `main`.
+
+use std::os::unix::process::CommandExt;
+use std::process::{self, Command, ExitCode};
+use std::{env, io, panic};
+
+use anyhow::{Context, Result, ensure};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
+
+/// Name, text and `main` of an example. A `Usage:` in its header allows arguments.
+pub type Example = (&'static str, &'static str, fn() -> Result<()>);
+
+/// Makes `main` from the modules of a crate, one example each.
+#[macro_export]
+macro_rules! examples {
+    ($($name:ident),+ $(,)?) => {
+        fn main() -> ::std::process::ExitCode {
+            $crate::run(env!("CARGO_PKG_NAME"), &[$((
+                stringify!($name), include_str!(concat!(stringify!($name), ".rs")), $name::main,
+            )),+])
+        }
+    };
+}
+
+/// Without an argument runs all examples, each in a process of its own; a name runs that one here.
+/// Exit code 1: an example failed; 2: the command line is wrong.
+pub fn run(program: &str, examples: &[Example]) -> ExitCode {
+    // `println!` panics once nobody reads any more (`| head -1`): the reader's wish, no failure.
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(move |info| match stdout_closed() {
+        true => process::exit(0),
+        false => hook(info),
+    }));
+    let (error, code) = match dispatch(program, examples) {
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(_) if stdout_closed() => return ExitCode::SUCCESS,
+        Ok(Some(usage)) => (usage, 2),
+        Err(error) => (format!("{error:#}"), 1),
+    };
+    eprintln!("{program}: {error}");
+    ExitCode::from(code)
+}
+
+/// Returns what is wrong with the command line, if anything is.
+fn dispatch(program: &str, examples: &[Example]) -> Result<Option<String>> {
+    let mut list = String::new();
+    for (name, text, _) in examples {
+        list += &format!("\n{name:20} {}", title(text));
+    }
+    let args: Vec<_> = env::args_os().skip(1).collect();
+    let args: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
+    let Some(name) = args.first() else {
+        return run_all(examples).map(|()| None);
+    };
+    match (&**name, examples.iter().find(|example| example.0 == name)) {
+        ("--list", _) => println!("{}", list.trim_start()),
+        ("--help", _) => println!("Usage: {program} [--list | EXAMPLE], all by default:{list}"),
+        (_, None) => return Ok(Some(format!("there is no example {name:?}, only:{list}"))),
+        (_, Some((_, text, main))) => {
+            let extra = args[1..].iter().find(|arg| !arg.starts_with("--role="));
+            match extra.filter(|_| !text.contains("\n//! Usage:")) {
+                Some(extra) => return Ok(Some(format!("{name} takes no argument {extra:?}"))),
+                None => main()?,
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn run_all(examples: &[Example]) -> Result<()> {
+    let (program, this) = (env::current_exe().context("find this program")?, getpid());
+    let mut failed = Vec::new();
+    for (name, text, _) in examples.iter().take_while(|_| !stdout_closed()) {
+        eprintln!("== {name}: {}", title(text));
+        let mut command = Command::new(&program);
+        let end_with_parent = move || {
+            set_parent_process_death_signal(Some(Signal::KILL))?;
+            let alive = getppid() == Some(this); // It may have ended before the call above.
+            alive.then_some(()).ok_or(io::ErrorKind::BrokenPipe.into())
+        };
+        // SAFETY: between fork and exec the closure makes two system calls, without heap or lock.
+        unsafe { command.pre_exec(end_with_parent) };
+        let started = command.arg(name).status();
+        let status = started.with_context(|| format!("start {name}"))?;
+        if !status.success() {
+            failed.push(format!("{name} ({status})"));
+        }
+    }
+    ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
+    Ok(())
+}
+
+fn title(text: &str) -> &str {
+    let line = text.split('\n').next().unwrap_or_default();
+    line.trim_start_matches(['/', '!', ' '])
+}
+
+fn stdout_closed() -> bool {
+    let stdout = rustix::stdio::stdout();
+    let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
+    poll(&mut fds, Some(&Timespec::default())).is_ok() && fds[0].revents().contains(PollFlags::ERR)
+}

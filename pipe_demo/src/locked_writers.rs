@@ -1,0 +1,71 @@
+//! Three processes write messages of several parts to one reader; a lock keeps the parts of a message together.
+//!
+//! Python:  `with lock: conn.send(...)` in every process that writes to the same end
+//! Differs: Python needs the lock for a single `send` too, because two writers tear each other's bytes. One send
+//!          of ipc-channel arrives whole by itself; the lock is for what takes more than one.
+//! Lock:    `File::lock` on a file without a name, which the children inherit as stdin and open anew, because a
+//!          file lock excludes open files, not processes. The kernel releases it with the process that dies.
+//! Linux:   opening the inherited file anew is a feature of its `/dev/stdin`.
+//! Needs:   pipe.rs
+//!
+//! ```cargo
+//! [dependencies]
+//! anyhow = "1"
+//! ipc-channel = "0.23"
+//! nix = { version = "0.31", features = ["process", "signal"] }
+//! serde = "1"
+//! tempfile = "3"
+//! ```
+
+use std::{fs::File, process, thread, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use ipc_channel::ipc::{self, IpcSender};
+
+use crate::pipe::{self, Connection};
+
+const SECOND: Duration = Duration::from_millis(100);
+const WRITERS: u32 = 3;
+const MESSAGES: u32 = 2;
+
+type Part = (u32, String);
+
+pub fn main() -> Result<()> {
+    if let Some(role) = pipe::role() {
+        return writer(Connection::to_parent(role)?);
+    }
+    let lock = tempfile::tempfile().context("make the lock file in the temporary folder")?;
+    let (sender, parts) = ipc::channel::<Part>().context("make the shared channel")?;
+    let mut writers = Vec::new();
+    for _ in 0..WRITERS {
+        let (pipe, child) = Connection::<IpcSender<Part>, ()>::spawn(lock.try_clone()?)?;
+        pipe.send(sender.clone()).context("hand a writer its end")?;
+        writers.push(child);
+    }
+    // While the parent keeps a sender of its own, it would never read the end of file.
+    drop(sender);
+    while let Ok((pid, part)) = parts.recv() {
+        println!("Main process {} receive {part} from {pid}", process::id());
+    }
+    for mut writer in writers {
+        let status = writer.wait().context("wait for a writer")?;
+        ensure!(status.success(), "a writer failed: {status}");
+    }
+    Ok(())
+}
+
+fn writer(mut pipe: Connection<(), IpcSender<Part>>) -> Result<()> {
+    let sender = pipe.recv().context("receive the shared end")?;
+    let lock = File::open("/dev/stdin").context("open the lock file")?;
+    for _ in 0..MESSAGES {
+        lock.lock().context("take the lock")?;
+        for part in ["begin", "middle", "end"] {
+            sender
+                .send((process::id(), part.to_owned()))
+                .context("send a part")?;
+            thread::sleep(SECOND / 10);
+        }
+        lock.unlock().context("release the lock")?;
+    }
+    Ok(())
+}

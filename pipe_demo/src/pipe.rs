@@ -1,0 +1,135 @@
+//! `Connection`: one end of a duplex pipe between a program and the same program started again as its child.
+//!
+//! Python:  `multiprocessing.Pipe()` and `multiprocessing.connection.Connection`
+//! Differs: each direction has one type; end of file comes when the last sender is gone, a SIGKILL included.
+//!
+//! ```cargo
+//! [dependencies]
+//! anyhow = "1"
+//! ipc-channel = "0.23"
+//! nix = { version = "0.31", features = ["process", "signal"] }
+//! serde = "1"
+//! tempfile = "3"
+//! ```
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use std::{env, thread};
+
+use anyhow::{Context, Result};
+use ipc_channel::ipc::{self, IpcOneShotServer, IpcReceiver, IpcSender};
+use ipc_channel::{IpcError, TryRecvError};
+use nix::sys::signal::{SigSet, SigmaskHow};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+/// One end of a pipe: sends `S`, receives `R`. Dropping it closes it, and the other side reads to the end of file.
+///
+/// Cost: one `sendmsg` or `recvmsg` for a message of up to about 200 KiB; larger ones travel in pieces, whole.
+pub struct Connection<S, R> {
+    sender: IpcSender<S>,
+    receiver: IpcReceiver<R>,
+    /// What [`Connection::poll`] found and [`Connection::recv`] has not fetched yet.
+    polled: Option<Result<R, IpcError>>,
+}
+
+/// The child's two ends, as it sends them to its parent.
+type Ends<S, R> = (IpcSender<S>, IpcReceiver<R>);
+
+/// The role this process was started in by [`Connection::spawn`]; `None` in the program that the user started.
+pub fn role() -> Option<String> {
+    env::args()
+        .rev()
+        .find_map(|arg| arg.strip_prefix("--role=").map(str::to_owned))
+}
+
+impl<S, R> Connection<S, R>
+where
+    S: Serialize + for<'de> Deserialize<'de>,
+    R: Serialize + for<'de> Deserialize<'de>,
+{
+    /// Starts this program again with the same arguments, `stdin` and a role, and connects to it.
+    /// The child finds its role with [`role`] and calls [`Connection::to_parent`] with it.
+    ///
+    /// Fails when the child cannot be started or ends before it has connected. Ctrl-C is held back meanwhile, for
+    /// some milliseconds, because the socket has a name in the temporary folder until both sides are connected.
+    pub fn spawn(stdin: impl Into<Stdio>) -> Result<(Connection<S, R>, Child)> {
+        let signals = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        let connected = Self::start_and_accept(stdin.into());
+        signals.thread_set_mask()?;
+        connected
+    }
+
+    fn start_and_accept(stdin: Stdio) -> Result<(Connection<S, R>, Child)> {
+        // ipc-channel 0.23 panics where the temporary folder cannot be written; this gives the reason instead.
+        drop(tempfile::tempdir().context("make a socket in the temporary folder")?);
+        let (server, name) = IpcOneShotServer::<Ends<S, R>>::new().context("make a socket")?;
+        let mut child = Command::new(env::current_exe().context("find this program's file")?)
+            .args(env::args_os().skip(1))
+            .arg(format!("--role={name}"))
+            .stdin(stdin)
+            .spawn()
+            .context("start the child")?;
+        // `accept` would wait for ever for a child that dies before it connects. This thread then connects instead.
+        let pid = Pid::from_raw(child.id().cast_signed());
+        thread::spawn(move || {
+            let ended = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+            ended.is_ok() && IpcSender::<Ends<S, R>>::connect(name).is_ok()
+        });
+        match server.accept() {
+            Ok((_, (sender, receiver))) => Ok((
+                Connection {
+                    sender,
+                    receiver,
+                    polled: None,
+                },
+                child,
+            )),
+            Err(error) => {
+                let status = child.wait().context("wait for the child")?;
+                Err(error)
+                    .with_context(|| format!("the child ended before it had connected ({status})"))
+            }
+        }
+    }
+
+    /// The child's end of the pipe that [`Connection::spawn`] makes.
+    pub fn to_parent(role: String) -> Result<Connection<S, R>> {
+        let (sender, from_child) = ipc::channel().context("make a channel")?;
+        let (to_child, receiver) = ipc::channel().context("make a channel")?;
+        let parent = IpcSender::connect(role).context("connect to the parent")?;
+        parent
+            .send((to_child, from_child))
+            .context("send the parent its ends")?;
+        Ok(Connection {
+            sender,
+            receiver,
+            polled: None,
+        })
+    }
+
+    /// Sends a message; blocks while the socket's buffer is full (about 200 KiB that the peer has not read).
+    /// An error means that the peer has closed its end or died, and nobody will read the message.
+    pub fn send(&self, message: S) -> Result<(), IpcError> {
+        self.sender.send(message)
+    }
+
+    /// The next message, in the order of sending. Blocks until there is one.
+    /// [`IpcError::Disconnected`] is the end of file: the peer has closed its end or died, and all it sent is read.
+    pub fn recv(&mut self) -> Result<R, IpcError> {
+        self.polled.take().unwrap_or_else(|| self.receiver.recv())
+    }
+
+    /// Whether [`Connection::recv`] would return at once, waiting for `timeout` at most. True at the end of file too.
+    pub fn poll(&mut self, timeout: Duration) -> bool {
+        if self.polled.is_none() {
+            self.polled = match self.receiver.try_recv_timeout(timeout) {
+                Ok(message) => Some(Ok(message)),
+                Err(TryRecvError::IpcError(error)) => Some(Err(error)),
+                Err(TryRecvError::Empty) => None,
+            };
+        }
+        self.polled.is_some()
+    }
+}

@@ -1,0 +1,73 @@
+//! A reader asks whether a message waits, and is told of the end when its peer closes the pipe or is killed.
+//!
+//! Python:  `conn.poll(timeout)`; `EOFError` from `conn.recv()`
+//! Differs: under Python's fork every process must first close its copies of the other's ends, or the end never comes.
+//! Needs:   pipe.rs
+//!
+//! ```cargo
+//! [dependencies]
+//! anyhow = "1"
+//! ipc-channel = "0.23"
+//! nix = { version = "0.31", features = ["process", "signal"] }
+//! serde = "1"
+//! tempfile = "3"
+//! ```
+
+use std::process::{self, Stdio};
+use std::{os::unix::process::ExitStatusExt, thread, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use ipc_channel::IpcError;
+
+use crate::pipe::{self, Connection};
+
+const SECOND: Duration = Duration::from_millis(100);
+
+pub fn main() -> Result<()> {
+    if let Some(role) = pipe::role() {
+        return child(Connection::to_parent(role)?);
+    }
+    let main = process::id();
+
+    let (mut pipe, mut child) = Connection::<String, String>::spawn(Stdio::null())?;
+    println!("Main process {main} poll {}", pipe.poll(SECOND));
+    pipe.send("Hello".to_owned()).context("send to the child")?;
+    println!("Main process {main} poll {}", pipe.poll(100 * SECOND));
+    println!(
+        "Main process {main} receive {}",
+        pipe.recv().context("receive from the child")?
+    );
+    expect_end_of_file(&mut pipe)?;
+    println!(
+        "Main process {main} joined, exit code {:?}",
+        child.wait()?.code()
+    );
+
+    let (mut pipe, mut child) = Connection::<String, String>::spawn(Stdio::null())?;
+    println!("Main process {main} kill {}", child.id());
+    child.kill().context("kill the child")?;
+    expect_end_of_file(&mut pipe)?;
+    println!(
+        "Main process {main} joined, signal {:?}",
+        child.wait()?.signal()
+    );
+    Ok(())
+}
+
+fn expect_end_of_file(pipe: &mut Connection<String, String>) -> Result<()> {
+    match pipe.recv() {
+        Err(IpcError::Disconnected) => println!("Main process {} end of file", process::id()),
+        Err(error) => return Err(error).context("read to the end of file"),
+        Ok(message) => bail!("expected the end of file, received {message:?}"),
+    }
+    Ok(())
+}
+
+fn child(mut pipe: Connection<String, String>) -> Result<()> {
+    let Ok(greeting) = pipe.recv() else {
+        return Ok(());
+    };
+    println!("Child process {} receive {greeting}", process::id());
+    thread::sleep(SECOND);
+    pipe.send(greeting).context("send to the parent")
+}
