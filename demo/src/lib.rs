@@ -53,17 +53,20 @@ fn dispatch(program: &str, examples: &[Example]) -> Result<Option<String>> {
     let Some(name) = args.first() else {
         return run_all(examples).map(|()| None);
     };
-    match (&**name, examples.iter().find(|example| example.0 == name)) {
-        ("--list", _) => println!("{}", list.trim_start()),
-        ("--help", _) => println!("Usage: {program} [--list | EXAMPLE], all by default:{list}"),
-        (_, None) => return Ok(Some(format!("there is no example {name:?}, only:{list}"))),
-        (_, Some((_, text, main))) => {
-            let extra = args[1..].iter().find(|arg| !arg.starts_with("--role="));
-            match extra.filter(|_| !text.contains("\n//! Usage:")) {
-                Some(extra) => return Ok(Some(format!("{name} takes no argument {extra:?}"))),
-                None => main()?,
-            }
+    let example = examples.iter().find(|example| example.0 == name);
+    let extra = args[1..].iter().find(|arg| !arg.starts_with("--role="));
+    match (&**name, example, extra) {
+        ("--list", _, None) => println!("{}", list.trim_start()),
+        ("--help", _, None) => {
+            println!("Usage: {program} [--list | EXAMPLE], all by default:{list}")
         }
+        (_, Some((_, text, main)), _) if extra.is_none() || text.contains("\n//! Usage:") => {
+            main()?
+        }
+        ("--list" | "--help", _, Some(extra)) | (_, Some(_), Some(extra)) => {
+            return Ok(Some(format!("{name} takes no argument {extra:?}")));
+        }
+        _ => return Ok(Some(format!("there is no example {name:?}, only:{list}"))),
     }
     Ok(None)
 }

@@ -1,0 +1,3 @@
+//! The trace harness: runs examples, and compares their output with what their traces promise.
+
+pub mod trace;

@@ -1,0 +1,86 @@
+//! Arithmetic in `check` rules: `check sum(n) == 4950`, `check 0.2 <= t < total`.
+
+use super::{LabelId, NameId};
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Expr {
+    Number(f64),
+    /// The value of a name. If it is an `each` name, the check holds for each of its values.
+    Name(NameId),
+    Sum(NameId),
+    Min(NameId),
+    Max(NameId),
+    /// How many different values the names have.
+    Distinct(Vec<NameId>),
+    /// How many lines have the label.
+    Count(LabelId),
+    /// Seconds from the one line of the first label to the one of the second, as read.
+    Gap(LabelId, LabelId),
+    /// The most lines of the first label that were, at any time, not yet followed by one of the second.
+    Active(LabelId, LabelId),
+    Add(Box<Expr>, Box<Expr>),
+    Subtract(Box<Expr>, Box<Expr>),
+    Multiply(Box<Expr>, Box<Expr>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operator {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+impl Operator {
+    pub const ALL: [(&str, Operator); 6] = [
+        ("==", Operator::Equal),
+        ("!=", Operator::NotEqual),
+        ("<=", Operator::LessOrEqual),
+        (">=", Operator::GreaterOrEqual),
+        ("<", Operator::Less),
+        (">", Operator::Greater),
+    ];
+
+    /// Decimal fractions are not exact in binary, so numbers within a billionth of each other are equal.
+    pub fn holds(self, left: f64, right: f64) -> bool {
+        let equal =
+            left == right || (left - right).abs() <= 1e-9 * left.abs().max(right.abs()).max(1.0);
+        match self {
+            Operator::Equal => equal,
+            Operator::NotEqual => !equal,
+            Operator::Less => left < right && !equal,
+            Operator::LessOrEqual => left < right || equal,
+            Operator::Greater => left > right && !equal,
+            Operator::GreaterOrEqual => left > right || equal,
+        }
+    }
+}
+
+/// `first op second op third ...`: every neighbouring pair must hold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    pub text: String,
+    pub first: Expr,
+    pub rest: Vec<(Operator, Expr)>,
+}
+
+impl Comparison {
+    pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        std::iter::once(&self.first).chain(self.rest.iter().map(|(_, expr)| expr))
+    }
+}
+
+impl Expr {
+    /// Calls `visit` with this expression and every part of it.
+    pub fn walk<'e>(&'e self, visit: &mut dyn FnMut(&'e Expr)) {
+        visit(self);
+        if let Expr::Add(left, right) | Expr::Subtract(left, right) | Expr::Multiply(left, right) =
+            self
+        {
+            left.walk(visit);
+            right.walk(visit);
+        }
+    }
+}
