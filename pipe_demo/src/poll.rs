@@ -13,7 +13,7 @@
 //! tempfile = "3"
 //! ```
 
-use std::process::{self, Stdio};
+use std::process::{self, Child, Stdio};
 use std::{os::unix::process::ExitStatusExt, thread, time::Duration};
 
 use anyhow::{Context, Result, bail};
@@ -27,38 +27,35 @@ pub fn main() -> Result<()> {
     if let Some(role) = pipe::role() {
         return child(Connection::to_parent(role)?);
     }
-    let main = process::id();
-
-    let (mut pipe, mut child) = Connection::<String, String>::spawn(Stdio::null())?;
-    println!("Main process {main} poll {}", pipe.poll(SECOND));
+    let (mut pipe, child) = Connection::<String, String>::spawn(Stdio::null())?;
+    poll(&mut pipe, SECOND);
     pipe.send("Hello".to_owned()).context("send to the child")?;
-    println!("Main process {main} poll {}", pipe.poll(100 * SECOND));
-    println!(
-        "Main process {main} receive {}",
-        pipe.recv().context("receive from the child")?
-    );
-    expect_end_of_file(&mut pipe)?;
-    println!(
-        "Main process {main} joined, exit code {:?}",
-        child.wait()?.code()
-    );
+    poll(&mut pipe, 100 * SECOND);
+    let greeting = pipe.recv().context("receive from the child")?;
+    println!("Main process {} receive {greeting}", process::id());
+    expect_end_of_file(&mut pipe, child)?;
 
     let (mut pipe, mut child) = Connection::<String, String>::spawn(Stdio::null())?;
-    println!("Main process {main} kill {}", child.id());
+    println!("Main process {} kill {}", process::id(), child.id());
     child.kill().context("kill the child")?;
-    expect_end_of_file(&mut pipe)?;
-    println!(
-        "Main process {main} joined, signal {:?}",
-        child.wait()?.signal()
-    );
-    Ok(())
+    expect_end_of_file(&mut pipe, child)
 }
 
-fn expect_end_of_file(pipe: &mut Connection<String, String>) -> Result<()> {
+fn poll(pipe: &mut Connection<String, String>, timeout: Duration) {
+    let found = if pipe.poll(timeout) { "ready" } else { "empty" };
+    println!("Main process {} poll {found}", process::id());
+}
+
+fn expect_end_of_file(pipe: &mut Connection<String, String>, mut child: Child) -> Result<()> {
     match pipe.recv() {
         Err(IpcError::Disconnected) => println!("Main process {} end of file", process::id()),
         Err(error) => return Err(error).context("read to the end of file"),
         Ok(message) => bail!("expected the end of file, received {message:?}"),
+    }
+    let status = child.wait().context("wait for the child")?;
+    match status.signal() {
+        Some(signal) => println!("Child process {} killed by signal {signal}", child.id()),
+        None => println!("Child process {} ended: {status}", child.id()),
     }
     Ok(())
 }

@@ -1,3 +1,10 @@
-//! The trace harness: runs examples, and compares their output with what their traces promise.
+//! The trace harness: runs every example and compares its output with what its trace promises.
+//!
+//! [`trace`] is a library of its own: the language, the matcher, the mutations. [`run`] and [`supervise`] run programs;
+//! [`workspace`] knows the examples, [`suite`] what each has to pass.
 
+pub mod run;
+pub mod suite;
+pub mod supervise;
 pub mod trace;
+pub mod workspace;

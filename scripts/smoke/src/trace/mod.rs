@@ -18,8 +18,8 @@ use std::time::Duration;
 
 pub use expr::{Comparison, Expr};
 pub use matcher::{Matched, Step};
-pub use parse::TraceError;
-pub use pattern::{Kind, Pattern, Piece};
+pub use parse::{TraceError, signal_name};
+pub use pattern::{Bindings, Kind, Pattern, Piece};
 
 /// A place in a trace file; lines and columns count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,296 @@
+//! The checks that every example has to pass.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+
+use crate::run::{self, Interrupt, Job, Run};
+use crate::trace::{End, Trace, mutate, signal_name};
+use crate::workspace::{self, Example};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Check {
+    /// The example satisfies its trace and leaves nothing behind.
+    Run,
+    /// The Python twin satisfies the same trace.
+    Twin,
+    /// The trace rejects every mistake that is put into a right run.
+    Mutants,
+    /// Ctrl-C, and a SIGKILL to the parent, leave nothing behind.
+    Interrupt,
+}
+
+impl Check {
+    pub const ALL: [Check; 4] = [Check::Run, Check::Twin, Check::Mutants, Check::Interrupt];
+
+    /// The name of a check of an example, such as `pipe_demo::poll::twin`.
+    pub fn name(self, example: &Example) -> String {
+        let name = example.full_name();
+        match self {
+            Check::Run => name,
+            Check::Twin => format!("{name}::twin"),
+            Check::Mutants => format!("{name}::mutants"),
+            Check::Interrupt => format!("{name}::interrupt"),
+        }
+    }
+}
+
+/// How a check that found nothing wrong has ended.
+pub enum Passed {
+    Checked,
+    /// It could not be done on this machine, for this reason.
+    Ignored(String),
+}
+
+/// How long a Python twin's helpers, such as the resource tracker, may outlive it, and orphans their killed parent.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Does one check; the error is a report for a person.
+pub fn check(example: &Example, check: Check) -> Result<Passed> {
+    let trace = parse(example)?;
+    match check {
+        Check::Run => {
+            run_and_check(&trace, workspace::command(example)?)?;
+        }
+        Check::Twin => {
+            let python = match workspace::python() {
+                Ok(python) => python,
+                Err(reason) => return Ok(Passed::Ignored(reason.to_owned())),
+            };
+            let twin = example.twin();
+            ensure!(twin.exists(), "{} is missing", twin.display());
+            let command = vec![python.into(), twin.into_os_string()];
+            let run = run::run(&Job {
+                trace: &trace,
+                command,
+                terminal: true,
+                grace: 2 * GRACE,
+                interrupt: None,
+            })?;
+            judge(&trace, &run)?;
+        }
+        Check::Mutants => {
+            let run = run_and_check(&trace, workspace::command(example)?)?;
+            let output = run.output();
+            let matched = trace.check(output)?;
+            let mutants = mutate::mutants(&trace, output, &matched);
+            ensure!(!mutants.is_empty(), "the run has nothing to mutate");
+            let total = mutants.len();
+            let survivors: Vec<String> = mutants
+                .into_iter()
+                .filter(|mutant| mutant.survives(&trace, output))
+                .map(|mutant| mutant.what)
+                .collect();
+            ensure!(
+                survivors.is_empty(),
+                "{} accepts {} of {total} wrong runs:\n  {}",
+                trace.file,
+                survivors.len(),
+                survivors.join("\n  ")
+            );
+        }
+        Check::Interrupt => {
+            let (interrupt, kill) = (
+                Interrupt {
+                    signal: 2,
+                    group: true,
+                },
+                Interrupt {
+                    signal: 9,
+                    group: false,
+                },
+            );
+            for interrupt in [interrupt, kill] {
+                let command = workspace::command(example)?;
+                let job = Job {
+                    trace: &trace,
+                    command,
+                    terminal: false,
+                    grace: GRACE,
+                    interrupt: Some(interrupt),
+                };
+                let run = run::run(&job)?;
+                let name = signal_name(interrupt.signal).unwrap_or("?");
+                ensure!(
+                    run.problems.is_empty(),
+                    "after SIG{name}:\n  {}",
+                    run.problems.join("\n  ")
+                );
+                // An example that has printed all it had to may end before the signal reaches it.
+                let ended = run.ends[0];
+                ensure!(
+                    ended == Some(End::Signal(interrupt.signal))
+                        || ended == Some(trace.programs[0].ends),
+                    "SIG{name} was answered with {}",
+                    show(ended)
+                );
+            }
+        }
+    }
+    Ok(Passed::Checked)
+}
+
+/// Runs a command once and checks it against a trace.
+pub fn run_and_check(trace: &Trace, command: Vec<OsString>) -> Result<Run> {
+    let run = run::run(&Job {
+        trace,
+        command,
+        terminal: false,
+        grace: Duration::ZERO,
+        interrupt: None,
+    })?;
+    ensure!(
+        run.unwaited.is_empty() || trace.orphans_any,
+        "the program ended without waiting for its children: {}",
+        run.unwaited.join(", ")
+    );
+    judge(trace, &run)?;
+    Ok(run)
+}
+
+/// Reads an example's trace.
+pub fn parse(example: &Example) -> Result<Trace> {
+    let path = example.trace();
+    let root = workspace::root();
+    let shown = path.strip_prefix(&root).unwrap_or(&path);
+    let text = workspace::read(&path)?;
+    Ok(Trace::parse(&shown.to_string_lossy(), &text)?)
+}
+
+/// Compares what was seen with what the trace promises.
+fn judge(trace: &Trace, run: &Run) -> Result<()> {
+    let mut wrong = run.problems.clone();
+    for (program, ended) in trace.programs.iter().zip(&run.ends) {
+        if *ended != Some(program.ends) && run.problems.is_empty() {
+            wrong.push(format!(
+                "program {} ended with {} instead of {}",
+                program.name,
+                show(*ended),
+                show(Some(program.ends))
+            ));
+        }
+    }
+    let mismatch = match trace.stderr_any {
+        true => {
+            let lines: Vec<_> = run
+                .lines
+                .iter()
+                .filter(|line| line.stream == crate::trace::Stream::Stdout)
+                .cloned()
+                .collect();
+            trace
+                .check(crate::trace::Output {
+                    lines: &lines,
+                    ..run.output()
+                })
+                .err()
+        }
+        false => trace.check(run.output()).err(),
+    };
+    wrong.extend(mismatch.map(|mismatch| mismatch.0));
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => bail!("{}", wrong.join("\n")),
+    }
+}
+
+fn show(end: Option<End>) -> String {
+    match end {
+        Some(End::Exit(code)) => format!("exit code {code}"),
+        Some(End::Signal(signal)) => format!(
+            "SIG{}",
+            signal_name(signal).map_or(signal.to_string(), str::to_owned)
+        ),
+        None => "nothing".to_owned(),
+    }
+}
+
+/// Every file is where the lists say, and nowhere else: an example without a trace, a trace without an example, a
+/// version in a header that is not the workspace's.
+pub fn consistency(examples: &[Example]) -> Result<()> {
+    let mut wrong = vec![];
+    let versions = workspace::manifest(&workspace::root().join("Cargo.toml"))?;
+    let versions = &versions["workspace"]["dependencies"];
+    for folder in workspace::demo_folders()? {
+        let here: Vec<&Example> = examples
+            .iter()
+            .filter(|example| example.folder == folder)
+            .collect();
+        let listed = |stem: &str| here.iter().any(|example| example.name == stem);
+        for (part, extension) in [("src", "rs"), ("traces", "trace"), ("python", "py")] {
+            for path in files(&folder.join(part), extension)? {
+                let stem = path
+                    .file_stem()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned();
+                let is_example = part != "src"
+                    || workspace::read(&path)?.contains("\npub fn main(")
+                    || workspace::read(&path)?.contains("\npub async fn main(");
+                if is_example && !listed(&stem) {
+                    wrong.push(format!(
+                        "{}: not in the list of src/main.rs",
+                        path.display()
+                    ));
+                }
+                if part == "src" && stem != "main" {
+                    let header = workspace::Header::read(&path)?;
+                    header_versions(&header, versions)
+                        .unwrap_or_else(|error| wrong.push(format!("{}: {error}", path.display())));
+                }
+            }
+        }
+        for example in here {
+            for path in [example.trace(), example.twin()] {
+                if !path.exists() {
+                    wrong.push(format!("{} is missing", path.display()));
+                }
+            }
+            for block in &example.header.needs {
+                let path = folder.join("src").join(format!("{block}.rs"));
+                if !path.exists() {
+                    wrong.push(format!(
+                        "{}: its header needs {block}.rs",
+                        example.source().display()
+                    ));
+                }
+            }
+        }
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+/// The versions in a header are those of the workspace.
+fn header_versions(header: &workspace::Header, versions: &toml::Value) -> Result<()> {
+    let manifest: toml::Table = header.manifest.parse().context("its manifest")?;
+    let version = |value: &toml::Value| {
+        value
+            .get("version")
+            .unwrap_or(value)
+            .as_str()
+            .map(str::to_owned)
+    };
+    for (name, value) in manifest["dependencies"].as_table().into_iter().flatten() {
+        let workspace = versions
+            .get(name)
+            .ok_or_else(|| anyhow!("{name} is no dependency of the workspace"))?;
+        let (here, there) = (version(value), version(workspace));
+        ensure!(
+            here == there,
+            "{name} is {here:?} here and {there:?} in the workspace"
+        );
+    }
+    Ok(())
+}
+
+fn files(folder: &Path, extension: &str) -> Result<Vec<std::path::PathBuf>> {
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))?;
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|other| other == extension));
+    paths.sort();
+    Ok(paths)
+}

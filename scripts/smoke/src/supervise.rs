@@ -1,0 +1,264 @@
+//! The process between the harness and one program: it adopts whatever the program leaves behind.
+//!
+//! The harness starts its own executable again as `--supervise GRACE FOLDER PROGRAM ARGS...`. As a child subreaper this
+//! process becomes the parent of every orphan below it, so nothing escapes: not by `setsid`, not by a double fork.
+//! It talks with the harness over the socket on its stdin, a line of JSON at a time; should the harness die, the
+//! socket ends, and the supervisor kills everything, removes the folder and goes.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use std::{fs, io, thread};
+
+use anyhow::{Context, Result};
+use rustix::io::Errno;
+use rustix::process::{self, Pid, Signal, WaitId, WaitIdOptions, WaitOptions};
+use serde::{Deserialize, Serialize};
+
+/// The first argument of a supervisor.
+pub const ARGUMENT: &str = "--supervise";
+
+/// From the supervisor to the harness.
+#[derive(Serialize, Deserialize, Debug)]
+pub enum Report {
+    Started {
+        pid: u32,
+    },
+    /// The program could not be started.
+    Failed {
+        error: String,
+    },
+    /// The program has ended, and so has everything below it.
+    Ended {
+        exit: Option<i32>,
+        signal: Option<i32>,
+        /// What was still running when the program, and then the grace, had ended.
+        left: Vec<String>,
+        /// Children that had ended, but that the program had not waited for.
+        unwaited: Vec<String>,
+    },
+}
+
+/// From the harness to the supervisor.
+#[derive(Serialize, Deserialize, Debug)]
+pub enum Order {
+    /// A signal to the program, or to its whole process group.
+    Signal { signal: i32, group: bool },
+    /// The end of the program and all that is below it, at once.
+    Kill,
+}
+
+/// The supervisor's `main`: takes the arguments after [`ARGUMENT`].
+pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    match supervise(args.collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("supervisor: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn supervise(args: Vec<OsString>) -> Result<()> {
+    let [grace, folder, program, args @ ..] = &args[..] else {
+        anyhow::bail!("expected GRACE FOLDER PROGRAM ARGS...");
+    };
+    let grace = Duration::from_millis(
+        grace
+            .to_string_lossy()
+            .parse()
+            .context("the grace in milliseconds")?,
+    );
+    process::set_child_subreaper(Some(process::getpid())).context("become a subreaper")?;
+    let mut harness = UnixStream::from(
+        io::stdin()
+            .as_fd()
+            .try_clone_to_owned()
+            .context("clone the socket")?,
+    );
+    let orders = BufReader::new(harness.try_clone().context("clone the socket")?);
+    let child = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .process_group(0)
+        .spawn();
+    let child = match child {
+        Ok(child) => child,
+        Err(error) => {
+            return send(
+                &mut harness,
+                &Report::Failed {
+                    error: error.to_string(),
+                },
+            );
+        }
+    };
+    send(&mut harness, &Report::Started { pid: child.id() })?;
+    let main = Pid::from_child(&child);
+    // Set to `None` before the pid is freed, so that no signal can reach a stranger.
+    let target = Arc::new(Mutex::new(Some(main)));
+    let listener = Arc::clone(&target);
+    let folder = PathBuf::from(folder);
+    thread::spawn(move || obey(orders, &listener, &folder));
+    let report = reap(main, &target, grace)?;
+    send(&mut harness, &report)
+}
+
+fn send(harness: &mut UnixStream, report: &Report) -> Result<()> {
+    let mut line = serde_json::to_vec(report)?;
+    line.push(b'\n');
+    harness.write_all(&line).context("report to the harness")
+}
+
+/// Carries out the harness's orders; kills everything when there can be no more.
+fn obey(orders: BufReader<UnixStream>, target: &Mutex<Option<Pid>>, folder: &PathBuf) {
+    for line in orders.lines() {
+        match line.ok().and_then(|line| serde_json::from_str(&line).ok()) {
+            Some(Order::Signal { signal, group }) => {
+                let target = target.lock().unwrap_or_else(PoisonError::into_inner);
+                if let (Some(pid), Some(signal)) = (*target, Signal::from_named_raw(signal)) {
+                    // The program may have ended by itself in this moment.
+                    let sent = if group {
+                        process::kill_process_group(pid, signal)
+                    } else {
+                        process::kill_process(pid, signal)
+                    };
+                    sent.unwrap_or_default();
+                }
+            }
+            Some(Order::Kill) => kill_all(),
+            None => break,
+        }
+    }
+    let removed = fs::remove_dir_all(folder);
+    kill_all();
+    removed
+        .or_else(|_| fs::remove_dir_all(folder))
+        .unwrap_or_default();
+}
+
+/// Kills all descendants, again and again until there are none: one of them may be forking.
+fn kill_all() {
+    loop {
+        let (living, _) = descendants();
+        if living.is_empty() {
+            return;
+        }
+        for (pid, _) in living {
+            // It may have ended by itself; its pid is not free until this process has reaped it.
+            process::kill_process(pid, Signal::KILL).unwrap_or_default();
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Waits for the program and then for all it has left, which gets `grace` to leave by itself.
+fn reap(main: Pid, target: &Mutex<Option<Pid>>, grace: Duration) -> Result<Report> {
+    let (mut exit, mut signal, mut unwaited) = (None, None, vec![]);
+    let (all_gone, killer): (Sender<()>, Receiver<()>) = channel();
+    let mut killer = Some(killer);
+    let mut killing = None;
+    loop {
+        // Blocks until a child has ended, and leaves it unreaped.
+        match process::waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
+            Err(Errno::CHILD) => break,
+            Err(Errno::INTR) => continue,
+            ended => ended.context("wait for the program")?,
+        };
+        let mut target = target.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = match *target {
+            Some(_) => {
+                process::waitpid(Some(main), WaitOptions::NOHANG).context("reap the program")?
+            }
+            None => None,
+        };
+        let Some((_, status)) = ended else {
+            process::wait(WaitOptions::NOHANG).context("reap an orphan")?;
+            continue;
+        };
+        *target = None;
+        (exit, signal) = (status.exit_status(), status.terminating_signal());
+        unwaited = descendants().1.into_iter().map(|(_, name)| name).collect();
+        if let Some(killer) = killer.take() {
+            killing = Some(thread::spawn(move || match killer.recv_timeout(grace) {
+                Err(RecvTimeoutError::Timeout) => {
+                    let (left, _) = descendants();
+                    kill_all();
+                    left.into_iter().map(|(_, name)| name).collect()
+                }
+                _ => vec![],
+            }));
+        }
+    }
+    drop(all_gone);
+    let left = killing
+        .and_then(|killing| killing.join().ok())
+        .unwrap_or_default();
+    Ok(Report::Ended {
+        exit,
+        signal,
+        left,
+        unwaited,
+    })
+}
+
+/// All descendants of this process with their names: those that live, and the zombies among its own children.
+fn descendants() -> (Vec<(Pid, String)>, Vec<(Pid, String)>) {
+    let mut children: BTreeMap<i32, Vec<(i32, bool, String)>> = BTreeMap::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
+            continue;
+        };
+        // pid (name) state ppid ...: the name may hold anything, so the rest begins behind the last parenthesis.
+        let Some((head, tail)) = stat.rsplit_once(')') else {
+            continue;
+        };
+        let Some((pid, name)) = head.split_once(" (") else {
+            continue;
+        };
+        let mut fields = tail.split_whitespace();
+        let (Some(state), Some(parent)) = (fields.next(), fields.next()) else {
+            continue;
+        };
+        let (Ok(pid), Ok(parent)) = (pid.parse(), parent.parse::<i32>()) else {
+            continue;
+        };
+        let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).replace('\0', " ");
+        let command = if command.is_empty() {
+            name.to_owned()
+        } else {
+            command.trim_end().to_owned()
+        };
+        children.entry(parent).or_default().push((
+            pid,
+            state == "Z" || state == "X",
+            format!("{pid} ({command})"),
+        ));
+    }
+    let (mut living, mut dead) = (vec![], vec![]);
+    let this = process::getpid().as_raw_nonzero().get();
+    let mut queue = vec![this];
+    while let Some(parent) = queue.pop() {
+        for (pid, zombie, name) in children.remove(&parent).unwrap_or_default() {
+            queue.push(pid);
+            let Some(pid) = Pid::from_raw(pid) else {
+                continue;
+            };
+            match zombie {
+                false => living.push((pid, name)),
+                true if parent == this => dead.push((pid, name)),
+                true => {}
+            }
+        }
+    }
+    (living, dead)
+}

@@ -1,0 +1,272 @@
+//! Finds the examples of this workspace, and what their files say of themselves.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::{env, fs};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// An example: one file, with its trace and its Python twin beside it.
+#[derive(Debug, Clone)]
+pub struct Example {
+    pub package: String,
+    pub name: String,
+    /// The folder of the package.
+    pub folder: PathBuf,
+    pub header: Header,
+}
+
+/// What the comment at the top of an example or building block says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Header {
+    pub title: String,
+    /// The Python it replaces.
+    pub python: String,
+    /// The building blocks it uses, such as `pipe`.
+    pub needs: Vec<String>,
+    /// The part of the manifest between the fences.
+    pub manifest: String,
+}
+
+impl Example {
+    pub fn full_name(&self) -> String {
+        format!("{}::{}", self.package, self.name)
+    }
+
+    pub fn source(&self) -> PathBuf {
+        self.folder.join("src").join(format!("{}.rs", self.name))
+    }
+
+    pub fn trace(&self) -> PathBuf {
+        self.folder
+            .join("traces")
+            .join(format!("{}.trace", self.name))
+    }
+
+    pub fn twin(&self) -> PathBuf {
+        self.folder.join("python").join(format!("{}.py", self.name))
+    }
+}
+
+/// The root of the workspace.
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_owned()
+}
+
+/// The examples of all demo crates, in the order of the workspace and of each crate's list.
+pub fn examples() -> Result<Vec<Example>> {
+    let mut examples = vec![];
+    for folder in demo_folders()? {
+        let package = folder
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        for name in listed(&folder.join("src/main.rs"))? {
+            let path = folder.join("src").join(format!("{name}.rs"));
+            let header = Header::read(&path)?;
+            examples.push(Example {
+                package: package.clone(),
+                name,
+                folder: folder.clone(),
+                header,
+            });
+        }
+    }
+    Ok(examples)
+}
+
+/// The folders of the members that use the dispatcher.
+pub fn demo_folders() -> Result<Vec<PathBuf>> {
+    let root = root();
+    let members = manifest(&root.join("Cargo.toml"))?;
+    let members = members["workspace"]["members"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let mut folders = vec![];
+    for member in members.iter().filter_map(|member| member.as_str()) {
+        let folder = root.join(member);
+        if manifest(&folder.join("Cargo.toml"))?
+            .get("dependencies")
+            .is_some_and(|d| d.get("demo").is_some())
+        {
+            folders.push(folder);
+        }
+    }
+    Ok(folders)
+}
+
+pub fn manifest(path: &Path) -> Result<toml::Table> {
+    read(path)?
+        .parse()
+        .with_context(|| format!("understand {}", path.display()))
+}
+
+pub fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
+}
+
+/// The names in a crate's `demo::examples![...]`.
+fn listed(main: &Path) -> Result<Vec<String>> {
+    let text = read(main)?;
+    let list = text
+        .split_once("examples![")
+        .and_then(|(_, rest)| rest.split_once(']'))
+        .map(|(list, _)| list);
+    let list = list.with_context(|| format!("{}: no demo::examples![...]", main.display()))?;
+    Ok(list
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect())
+}
+
+impl Header {
+    pub fn read(path: &Path) -> Result<Header> {
+        Header::parse(&read(path)?).with_context(|| format!("the header of {}", path.display()))
+    }
+
+    fn parse(source: &str) -> Result<Header> {
+        let comment = source
+            .lines()
+            .map_while(|line| line.strip_prefix("//!"))
+            .map(|line| line.strip_prefix(' ').unwrap_or(line));
+        let mut header = Header::default();
+        let mut fenced = false;
+        for (number, line) in comment.enumerate() {
+            match line {
+                title if number == 0 => header.title = title.to_owned(),
+                "```cargo" => fenced = true,
+                "```" => fenced = false,
+                line if fenced => header.manifest += &format!("{line}\n"),
+                line => {
+                    if let Some(python) = line.strip_prefix("Python:") {
+                        header.python = python.trim().to_owned();
+                    } else if let Some(needs) = line.strip_prefix("Needs:") {
+                        header.needs = needs
+                            .split(',')
+                            .map(|block| block.trim().trim_end_matches(".rs").to_owned())
+                            .collect();
+                    }
+                }
+            }
+        }
+        ensure!(
+            header.title.ends_with('.'),
+            "the first line is no title, a sentence with a full stop"
+        );
+        ensure!(!header.python.is_empty(), "a line \"Python:\" is missing");
+        ensure!(
+            header.manifest.starts_with("[dependencies]"),
+            "a ```cargo block with the dependencies is missing"
+        );
+        Ok(header)
+    }
+}
+
+/// Builds the demo crates, once, and returns each one's program.
+pub fn programs() -> Result<&'static BTreeMap<String, PathBuf>> {
+    static PROGRAMS: OnceLock<Result<BTreeMap<String, PathBuf>, String>> = OnceLock::new();
+    match PROGRAMS.get_or_init(|| build().map_err(|error| format!("{error:#}"))) {
+        Ok(programs) => Ok(programs),
+        Err(error) => bail!("{error}"),
+    }
+}
+
+fn build() -> Result<BTreeMap<String, PathBuf>> {
+    let mut command = cargo();
+    command
+        .args([
+            "build",
+            "--bins",
+            "--message-format=json-render-diagnostics",
+        ])
+        .current_dir(root());
+    for folder in demo_folders()? {
+        command
+            .arg("--package")
+            .arg(folder.file_name().unwrap_or_default());
+    }
+    let built = command
+        .stderr(Stdio::piped())
+        .output()
+        .context("start cargo")?;
+    ensure!(
+        built.status.success(),
+        "cargo build failed:\n{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+    let mut programs = BTreeMap::new();
+    for message in String::from_utf8_lossy(&built.stdout).lines() {
+        let message: serde_json::Value =
+            serde_json::from_str(message).context("understand cargo's messages")?;
+        if let (Some(name), Some(path)) = (
+            message["target"]["name"].as_str(),
+            message["executable"].as_str(),
+        ) {
+            programs.insert(name.to_owned(), PathBuf::from(path));
+        }
+    }
+    Ok(programs)
+}
+
+/// The cargo that runs this program, or the one in the path.
+pub fn cargo() -> Command {
+    Command::new(env::var_os("CARGO").unwrap_or("cargo".into()))
+}
+
+/// The command that runs an example behind its crate's dispatcher.
+pub fn command(example: &Example) -> Result<Vec<OsString>> {
+    let program = programs()?.get(&example.package);
+    let program = program.with_context(|| format!("cargo built no program {}", example.package))?;
+    Ok(vec![program.into(), example.name.clone().into()])
+}
+
+/// The Python that runs the twins, or why there is none.
+pub fn python() -> Result<&'static str, &'static str> {
+    static FOUND: OnceLock<Result<&str, String>> = OnceLock::new();
+    let found = FOUND.get_or_init(|| {
+        let asked = Command::new("python3")
+            .args(["-c", "import sys; print(*sys.version_info[:2])"])
+            .stderr(Stdio::null())
+            .output();
+        let version = asked.map_err(|error| format!("no python3: {error}"))?;
+        let version = String::from_utf8_lossy(&version.stdout);
+        let numbers: Vec<u32> = version
+            .split_whitespace()
+            .filter_map(|number| number.parse().ok())
+            .collect();
+        if numbers < vec![3, 11] {
+            return Err(format!(
+                "the twins need Python 3.11 or newer; python3 is {}",
+                version.trim().replace(' ', ".")
+            ));
+        }
+        Ok("python3")
+    });
+    found.as_ref().copied().map_err(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_read() {
+        let source = "//! Two go.\n//!\n//! Python:  `x()`\n//! Needs:   pipe.rs, lock.rs\n//!\n//! ```cargo\n//! [dependencies]\n//! anyhow = \"1\"\n//! ```\n\nuse x;\n";
+        let header = Header::parse(source).unwrap();
+        assert_eq!(
+            (header.title.as_str(), header.python.as_str()),
+            ("Two go.", "`x()`")
+        );
+        assert_eq!(header.needs, ["pipe", "lock"]);
+        assert_eq!(header.manifest, "[dependencies]\nanyhow = \"1\"\n");
+        assert!(Header::parse("//! No Python here.\n").is_err());
+    }
+}

@@ -1,0 +1,42 @@
+//! One test for every check of every example: `cargo test pipe_demo::poll` runs those of one.
+
+use std::env;
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use smoke::suite::{self, Check, Passed};
+use smoke::{supervise, workspace};
+
+fn main() -> ExitCode {
+    let mut args = env::args_os().skip(1);
+    if args
+        .next()
+        .is_some_and(|first| first == supervise::ARGUMENT)
+    {
+        return supervise::main(args);
+    }
+    let examples = match workspace::examples() {
+        Ok(examples) => examples,
+        Err(error) => {
+            eprintln!("{error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let failed = |error: anyhow::Error| Failed::from(format!("{error:#}"));
+    let all = examples.clone();
+    let mut trials = vec![Trial::test("consistency", move || {
+        suite::consistency(&all).map_err(failed)
+    })];
+    for example in examples {
+        for check in Check::ALL {
+            let (name, example) = (check.name(&example), example.clone());
+            trials.push(Trial::ignorable_test(name, move || {
+                match suite::check(&example, check).map_err(failed)? {
+                    Passed::Checked => Ok(Completion::Completed),
+                    Passed::Ignored(reason) => Ok(Completion::ignored_with(reason)),
+                }
+            }));
+        }
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
