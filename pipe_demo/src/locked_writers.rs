@@ -22,7 +22,7 @@ use std::{fs::File, process, thread, time::Duration};
 use anyhow::{Context, Result, ensure};
 use ipc_channel::ipc::{self, IpcSender};
 
-use crate::pipe::{self, Connection};
+use crate::pipe::{Connection, role};
 
 const SECOND: Duration = Duration::from_millis(100);
 const WRITERS: u32 = 3;
@@ -31,7 +31,7 @@ const MESSAGES: u32 = 2;
 type Part = (u32, String);
 
 pub fn main() -> Result<()> {
-    if let Some(role) = pipe::role() {
+    if let Some(role) = role() {
         return writer(Connection::to_parent(role)?);
     }
     let lock = tempfile::tempfile().context("make the lock file in the temporary folder")?;

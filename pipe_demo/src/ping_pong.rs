@@ -21,13 +21,13 @@ use std::{thread, time::Duration};
 use anyhow::{Context, Result, ensure};
 use ipc_channel::IpcError;
 
-use crate::pipe::{self, Connection};
+use crate::pipe::{Connection, role};
 
 const SECOND: Duration = Duration::from_millis(100);
 const ROUNDS: u32 = 3;
 
 pub fn main() -> Result<()> {
-    if let Some(role) = pipe::role() {
+    if let Some(role) = role() {
         return child(Connection::to_parent(role)?);
     }
     let (mut pipe, mut child) = Connection::<String, String>::spawn(Stdio::null())?;

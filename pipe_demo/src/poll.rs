@@ -19,12 +19,12 @@ use std::{os::unix::process::ExitStatusExt, thread, time::Duration};
 use anyhow::{Context, Result, bail};
 use ipc_channel::IpcError;
 
-use crate::pipe::{self, Connection};
+use crate::pipe::{Connection, role};
 
 const SECOND: Duration = Duration::from_millis(100);
 
 pub fn main() -> Result<()> {
-    if let Some(role) = pipe::role() {
+    if let Some(role) = role() {
         return child(Connection::to_parent(role)?);
     }
     let (mut pipe, child) = Connection::<String, String>::spawn(Stdio::null())?;

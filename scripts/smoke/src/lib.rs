@@ -3,6 +3,9 @@
 //! [`trace`] is a library of its own: the language, the matcher, the mutations. [`run`] and [`supervise`] run programs;
 //! [`workspace`] knows the examples, [`suite`] what each has to pass.
 
+pub mod bless;
+pub mod fresh;
+pub mod readme;
 pub mod run;
 pub mod suite;
 pub mod supervise;

@@ -1,1 +1,255 @@
-fn main() {}
+//! `cargo run -p smoke`: runs examples against their traces, and makes what is derived from them.
+
+use std::env;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+use std::{hint, io, thread};
+
+use anyhow::{Result, bail, ensure};
+use clap::{Args, Parser, Subcommand};
+use smoke::suite::{self, Check, Passed};
+use smoke::workspace::{self, Example};
+use smoke::{bless, fresh, readme, supervise};
+
+/// Runs every example and compares its output with its trace.
+#[derive(Parser)]
+#[command(name = "smoke", args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Task>,
+    #[command(flatten)]
+    selection: Selection,
+    /// List the examples and their titles, and run nothing
+    #[arg(long)]
+    list: bool,
+    /// Do only these checks
+    #[arg(long, value_enum, value_name = "CHECK")]
+    only: Vec<Check>,
+    /// Do every check this many times; stops at the first failure
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+    /// Keep every core busy beside the checks
+    #[arg(long)]
+    load: bool,
+    /// Write a first draft of the selected examples' missing traces from one run each, to be edited by a person
+    #[arg(long, conflicts_with_all = ["list", "only", "repeat", "load"])]
+    bless: bool,
+}
+
+/// Which examples.
+#[derive(Args)]
+struct Selection {
+    /// All examples of a crate (pipe_demo), or one of them (pipe_demo poll, or pipe_demo::poll); by default all
+    #[arg(value_name = "CRATE [EXAMPLE]", num_args = 0..=2)]
+    names: Vec<String>,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Make a new crate from one example: its file, its building blocks and the manifest in its header
+    Copy {
+        package: String,
+        example: String,
+        folder: PathBuf,
+    },
+    /// Build, format-check and run examples as crates of their own, outside the workspace
+    Fresh(Selection),
+    /// Write the table of examples into README.md and README.zh-CN.md
+    Readme {
+        /// Only compare, and fail if the tables are out of date
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let mut args = env::args_os().skip(1);
+    if args
+        .next()
+        .is_some_and(|first| first == supervise::ARGUMENT)
+    {
+        return supervise::main(args);
+    }
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("smoke: {error:#}");
+            ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
+        }
+    }
+}
+
+/// An error of the command line, not of an example.
+#[derive(Debug)]
+struct Usage(String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+fn run(args: Arguments) -> Result<()> {
+    match args.command {
+        Some(Task::Copy {
+            package,
+            example,
+            folder,
+        }) => {
+            let selected = select(&[package, example])?;
+            fresh::copy(&selected[0], &folder)?;
+            return say(&format!(
+                "{} is ready: cd {0} && cargo run",
+                folder.display()
+            ));
+        }
+        Some(Task::Fresh(selection)) => {
+            let selected = select(&selection.names)?;
+            return each(&selected, &["fresh"], |example, _| {
+                fresh::gate(example).map(|()| Passed::Checked)
+            });
+        }
+        Some(Task::Readme { check: true }) => return readme::check(&workspace::examples()?),
+        Some(Task::Readme { check: false }) => return readme::write(&workspace::examples()?),
+        None => {}
+    }
+    let selected = select(&args.selection.names)?;
+    if args.list {
+        return selected.iter().try_for_each(|example| {
+            say(&format!(
+                "{:32} {}",
+                example.full_name(),
+                example.header.title
+            ))
+        });
+    }
+    if args.bless {
+        return selected
+            .iter()
+            .try_for_each(|example| say(&bless::bless(example)?));
+    }
+    let checks = if args.only.is_empty() {
+        Check::ALL.to_vec()
+    } else {
+        args.only
+    };
+    let busy = AtomicBool::new(args.load);
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(2, |cores| cores.get()) {
+            scope.spawn(|| {
+                while busy.load(Ordering::Relaxed) {
+                    hint::spin_loop()
+                }
+            });
+        }
+        let result = (0..args.repeat).try_for_each(|_| {
+            each(&selected, &checks, |example, check| {
+                suite::check(example, *check)
+            })
+        });
+        busy.store(false, Ordering::Relaxed);
+        result
+    })
+}
+
+/// Does every check of every example and prints a line for each.
+fn each<C: Name>(
+    examples: &[Example],
+    checks: &[C],
+    check: impl Fn(&Example, &C) -> Result<Passed>,
+) -> Result<()> {
+    let (mut passed, mut failed, mut ignored) = (0, 0, 0);
+    for (example, kind) in examples
+        .iter()
+        .flat_map(|example| checks.iter().map(move |kind| (example, kind)))
+    {
+        let start = Instant::now();
+        let (word, detail) = match check(example, kind) {
+            Ok(Passed::Checked) => {
+                passed += 1;
+                ("ok     ", String::new())
+            }
+            Ok(Passed::Ignored(reason)) => {
+                ignored += 1;
+                ("ignored", format!(": {reason}"))
+            }
+            Err(error) => {
+                failed += 1;
+                ("FAILED ", format!("\n{error:#}\n"))
+            }
+        };
+        say(&format!(
+            "{word} {} ({:.1} s){detail}",
+            kind.of(example),
+            start.elapsed().as_secs_f64()
+        ))?;
+    }
+    say(&format!(
+        "{passed} passed, {failed} failed, {ignored} ignored"
+    ))?;
+    match failed {
+        0 => Ok(()),
+        1 => bail!("a check failed"),
+        _ => bail!("{failed} checks failed"),
+    }
+}
+
+trait Name {
+    fn of(&self, example: &Example) -> String;
+}
+
+impl Name for Check {
+    fn of(&self, example: &Example) -> String {
+        self.name(example)
+    }
+}
+
+impl Name for &str {
+    fn of(&self, example: &Example) -> String {
+        format!("{}::{self}", example.full_name())
+    }
+}
+
+/// The examples with these names: none, `crate`, `crate example` or `crate::example`.
+fn select(names: &[String]) -> Result<Vec<Example>> {
+    let words: Vec<&str> = names.iter().flat_map(|name| name.split("::")).collect();
+    let all = workspace::examples()?;
+    let selected: Vec<Example> = all
+        .iter()
+        .filter(|example| match words[..] {
+            [] => true,
+            [package] => example.package == package,
+            [package, name] => example.package == package && example.name == name,
+            _ => false,
+        })
+        .cloned()
+        .collect();
+    let known = || {
+        all.iter()
+            .map(Example::full_name)
+            .collect::<Vec<_>>()
+            .join("\n  ")
+    };
+    ensure!(
+        !selected.is_empty(),
+        Usage(format!(
+            "there is no example {:?}, only:\n  {}",
+            names.join(" "),
+            known()
+        ))
+    );
+    Ok(selected)
+}
+
+/// Prints a line; a reader that has gone (`| head -1`) ends the program quietly.
+fn say(line: &str) -> Result<()> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        written => Ok(written?),
+    }
+}

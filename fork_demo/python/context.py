@@ -1,0 +1,23 @@
+import multiprocessing
+import os
+
+
+def child(method):
+    print('{}: child process pid is {} ppid is {}'.format(method, os.getpid(), os.getppid()))
+
+
+if __name__ == '__main__':
+    print('main process pid is {}'.format(os.getpid()))
+    for method in ('spawn', 'fork'):
+        try:
+            multiprocessing.set_start_method(method)
+            print('set_start_method {}'.format(method))
+        except RuntimeError as error:
+            print('set_start_method {}: {}'.format(method, error))
+    default = multiprocessing.Process(target=child, args=('spawn',))
+    default.start()
+    forked = multiprocessing.get_context('fork').Process(target=child, args=('fork',))
+    forked.start()
+    for p in (default, forked):
+        p.join()
+        print('main process joined {}, exit code {}'.format(p.pid, p.exitcode))

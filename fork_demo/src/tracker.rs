@@ -1,0 +1,101 @@
+//! `Tracker`: a process that unlinks the shared memory which killed processes leave behind.
+//!
+//! Python:  `multiprocessing.resource_tracker`
+//! Differs: a name is registered before the segment is made, so there is no moment in which a kill leaks it.
+//! Needs:   process.rs
+//!
+//! ```cargo
+//! [dependencies]
+//! anyhow = "1"
+//! libc = "0.2"
+//! rustix = { version = "1", features = ["process", "shm"] }
+//! ```
+
+use std::collections::BTreeSet;
+use std::env;
+use std::io::{BufRead, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use rustix::{io::Errno, shm};
+
+/// The role of the tracker process: its program calls [`track`] on its stdin.
+pub const ROLE: &str = "resource_tracker";
+
+/// The way to the tracker, for this process and all that it forks. When the last of them is gone, however it ended,
+/// the tracker unlinks what is still registered and ends.
+pub struct Tracker {
+    names: ChildStdin,
+    process: Child,
+}
+
+impl Tracker {
+    /// Starts this program again in the role [`ROLE`], in a process group of its own: Ctrl-C must not end the one that
+    /// cleans up after Ctrl-C.
+    pub fn start() -> Result<Tracker> {
+        let mut process = Command::new(env::current_exe().context("find this program's file")?)
+            .args(env::args_os().skip(1))
+            .arg(format!("--role={ROLE}"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .context("start the resource tracker")?;
+        let names = process.stdin.take().context("the tracker has no stdin")?;
+        Ok(Tracker { names, process })
+    }
+
+    /// Has the tracker unlink `name` at the end, unless it is unregistered before.
+    pub fn register(&self, name: &str) -> Result<()> {
+        self.send('+', name)
+    }
+
+    /// Call this after unlinking `name`.
+    pub fn unregister(&self, name: &str) -> Result<()> {
+        self.send('-', name)
+    }
+
+    /// A line of at most `PIPE_BUF` bytes is written whole, whoever else writes.
+    fn send(&self, sign: char, name: &str) -> Result<()> {
+        ensure!(
+            name.len() < 256 && !name.contains('\n'),
+            "{name:?} is no name of shared memory"
+        );
+        (&self.names)
+            .write_all(format!("{sign}{name}\n").as_bytes())
+            .context("tell the resource tracker")
+    }
+
+    /// Blocks until all others who know the tracker are gone too and it has cleaned up.
+    pub fn join(mut self) -> Result<()> {
+        drop(self.names);
+        let status = self
+            .process
+            .wait()
+            .context("wait for the resource tracker")?;
+        ensure!(status.success(), "the resource tracker failed: {status}");
+        Ok(())
+    }
+}
+
+/// The tracker's `main`: reads to the end, then unlinks what is left.
+pub fn track(names: impl BufRead) -> Result<()> {
+    let mut left = BTreeSet::new();
+    for line in names.lines() {
+        let line = line.context("read a name")?;
+        match line.split_at_checked(1) {
+            Some(("+", name)) => left.insert(name.to_owned()),
+            Some(("-", name)) => left.remove(name),
+            _ => false,
+        };
+    }
+    for name in left {
+        match shm::unlink(&name) {
+            // Registered, and then not made, or unlinked and not yet unregistered.
+            Err(Errno::NOENT) => {}
+            unlinked => unlinked.with_context(|| format!("unlink {name}"))?,
+        }
+    }
+    Ok(())
+}

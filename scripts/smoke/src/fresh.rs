@@ -1,0 +1,129 @@
+//! The promise that an example can be copied: it becomes a crate of its own, which must build, run and fit its trace.
+
+use std::path::Path;
+use std::process::Command;
+use std::{fs, io};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::suite;
+use crate::workspace::{self, Example};
+
+/// Makes a crate from an example: its file as `src/main.rs`, its building blocks, the manifest from its header.
+pub fn copy(example: &Example, folder: &Path) -> Result<()> {
+    match fs::read_dir(folder) {
+        Ok(mut entries) => ensure!(
+            entries.next().is_none(),
+            "{} is not empty",
+            folder.display()
+        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| format!("look into {}", folder.display())),
+    }
+    let source = folder.join("src");
+    fs::create_dir_all(&source).with_context(|| format!("make {}", source.display()))?;
+    let write = |path: &Path, text: String| {
+        fs::write(path, text).with_context(|| format!("write {}", path.display()))
+    };
+    let package = format!(
+        "[package]\nname = \"{}\"\nedition = \"2024\"\n\n",
+        example.name
+    );
+    write(
+        &folder.join("Cargo.toml"),
+        package + &example.header.manifest,
+    )?;
+    write(
+        &source.join("main.rs"),
+        with_modules(&workspace::read(&example.source())?, &example.header.needs),
+    )?;
+    for block in &example.header.needs {
+        let file = format!("{block}.rs");
+        write(
+            &source.join(&file),
+            workspace::read(&example.folder.join("src").join(&file))?,
+        )?;
+    }
+    Ok(())
+}
+
+/// Puts a `mod` line for each building block behind the header. A block has methods that one example does not call.
+fn with_modules(source: &str, blocks: &[String]) -> String {
+    if blocks.is_empty() {
+        return source.to_owned();
+    }
+    let end = source
+        .lines()
+        .take_while(|line| line.starts_with("//!"))
+        .map(|line| line.len() + 1)
+        .sum();
+    let (header, rest) = source.split_at_checked(end).unwrap_or((source, ""));
+    let modules: String = blocks
+        .iter()
+        .map(|block| format!("#[allow(dead_code)]\nmod {block};\n"))
+        .collect();
+    format!("{header}\n{modules}{rest}")
+}
+
+/// Copies an example to a temporary folder and has it built without a warning, formatted, run and compared.
+pub fn gate(example: &Example) -> Result<()> {
+    let trace = suite::parse(example)?;
+    let folder = tempfile::Builder::new()
+        .prefix("fresh-")
+        .tempdir()
+        .context("make a temporary folder")?;
+    copy(example, folder.path())?;
+    // The versions that the workspace was tested with; the reader's own crate takes the newest that fit.
+    fs::copy(
+        workspace::root().join("Cargo.lock"),
+        folder.path().join("Cargo.lock"),
+    )
+    .context("copy Cargo.lock")?;
+    // One for all of them, so that each dependency is built once.
+    let target = workspace::root().join("target/fresh");
+    let mut build = workspace::cargo();
+    build
+        .args(["build", "--quiet"])
+        .current_dir(folder.path())
+        .env("CARGO_TARGET_DIR", &target)
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .env("RUSTFLAGS", "-Dwarnings");
+    succeeds(&mut build, "cargo build")?;
+    let mut format = Command::new("rustfmt");
+    format
+        .args(["--check", "--edition", "2024", "src/main.rs"])
+        .current_dir(folder.path());
+    succeeds(&mut format, "rustfmt --check")?;
+    suite::run_and_check(
+        &trace,
+        vec![target.join("debug").join(&example.name).into()],
+    )?;
+    folder.close().context("remove the temporary folder")
+}
+
+fn succeeds(command: &mut Command, what: &str) -> Result<()> {
+    let output = command.output().with_context(|| format!("start {what}"))?;
+    let said = [output.stdout, output.stderr].concat();
+    ensure!(
+        output.status.success(),
+        "{what} failed:\n{}",
+        String::from_utf8_lossy(&said)
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_stand_behind_the_header() {
+        let source = "//! Title.\n//!\n//! ```\n\nuse std::io;\n";
+        let blocks = ["pipe".to_owned(), "lock".to_owned()];
+        assert_eq!(
+            with_modules(source, &blocks),
+            "//! Title.\n//!\n//! ```\n\n#[allow(dead_code)]\nmod pipe;\n#[allow(dead_code)]\nmod lock;\n\nuse std::io;\n"
+        );
+        assert_eq!(with_modules(source, &[]), source);
+    }
+}
