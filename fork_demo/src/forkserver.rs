@@ -219,3 +219,59 @@ fn read_number(from: &mut PipeReader) -> io::Result<i32> {
     from.read_exact(&mut bytes)?;
     Ok(i32::from_le_bytes(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The test program knows no roles, so it ends at once instead of serving.
+    #[test]
+    fn a_dead_server_is_an_error() {
+        let server = ForkServer::start().unwrap();
+        let error = server.fork("child", &[]).err().unwrap();
+        let error = format!("{error:#}");
+        assert!(error.contains("fork server"), "{error}");
+    }
+
+    #[test]
+    fn requests_are_bounded() {
+        let server = ForkServer::start().unwrap();
+        assert!(server.fork(&"x".repeat(LONGEST_ROLE + 1), &[]).is_err());
+        assert!(
+            server
+                .fork("child", &[io::stdin().as_fd(); MOST_FDS])
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_request_carries_its_role_and_descriptors() {
+        let (ours, theirs) = net::socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .unwrap();
+        let (mut reader, writer) = io::pipe().unwrap();
+        let fds = [writer.as_fd()];
+        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MOST_FDS))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        assert!(control.push(SendAncillaryMessage::ScmRights(&fds)));
+        net::sendmsg(
+            &ours,
+            &[IoSlice::new(b"child")],
+            &mut control,
+            SendFlags::NOSIGNAL,
+        )
+        .unwrap();
+        let (role, fds) = receive(&theirs).unwrap().unwrap();
+        assert_eq!((role.as_str(), fds.len()), ("child", 1));
+        PipeWriter::from(fds.into_iter().next().unwrap())
+            .write_all(&7_i32.to_le_bytes())
+            .unwrap();
+        assert_eq!(read_number(&mut reader).unwrap(), 7);
+        drop(ours);
+        assert!(receive(&theirs).unwrap().is_none());
+    }
+}

@@ -99,3 +99,45 @@ pub fn track(names: impl BufRead) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::Mode;
+    use rustix::shm::OFlags;
+
+    use super::*;
+
+    #[test]
+    fn what_is_still_registered_is_unlinked() {
+        let names = ["left", "freed", "never_made"]
+            .map(|name| format!("/tracker_test.{}.{name}", std::process::id()));
+        for name in &names[..2] {
+            shm::open(
+                name,
+                OFlags::CREATE | OFlags::EXCL | OFlags::RDWR,
+                Mode::RUSR,
+            )
+            .unwrap();
+        }
+        let [left, freed, never_made] = &names;
+        track(format!("+{left}\n+{freed}\n+{never_made}\n-{freed}\n").as_bytes()).unwrap();
+        assert_eq!(shm::unlink(left), Err(Errno::NOENT));
+        shm::unlink(freed).unwrap();
+    }
+
+    #[test]
+    fn names_are_checked() {
+        let mut process = Command::new("cat")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let tracker = Tracker {
+            names: process.stdin.take().unwrap(),
+            process,
+        };
+        assert!(tracker.register("two\nlines").is_err());
+        tracker.register("/name").unwrap();
+        tracker.join().unwrap();
+    }
+}

@@ -133,3 +133,75 @@ where
         self.polled.is_some()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both ends in one process.
+    fn pair<S, R>() -> (Connection<S, R>, Connection<R, S>)
+    where
+        S: Serialize + for<'de> Deserialize<'de>,
+        R: Serialize + for<'de> Deserialize<'de>,
+    {
+        let ((to_b, from_a), (to_a, from_b)) = (ipc::channel().unwrap(), ipc::channel().unwrap());
+        (
+            Connection {
+                sender: to_b,
+                receiver: from_b,
+                polled: None,
+            },
+            Connection {
+                sender: to_a,
+                receiver: from_a,
+                polled: None,
+            },
+        )
+    }
+
+    #[test]
+    fn poll_does_not_take_the_message() {
+        let (a, mut b) = pair::<u32, u32>();
+        assert!(!b.poll(Duration::ZERO));
+        a.send(1).unwrap();
+        a.send(2).unwrap();
+        assert!(b.poll(Duration::from_secs(60)) && b.poll(Duration::ZERO));
+        assert_eq!((b.recv().unwrap(), b.recv().unwrap()), (1, 2));
+    }
+
+    #[test]
+    fn what_was_sent_is_read_before_the_end_of_file() {
+        let (a, mut b) = pair::<String, ()>();
+        a.send("last".to_owned()).unwrap();
+        drop(a);
+        assert_eq!(b.recv().unwrap(), "last");
+        assert!(
+            b.poll(Duration::ZERO),
+            "the end of file is ready to be read"
+        );
+        assert!(matches!(b.recv(), Err(IpcError::Disconnected)));
+        assert!(b.send(()).is_err());
+    }
+
+    #[test]
+    fn a_large_message_arrives_whole() {
+        let (a, mut b) = pair::<Vec<u8>, ()>();
+        let message: Vec<u8> = (0..8 << 20).map(|n: u32| n as u8).collect();
+        let sent = message.clone();
+        let sender = thread::spawn(move || a.send(sent).unwrap());
+        assert!(b.recv().unwrap() == message);
+        sender.join().unwrap();
+    }
+
+    /// The test program knows no roles: it refuses the argument, and so ends without having connected.
+    #[test]
+    fn a_child_that_dies_before_it_connects_is_an_error() {
+        let error = Connection::<(), ()>::spawn(Stdio::null()).err().unwrap();
+        assert!(
+            error
+                .to_string()
+                .starts_with("the child ended before it had connected"),
+            "{error:#}"
+        );
+    }
+}

@@ -131,7 +131,7 @@ fn obey(orders: BufReader<UnixStream>, target: &Mutex<Option<Pid>>, folder: &Pat
                     } else {
                         process::kill_process(pid, signal)
                     };
-                    sent.unwrap_or_default();
+                    sent.ok();
                 }
             }
             Some(Order::Kill) => kill_all(),
@@ -154,7 +154,7 @@ fn kill_all() {
         }
         for (pid, _) in living {
             // It may have ended by itself; its pid is not free until this process has reaped it.
-            process::kill_process(pid, Signal::KILL).unwrap_or_default();
+            process::kill_process(pid, Signal::KILL).ok();
         }
         thread::sleep(Duration::from_millis(5));
     }
@@ -210,8 +210,11 @@ fn reap(main: Pid, target: &Mutex<Option<Pid>>, grace: Duration) -> Result<Repor
     })
 }
 
-/// All descendants of this process with their names: those that live, and the zombies among its own children.
-fn descendants() -> (Vec<(Pid, String)>, Vec<(Pid, String)>) {
+/// Pids, each with what a person would know the process by.
+type Processes = Vec<(Pid, String)>;
+
+/// All descendants of this process: those that live, and the zombies among its own children.
+fn descendants() -> (Processes, Processes) {
     let mut children: BTreeMap<i32, Vec<(i32, bool, String)>> = BTreeMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {

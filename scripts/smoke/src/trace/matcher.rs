@@ -285,7 +285,7 @@ struct Frame<'a> {
     key: u64,
 }
 
-pub fn search<'a>(trace: &Trace, output: Output<'a>) -> Result<Matched<'a>, Failure<'a>> {
+pub fn search<'a>(trace: &Trace, output: Output<'a>) -> Result<Matched<'a>, Box<Failure<'a>>> {
     let pids = (output.pid.to_string(), output.parent.to_string());
     let hasher = RandomState::new();
     let mut dead: HashSet<(usize, u64)> = HashSet::new();
@@ -378,5 +378,5 @@ pub fn search<'a>(trace: &Trace, output: Output<'a>) -> Result<Matched<'a>, Fail
     if tried > STEPS && !matches!(failure.reason, Reason::Rule(..)) {
         failure.reason = Reason::GaveUp;
     }
-    Err(failure)
+    Err(Box::new(failure))
 }
