@@ -167,6 +167,13 @@ impl Runner<'_> {
         let (socket, theirs) = UnixStream::pair().context("make a socket pair")?;
         let this = env::current_exe().context("find this program's file")?;
         let mut command = Command::new(this);
+        // What the user has set for Python or Rust must not change what is printed: PYTHONUNBUFFERED tears lines.
+        for (name, _) in env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("PYTHON") || text.starts_with("RUST_") {
+                command.env_remove(&name);
+            }
+        }
         command
             .arg(supervise::ARGUMENT)
             .arg(self.job.grace.as_millis().to_string())
@@ -176,7 +183,6 @@ impl Runner<'_> {
             .env("TMPDIR", &self.folder)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("PYTHONUTF8", "1")
-            .env_remove("RUST_BACKTRACE")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(self.stdout.try_clone().context("clone stdout")?)
             .stderr(self.stderr.try_clone().context("clone stderr")?)

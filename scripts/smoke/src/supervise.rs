@@ -11,7 +11,6 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -106,10 +105,13 @@ fn supervise(args: Vec<OsString>) -> Result<()> {
     // Set to `None` before the pid is freed, so that no signal can reach a stranger.
     let target = Arc::new(Mutex::new(Some(main)));
     let listener = Arc::clone(&target);
-    let folder = PathBuf::from(folder);
-    thread::spawn(move || obey(orders, &listener, &folder));
+    thread::spawn(move || obey(orders, &listener));
     let report = reap(main, &target, grace)?;
-    send(&mut harness, &report)
+    if send(&mut harness, &report).is_err() {
+        // The harness is gone, and nobody else will remove the folder.
+        fs::remove_dir_all(folder).context("remove the temporary folder")?;
+    }
+    Ok(())
 }
 
 fn send(harness: &mut UnixStream, report: &Report) -> Result<()> {
@@ -119,7 +121,7 @@ fn send(harness: &mut UnixStream, report: &Report) -> Result<()> {
 }
 
 /// Carries out the harness's orders; kills everything when there can be no more.
-fn obey(orders: BufReader<UnixStream>, target: &Mutex<Option<Pid>>, folder: &PathBuf) {
+fn obey(orders: BufReader<UnixStream>, target: &Mutex<Option<Pid>>) {
     for line in orders.lines() {
         match line.ok().and_then(|line| serde_json::from_str(&line).ok()) {
             Some(Order::Signal { signal, group }) => {
@@ -138,11 +140,7 @@ fn obey(orders: BufReader<UnixStream>, target: &Mutex<Option<Pid>>, folder: &Pat
             None => break,
         }
     }
-    let removed = fs::remove_dir_all(folder);
     kill_all();
-    removed
-        .or_else(|_| fs::remove_dir_all(folder))
-        .unwrap_or_default();
 }
 
 /// Kills all descendants, again and again until there are none: one of them may be forking.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use smoke::suite::{self, Check, Passed};
-use smoke::{supervise, workspace};
+use smoke::{readme, supervise, workspace};
 
 fn main() -> ExitCode {
     let mut args = env::args_os().skip(1);
@@ -25,7 +25,9 @@ fn main() -> ExitCode {
     let failed = |error: anyhow::Error| Failed::from(format!("{error:#}"));
     let all = examples.clone();
     let mut trials = vec![Trial::test("consistency", move || {
-        suite::consistency(&all).map_err(failed)
+        suite::consistency(&all)
+            .and_then(|()| readme::check(&all))
+            .map_err(failed)
     })];
     for example in examples {
         for check in Check::ALL {
