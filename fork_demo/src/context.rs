@@ -2,7 +2,7 @@
 //!
 //! Python:  `set_start_method('spawn')`, `get_context('fork')`
 //! Differs: a default for the whole program is a `OnceLock`: the second `set` returns an error instead of raising one.
-//! Needs:   process.rs
+//! Needs:   multiprocessing.rs
 //!
 //! ```cargo
 //! [dependencies]
@@ -17,7 +17,7 @@ use std::{fmt, process};
 
 use anyhow::{Context as _, Result, anyhow};
 
-use crate::process::{Process, fork, role, spawn};
+use crate::multiprocessing::{Process, fork, role, spawn};
 
 #[derive(Debug, Clone, Copy)]
 enum StartMethod {

@@ -3,7 +3,7 @@
 //! Python:  `os.fork()`
 //! Differs: it is unsafe: the child inherits the locks of all other threads, held, but not the threads. Hence the guard.
 //! Notes:   the parent never waits for the child, which leaves a zombie; here it does.
-//! Needs:   process.rs
+//! Needs:   multiprocessing.rs
 //!
 //! ```cargo
 //! [dependencies]
@@ -18,7 +18,7 @@ use std::{io, process};
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
-use crate::process::ensure_one_thread;
+use crate::multiprocessing::ensure_one_thread;
 
 pub fn main() -> Result<()> {
     println!("main pid is {}", process::id());

@@ -3,7 +3,7 @@
 //! Python:  `multiprocessing.get_context('forkserver')`
 //! Differs: the server is an object; dropping it ends the server, and with it every child that was not joined.
 //! Linux:   pidfds, to wait for children and requests at once.
-//! Needs:   process.rs
+//! Needs:   multiprocessing.rs
 //!
 //! ```cargo
 //! [dependencies]
@@ -25,10 +25,7 @@ use rustix::net::{
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use crate::process::{Exit, Process, command, fork};
-
-/// The role of the server process: its program calls [`serve`] in it.
-pub const ROLE: &str = "forkserver";
+use crate::multiprocessing::{Exit, Process, command, fork};
 
 /// The longest role, in bytes, and the most descriptors that a request can carry.
 const LONGEST_ROLE: usize = 4096;
@@ -52,7 +49,10 @@ pub struct Served {
 }
 
 impl ForkServer {
-    /// Starts this program again in the role [`ROLE`].
+    /// The role of the server process: its program calls [`serve`] in it.
+    pub const ROLE: &str = "forkserver";
+
+    /// Starts this program again in the role [`ForkServer::ROLE`].
     pub fn start() -> Result<ForkServer> {
         let (ours, theirs) = net::socketpair(
             AddressFamily::UNIX,
@@ -62,7 +62,7 @@ impl ForkServer {
         )
         .context("make a socket pair")?;
         let process = Process::from(
-            command(ROLE)?
+            command(Self::ROLE)?
                 .stdin(theirs)
                 .spawn()
                 .context("start the fork server")?,

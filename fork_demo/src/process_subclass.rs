@@ -3,7 +3,7 @@
 //! Python:  `class P(Process)` with `__init__` and `run`
 //! Differs: a trait instead of a base class: `run` is the type's own, `start` comes with the trait. The fields travel as
 //!          JSON on the child's stdin, as Python's do as a pickle.
-//! Needs:   process.rs
+//! Needs:   multiprocessing.rs
 //!
 //! ```cargo
 //! [dependencies]
@@ -21,7 +21,7 @@ use std::process::{self, Child, Stdio};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::process::{command, role};
+use crate::multiprocessing::{command, role};
 
 trait Process: Serialize {
     /// What the child does.

@@ -3,7 +3,7 @@
 //! Python:  `Process(target=r)`, `start()`, `join()`
 //! Order:   the children's lines are free among each other. No child ends before all are started: each waits for a byte
 //!          that its parent writes after the last start.
-//! Needs:   process.rs
+//! Needs:   multiprocessing.rs
 //!
 //! ```cargo
 //! [dependencies]
@@ -18,7 +18,7 @@ use std::process;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::process::{Exit, fork};
+use crate::multiprocessing::{Exit, fork};
 
 const CHILDREN: usize = 6;
 

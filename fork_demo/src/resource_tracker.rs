@@ -2,7 +2,7 @@
 //!
 //! Python:  `multiprocessing.resource_tracker` and `shared_memory.SharedMemory`
 //! Order:   the segment is there until the last process that knows the tracker is gone, and gone when the tracker is.
-//! Needs:   process.rs, tracker.rs
+//! Needs:   multiprocessing.rs, tracker.rs
 //!
 //! ```cargo
 //! [dependencies]
@@ -18,12 +18,12 @@ use anyhow::{Context, Result};
 use rustix::fs::Mode;
 use rustix::shm::{self, OFlags};
 
-use crate::process::{fork, role};
-use crate::tracker::{self, Tracker};
+use crate::multiprocessing::{fork, role};
+use crate::tracker::{Tracker, track};
 
 pub fn main() -> Result<()> {
-    if role().as_deref() == Some(tracker::ROLE) {
-        return tracker::track(io::stdin().lock());
+    if role().as_deref() == Some(Tracker::ROLE) {
+        return track(io::stdin().lock());
     }
     let name = format!("/resource_tracker.{}", process::id());
     println!("main process pid is {}", process::id());

@@ -3,7 +3,7 @@
 //! Python:  `get_context('fork')`, `'spawn'`, `'forkserver'`
 //! Differs: Rust opens every file close-on-exec, so that fork alone passes it on, as Python does since 3.4.
 //! Linux:   `/proc` tells whether a descriptor is open, and who the fork server's parent is.
-//! Needs:   process.rs, forkserver.rs
+//! Needs:   multiprocessing.rs, forkserver.rs
 //!
 //! ```cargo
 //! [dependencies]
@@ -22,8 +22,8 @@ use std::{path::Path, process};
 use anyhow::{Context, Result};
 use rustix::io::fcntl_dupfd_cloexec;
 
-use crate::forkserver::{self, ForkServer};
-use crate::process::{fork, role, spawn};
+use crate::forkserver::{ForkServer, serve};
+use crate::multiprocessing::{fork, role, spawn};
 
 static CHANGED: AtomicBool = AtomicBool::new(false);
 
@@ -33,7 +33,7 @@ const FILE: i32 = 200;
 pub fn main() -> Result<()> {
     match role().as_deref() {
         None => parent(),
-        Some(forkserver::ROLE) => forkserver::serve(child),
+        Some(ForkServer::ROLE) => serve(child),
         Some(role) => process::exit(child(role, Vec::new())?.into()),
     }
 }

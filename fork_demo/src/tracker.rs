@@ -2,7 +2,7 @@
 //!
 //! Python:  `multiprocessing.resource_tracker`
 //! Differs: a name is registered before the segment is made, so there is no moment in which a kill leaks it.
-//! Needs:   process.rs
+//! Needs:   multiprocessing.rs
 //!
 //! ```cargo
 //! [dependencies]
@@ -20,9 +20,6 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use rustix::{io::Errno, shm};
 
-/// The role of the tracker process: its program calls [`track`] on its stdin.
-pub const ROLE: &str = "resource_tracker";
-
 /// The way to the tracker, for this process and all that it forks. When the last of them is gone, however it ended,
 /// the tracker unlinks what is still registered and ends.
 pub struct Tracker {
@@ -31,12 +28,15 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// Starts this program again in the role [`ROLE`], in a process group of its own: Ctrl-C must not end the one that
-    /// cleans up after Ctrl-C.
+    /// The role of the tracker process: its program calls [`track`] on its stdin.
+    pub const ROLE: &str = "resource_tracker";
+
+    /// Starts this program again in the role [`Tracker::ROLE`], in a process group of its own: Ctrl-C must not end the
+    /// one that cleans up after Ctrl-C.
     pub fn start() -> Result<Tracker> {
         let mut process = Command::new(env::current_exe().context("find this program's file")?)
             .args(env::args_os().skip(1))
-            .arg(format!("--role={ROLE}"))
+            .arg(format!("--role={}", Self::ROLE))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .process_group(0)

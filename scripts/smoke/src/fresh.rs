@@ -58,6 +58,8 @@ fn with_modules(source: &str, blocks: &[String]) -> String {
         .map(|line| line.len() + 1)
         .sum();
     let (header, rest) = source.split_at_checked(end).unwrap_or((source, ""));
+    let mut blocks = blocks.to_vec();
+    blocks.sort_unstable();
     let modules: String = blocks
         .iter()
         .map(|block| format!("#[allow(dead_code)]\nmod {block};\n"))
@@ -122,7 +124,7 @@ mod tests {
         let blocks = ["pipe".to_owned(), "lock".to_owned()];
         assert_eq!(
             with_modules(source, &blocks),
-            "//! Title.\n//!\n//! ```\n\n#[allow(dead_code)]\nmod pipe;\n#[allow(dead_code)]\nmod lock;\n\nuse std::io;\n"
+            "//! Title.\n//!\n//! ```\n\n#[allow(dead_code)]\nmod lock;\n#[allow(dead_code)]\nmod pipe;\n\nuse std::io;\n"
         );
         assert_eq!(with_modules(source, &[]), source);
     }
