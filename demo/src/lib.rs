@@ -1,8 +1,7 @@
 //! The command line that all demo crates share: `demo::examples![ping_pong, poll]` makes `main`.
 
-use std::os::unix::process::CommandExt;
 use std::process::{self, Command, ExitCode};
-use std::{env, io, panic};
+use std::{env, io, os::unix::process::CommandExt, panic};
 
 use anyhow::{Context, Result, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -44,29 +43,23 @@ pub fn run(program: &str, examples: &[Example]) -> ExitCode {
 
 /// Returns what is wrong with the command line, if anything is.
 fn dispatch(program: &str, examples: &[Example]) -> Result<Option<String>> {
-    let mut list = String::new();
-    for (name, text, _) in examples {
-        list += &format!("\n{name:20} {}", title(text));
-    }
+    let line = |(name, text, _): &Example| format!("\n{name:20} {}", title(text));
+    let list: String = examples.iter().map(line).collect();
     let args: Vec<_> = env::args_os().skip(1).collect();
     let args: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
-    let Some(name) = args.first() else {
-        return run_all(examples).map(|()| None);
-    };
-    let example = examples.iter().find(|example| example.0 == name);
-    let extra = args[1..].iter().find(|arg| !arg.starts_with("--role="));
-    match (&**name, example, extra) {
-        ("--list", _, None) => println!("{}", list.trim_start()),
-        ("--help", _, None) => {
-            println!("Usage: {program} [--list | EXAMPLE], all by default:{list}")
-        }
-        (_, Some((_, text, main)), _) if extra.is_none() || text.contains("\n//! Usage:") => {
-            main()?
-        }
-        ("--list" | "--help", _, Some(extra)) | (_, Some(_), Some(extra)) => {
+    let name = args.first().map(|name| &**name);
+    let example = examples.iter().find(|example| Some(example.0) == name);
+    let extra = args.iter().skip(1).find(|arg| !arg.starts_with("--role="));
+    match (name, example, extra) {
+        (None, ..) => run_all(examples)?,
+        (Some("--list"), _, None) => println!("{}", list.trim_start()),
+        (Some("--help"), _, None) => println!("Usage: {program} [--list | EXAMPLE]{list}"),
+        (_, Some(e), _) if extra.is_none() || e.1.contains("\n//! Usage:") => e.2()?,
+        (Some(name @ ("--list" | "--help")), _, Some(extra))
+        | (Some(name), Some(_), Some(extra)) => {
             return Ok(Some(format!("{name} takes no argument {extra:?}")));
         }
-        _ => return Ok(Some(format!("there is no example {name:?}, only:{list}"))),
+        (Some(name), ..) => return Ok(Some(format!("there is no example {name:?}, only:{list}"))),
     }
     Ok(None)
 }
@@ -84,8 +77,7 @@ fn run_all(examples: &[Example]) -> Result<()> {
         };
         // SAFETY: between fork and exec the closure makes two system calls, without heap or lock.
         unsafe { command.pre_exec(end_with_parent) };
-        let started = command.arg(name).status();
-        let status = started.with_context(|| format!("start {name}"))?;
+        let status = command.arg(name).status().context("start an example")?;
         if !status.success() {
             failed.push(format!("{name} ({status})"));
         }

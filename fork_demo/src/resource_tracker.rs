@@ -30,6 +30,8 @@ pub fn main() -> Result<()> {
     let tracker = Tracker::start()?;
     let (mut ready, child_is_ready) = io::pipe().context("make a pipe")?;
     let child = fork(|| own_segments(&name, &tracker, &child_is_ready))?;
+    // While the parent could write too, it would never read that the child is gone.
+    drop(child_is_ready);
     ready
         .read_exact(&mut [0])
         .context("wait for the child's segment")?;

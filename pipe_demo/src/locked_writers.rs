@@ -19,7 +19,7 @@
 
 use std::{fs::File, process, thread, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use ipc_channel::ipc::{self, IpcSender};
 
 use crate::pipe::{Connection, role};
@@ -47,11 +47,12 @@ pub fn main() -> Result<()> {
     while let Ok((pid, part)) = parts.recv() {
         println!("Main process {} receive {part} from {pid}", process::id());
     }
+    let mut statuses = Vec::new();
     for mut writer in writers {
-        let status = writer.wait().context("wait for a writer")?;
-        ensure!(status.success(), "a writer failed: {status}");
+        statuses.push(writer.wait().context("wait for a writer")?);
     }
-    Ok(())
+    let failed = statuses.iter().find(|status| !status.success());
+    failed.map_or(Ok(()), |status| bail!("a writer failed: {status}"))
 }
 
 fn writer(mut pipe: Connection<(), IpcSender<Part>>) -> Result<()> {

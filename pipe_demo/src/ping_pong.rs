@@ -30,7 +30,15 @@ pub fn main() -> Result<()> {
     if let Some(role) = role() {
         return child(Connection::to_parent(role)?);
     }
-    let (mut pipe, mut child) = Connection::<String, String>::spawn(Stdio::null())?;
+    let (pipe, mut child) = Connection::spawn(Stdio::null())?;
+    let talked = talk(pipe);
+    // A child that was killed is the cause of a failed talk, so it is told of first.
+    let status = child.wait().context("wait for the child")?;
+    ensure!(status.success(), "the child failed: {status}");
+    talked
+}
+
+fn talk(mut pipe: Connection<String, String>) -> Result<()> {
     pipe.send("Hello".to_owned()).context("send to the child")?;
     for round in 1..=ROUNDS {
         let greeting = pipe.recv().context("receive from the child")?;
@@ -40,9 +48,6 @@ pub fn main() -> Result<()> {
             pipe.send(greeting).context("send to the child")?;
         }
     }
-    drop(pipe);
-    let status = child.wait().context("wait for the child")?;
-    ensure!(status.success(), "the child failed: {status}");
     Ok(())
 }
 
