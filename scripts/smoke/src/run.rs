@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -488,15 +489,17 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     entries.flat_map(|entry| below(entry.path())).collect()
 }
 
+/// The entries of `/dev/shm` that belong to this user.
 fn shm_entries() -> BTreeSet<String> {
+    let user = rustix::process::geteuid().as_raw();
     let entries = fs::read_dir("/dev/shm").into_iter().flatten().flatten();
-    entries
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+    let own = entries.filter(|entry| entry.metadata().is_ok_and(|data| data.uid() == user));
+    own.map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect()
 }
 
 /// The entries of `/dev/shm` that are new and that no process uses. All processes of this run are dead, so an entry
-/// in use belongs to another one.
+/// in use belongs to another one. (What another program of the same user leaves there meanwhile, unused, counts too.)
 fn shm_left(before: &BTreeSet<String>) -> Vec<String> {
     let deadline = Instant::now() + SHM_GRACE;
     loop {

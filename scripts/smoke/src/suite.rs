@@ -134,11 +134,17 @@ pub fn check(example: &Example, check: Check) -> Result<Passed> {
 
 /// Runs a command once and checks it against a trace.
 pub fn run_and_check(trace: &Trace, command: Vec<OsString>) -> Result<Run> {
+    // A killed orphan closes its files before it is gone, so its last moments may outlast the program's.
+    let grace = if trace.orphans_any {
+        GRACE
+    } else {
+        Duration::ZERO
+    };
     let run = run::run(&Job {
         trace,
         command,
         terminal: false,
-        grace: Duration::ZERO,
+        grace,
         interrupt: None,
     })?;
     ensure!(

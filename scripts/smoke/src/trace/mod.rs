@@ -49,7 +49,7 @@ pub struct Trace {
     pub within: Duration,
     /// Whether standard error may hold anything.
     pub stderr_any: bool,
-    /// Whether the program may leave dead grandchildren to be reaped by others.
+    /// Whether the program may leave killed grandchildren to be reaped by others.
     pub orphans_any: bool,
     pub lanes: Vec<Lane>,
     pub patterns: Vec<Pattern>,

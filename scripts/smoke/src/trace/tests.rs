@@ -589,6 +589,8 @@ fn trace_and_run(
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn legal_interleavings_pass_and_mutants_fail(
         lanes in prop::collection::vec(random_lane(), 1..5),
