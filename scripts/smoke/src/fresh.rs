@@ -33,32 +33,25 @@ pub fn copy(example: &Example, folder: &Path) -> Result<()> {
         &folder.join("Cargo.toml"),
         package + &example.header.manifest,
     )?;
+    let blocks = example.blocks();
+    let names: Vec<&str> = blocks.iter().map(|(name, _)| name.as_str()).collect();
     write(
         &source.join("main.rs"),
-        with_modules(&workspace::read(&example.source())?, &example.header.needs),
+        with_modules(&workspace::read(&example.source())?, names),
     )?;
-    for block in &example.header.needs {
-        let file = format!("{block}.rs");
-        write(
-            &source.join(&file),
-            workspace::read(&example.folder.join("src").join(&file))?,
-        )?;
+    for (name, path) in &blocks {
+        write(&source.join(format!("{name}.rs")), workspace::read(path)?)?;
     }
     Ok(())
 }
 
 /// Puts a `mod` line for each building block behind the header. A block has methods that one example does not call.
-fn with_modules(source: &str, blocks: &[String]) -> String {
+fn with_modules(source: &str, mut blocks: Vec<&str>) -> String {
     if blocks.is_empty() {
         return source.to_owned();
     }
-    let end = source
-        .lines()
-        .take_while(|line| line.starts_with("//!"))
-        .map(|line| line.len() + 1)
-        .sum();
-    let (header, rest) = source.split_at_checked(end).unwrap_or((source, ""));
-    let mut blocks = blocks.to_vec();
+    let header = source.lines().take_while(|line| line.starts_with("//!"));
+    let (header, rest) = source.split_at(header.map(|line| line.len() + 1).sum());
     blocks.sort_unstable();
     let modules: String = blocks
         .iter()
@@ -121,11 +114,9 @@ mod tests {
     #[test]
     fn modules_stand_behind_the_header() {
         let source = "//! Title.\n//!\n//! ```\n\nuse std::io;\n";
-        let blocks = ["pipe".to_owned(), "lock".to_owned()];
-        assert_eq!(
-            with_modules(source, &blocks),
-            "//! Title.\n//!\n//! ```\n\n#[allow(dead_code)]\nmod lock;\n#[allow(dead_code)]\nmod pipe;\n\nuse std::io;\n"
-        );
-        assert_eq!(with_modules(source, &[]), source);
+        let modules = "#[allow(dead_code)]\nmod lock;\n#[allow(dead_code)]\nmod pipe;\n";
+        let expected = format!("//! Title.\n//!\n//! ```\n\n{modules}\nuse std::io;\n");
+        assert_eq!(with_modules(source, vec!["pipe", "lock"]), expected);
+        assert_eq!(with_modules(source, vec![]), source);
     }
 }

@@ -59,7 +59,12 @@ pub fn check(example: &Example, check: Check) -> Result<Passed> {
                 Ok(python) => python,
                 Err(reason) => return Ok(Passed::Ignored(reason.to_owned())),
             };
-            let twin = example.twin();
+            let Some(twin) = example.twin() else {
+                return Ok(Passed::Ignored(format!(
+                    "Python: {}",
+                    example.header.python
+                )));
+            };
             ensure!(twin.exists(), "{} is missing", twin.display());
             let command = vec![python.into(), twin.into_os_string()];
             let run = run::run(&Job {
@@ -249,17 +254,20 @@ pub fn consistency(examples: &[Example]) -> Result<()> {
             }
         }
         for example in here {
-            for path in [example.trace(), example.twin()] {
+            for path in [Some(example.trace()), example.twin()]
+                .into_iter()
+                .flatten()
+            {
                 if !path.exists() {
                     wrong.push(format!("{} is missing", path.display()));
                 }
             }
-            for block in &example.header.needs {
-                let path = folder.join("src").join(format!("{block}.rs"));
+            for (_, path) in example.blocks() {
                 if !path.exists() {
                     wrong.push(format!(
-                        "{}: its header needs {block}.rs",
-                        example.source().display()
+                        "{}: its header needs {}",
+                        example.source().display(),
+                        path.display()
                     ));
                 }
             }

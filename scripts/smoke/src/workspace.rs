@@ -25,7 +25,7 @@ pub struct Header {
     pub title: String,
     /// The Python it replaces.
     pub python: String,
-    /// The building blocks it uses, such as `pipe`.
+    /// The building blocks it uses, such as `pipe`, or `fork_demo/multiprocessing` of another package.
     pub needs: Vec<String>,
     /// The part of the manifest between the fences.
     pub manifest: String,
@@ -46,8 +46,25 @@ impl Example {
             .join(format!("{}.trace", self.name))
     }
 
-    pub fn twin(&self) -> PathBuf {
-        self.folder.join("python").join(format!("{}.py", self.name))
+    /// The Python program that prints the same; there is none where the header says `Python: none` and why.
+    pub fn twin(&self) -> Option<PathBuf> {
+        let path = self.folder.join("python").join(format!("{}.py", self.name));
+        (!self.header.python.starts_with("none")).then_some(path)
+    }
+
+    /// The names and files of the building blocks it needs.
+    pub fn blocks(&self) -> Vec<(String, PathBuf)> {
+        let block = |block: &String| {
+            let (folder, name) = match block.split_once('/') {
+                Some((package, name)) => (root().join(package), name),
+                None => (self.folder.clone(), block.as_str()),
+            };
+            (
+                name.to_owned(),
+                folder.join("src").join(format!("{name}.rs")),
+            )
+        };
+        self.header.needs.iter().map(block).collect()
     }
 }
 
