@@ -32,6 +32,12 @@ type Parsed<T> = Result<T, Failure>;
 
 const DIRECTIVES: &str = "lane, before, overlap, distinct, set, rising, check, program, send, exit, killed, within, stderr or orphans";
 
+/// The longest time limit of a run, in seconds.
+const LONGEST: f64 = 3600.0;
+
+/// The most values of a `set` range.
+const MOST_VALUES: u64 = 1_000_000;
+
 /// The signals that a trace may name.
 const SIGNALS: [(&str, i32); 6] = [
     ("HUP", 1),
@@ -483,9 +489,16 @@ impl Parser {
                         .peek()
                         .starts_with(|c: char| c.is_alphabetic())
                         .then(|| words.name("a program"));
-                    let code = words.number("an exit code")?;
-                    self.endings
-                        .push((position, name.transpose()?, End::Exit(code as i32)));
+                    let name = name.transpose()?;
+                    let at = words.position();
+                    let word = words.word("an exit code")?;
+                    let code: u8 = word.parse().map_err(|_| {
+                        (
+                            at,
+                            format!("expected an exit code from 0 to 255, found {word:?}"),
+                        )
+                    })?;
+                    self.endings.push((position, name, End::Exit(code.into())));
                 }
                 "killed" => {
                     let at = words.position();
@@ -497,7 +510,15 @@ impl Parser {
                     self.endings.push((position, name, End::Signal(signal)));
                 }
                 "within" => {
-                    self.trace.within = Duration::from_secs_f64(words.number("a time, such as 5s")?)
+                    let at = words.position();
+                    let seconds = words.number("a time, such as 5s")?;
+                    if seconds > LONGEST {
+                        return Err((
+                            at,
+                            format!("a run of more than {LONGEST} s is no smoke test"),
+                        ));
+                    }
+                    self.trace.within = Duration::from_secs_f64(seconds);
                 }
                 "stderr" => {
                     words.expect("any")?;
@@ -557,6 +578,9 @@ impl Parser {
                 None => values.push(word),
                 Some((first, last)) => match (first.parse::<i64>(), last.parse::<i64>()) {
                     (Ok(first), Ok(last)) if first <= last => {
+                        if last.abs_diff(first) >= MOST_VALUES {
+                            return Err((at, format!("a range of more than {MOST_VALUES} values")));
+                        }
                         values.extend((first..=last).map(|n| n.to_string()))
                     }
                     _ => {

@@ -428,6 +428,37 @@ fn bad_trace_files_say_where_and_what() {
 }
 
 #[test]
+fn numbers_in_trace_files_are_bounded() {
+    for (directive, expected) in [
+        (
+            "within 1e300",
+            "3:8: a run of more than 3600 s is no smoke test",
+        ),
+        (
+            "exit 256",
+            "3:6: expected an exit code from 0 to 255, found \"256\"",
+        ),
+        (
+            "exit 1.5",
+            "3:6: expected an exit code from 0 to 255, found \"1.5\"",
+        ),
+        (
+            "set n = 0..99999999999",
+            "3:9: a range of more than 1000000 values",
+        ),
+        (
+            "set n = -9223372036854775808..9223372036854775807",
+            "3:9: a range of more than 1000000 values",
+        ),
+    ] {
+        assert_eq!(
+            error(&format!("lane m\n  | {{n:int}}\n{directive}")),
+            format!("t.trace:{expected}")
+        );
+    }
+}
+
+#[test]
 fn programs_signals_and_endings() {
     let trace = parse(
         "program server serve --addr \"127.0.0.1:0\"\nprogram client ask {at} after up\nsend INT to server after bye\nexit client 3\nkilled server INT\nwithin 2500ms\nlane s\n  up | up at {at:addr}\nlane c\n  bye | bye {at}",
