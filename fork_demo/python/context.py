@@ -14,7 +14,7 @@ if __name__ == '__main__':
             print('set_start_method {}'.format(method))
         except RuntimeError as error:
             print('set_start_method {}: {}'.format(method, error))
-    default = multiprocessing.Process(target=child, args=('spawn',))
+    default = multiprocessing.Process(target=child, args=(multiprocessing.get_start_method(),))
     default.start()
     forked = multiprocessing.get_context('fork').Process(target=child, args=('fork',))
     forked.start()

@@ -1,12 +1,16 @@
 import multiprocessing
 import os
+import time
 
+SECOND = 0.1
 CHILDREN = 6
 
 
 def r(gate):
     print('child process pid is {} ppid is {}'.format(os.getpid(), os.getppid()))
     os.read(gate, 1)  # wait for the other children
+    time.sleep(SECOND)
+    print('child process {} ends'.format(os.getpid()))
 
 
 if __name__ == '__main__':
@@ -15,6 +19,7 @@ if __name__ == '__main__':
     gate, opener = os.pipe()
     pl = [multiprocessing.Process(target=r, args=(gate,)) for i in range(CHILDREN)]
     [p.start() for p in pl]
+    print('main process started {} child processes'.format(CHILDREN))
     os.write(opener, bytes(CHILDREN))
     [p.join() for p in pl]
     print('main process joined {} child processes'.format(CHILDREN))

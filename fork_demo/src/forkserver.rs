@@ -9,21 +9,25 @@
 //! [dependencies]
 //! anyhow = "1"
 //! libc = "0.2"
-//! rustix = { version = "1", features = ["event", "net", "process"] }
+//! rustix = { version = "1", features = ["event", "net", "process", "stdio"] }
 //! ```
 
+use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, PipeReader, PipeWriter, Read, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::cmsg_space;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{
     self, RecvAncillaryBuffer, RecvAncillaryMessage, SendAncillaryBuffer, SendAncillaryMessage,
 };
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::net::{
+    AddressFamily, RecvFlags, ReturnFlags, SendFlags, Shutdown, SocketFlags, SocketType,
+};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::stdio::dup2_stdin;
 
 use crate::multiprocessing::{Exit, Process, command, fork};
 
@@ -32,11 +36,14 @@ const LONGEST_ROLE: usize = 4096;
 const MOST_FDS: usize = 8;
 
 /// A running server. It was started by exec and has no threads, so its children inherit next to nothing, and forking
-/// them is safe whatever threads the client has. It ends when its client is gone; a process that the client forks
-/// later is a client too.
+/// them is safe whatever threads the client has.
+///
+/// It ends when it is dropped, or with the thread that started it; children that are not joined by then are killed.
+///
+/// Cost: a child takes a message each way and a fork of a small process, whatever memory the client uses.
 pub struct ForkServer {
-    /// `None` once the server has been told to end.
-    socket: Option<OwnedFd>,
+    socket: OwnedFd,
+    /// `None` once the server was told to end.
     process: Option<Process>,
     pid: Pid,
 }
@@ -47,6 +54,9 @@ pub struct Served {
     /// The server's messages about the child: its pid, then how it ended.
     news: PipeReader,
 }
+
+/// In the place of a pid: the child was not started, and the reason follows.
+const FAILED: i32 = 0;
 
 impl ForkServer {
     /// The role of the server process: its program calls [`serve`] in it.
@@ -69,7 +79,7 @@ impl ForkServer {
         );
         let pid = process.pid();
         Ok(ForkServer {
-            socket: Some(ours),
+            socket: ours,
             process: Some(process),
             pid,
         })
@@ -99,9 +109,8 @@ impl ForkServer {
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MOST_FDS))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         control.push(SendAncillaryMessage::ScmRights(&fds));
-        let socket = self.socket.as_ref().context("the fork server has ended")?;
         net::sendmsg(
-            socket,
+            &self.socket,
             &[IoSlice::new(role.as_bytes())],
             &mut control,
             SendFlags::NOSIGNAL,
@@ -109,6 +118,12 @@ impl ForkServer {
         .context("ask the fork server for a child")?;
         drop(writer);
         let pid = read_number(&mut news).context("the fork server did not start the child")?;
+        if pid == FAILED {
+            let mut reason = String::new();
+            news.read_to_string(&mut reason)
+                .context("read the fork server's reason")?;
+            bail!("the fork server: {reason}");
+        }
         Ok(Served {
             pid: pid.cast_unsigned(),
             news,
@@ -118,10 +133,10 @@ impl ForkServer {
 
 impl Drop for ForkServer {
     fn drop(&mut self) {
-        // The end of the socket ends the server; then it is waited for.
-        drop(self.socket.take());
-        if let Some(Err(error)) = self.process.take().map(Process::join) {
-            eprintln!("fork server: {error:#}");
+        // The end of the socket ends the server. Closing would not do: a forked child may have the socket open too.
+        let told = net::shutdown(&self.socket, Shutdown::Both);
+        if let (Ok(()), Some(process)) = (told, self.process.take()) {
+            process.join().ok();
         }
     }
 }
@@ -143,24 +158,29 @@ impl Served {
 }
 
 /// The server's `main`: forks until its client is gone. `child` runs a role with the descriptors that came with it.
+/// A request that cannot be met is answered with the reason, and the server goes on.
 pub fn serve(child: fn(&str, Vec<OwnedFd>) -> Result<u8>) -> Result<()> {
     let socket = io::stdin()
         .as_fd()
         .try_clone_to_owned()
         .context("clone the socket")?;
-    let mut children: Vec<(Process, OwnedFd, PipeWriter)> = Vec::new();
+    // Neither the server nor its children shall read requests by mistake.
+    dup2_stdin(File::open("/dev/null").context("open /dev/null")?).context("replace stdin")?;
+    let mut children: Vec<Child> = Vec::new();
     loop {
         let mut fds = vec![PollFd::new(&socket, PollFlags::IN)];
         fds.extend(
             children
                 .iter()
-                .map(|(_, pidfd, _)| PollFd::new(pidfd, PollFlags::IN)),
+                .map(|child| PollFd::new(&child.pidfd, PollFlags::IN)),
         );
         rustix::io::retry_on_intr(|| poll(&mut fds, None)).context("wait for requests")?;
         let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
         // From the end, so that the places before stay what they are.
         for place in (0..children.len()).rev().filter(|place| ready[place + 1]) {
-            let (process, _, mut news) = children.swap_remove(place);
+            let Child {
+                process, mut news, ..
+            } = children.swap_remove(place);
             let code = match process.join()? {
                 Exit::Code(code) => code,
                 Exit::Signal(signal) => -signal,
@@ -171,21 +191,82 @@ pub fn serve(child: fn(&str, Vec<OwnedFd>) -> Result<u8>) -> Result<()> {
         if !ready[0] {
             continue;
         }
-        let Some((role, mut fds)) = receive(&socket)? else {
-            return Ok(());
-        };
-        ensure!(!fds.is_empty(), "a request without a pipe for the answer");
-        let mut news = PipeWriter::from(fds.remove(0));
-        let process = fork(|| child(&role, fds))?;
-        let pidfd = pidfd_open(process.pid(), PidfdFlags::empty()).context("watch the child")?;
-        news.write_all(&process.pid().as_raw_nonzero().get().to_le_bytes())
-            .ok();
-        children.push((process, pidfd, news));
+        match receive(&socket)? {
+            Request::End => return Ok(()),
+            Request::Damaged => {}
+            Request::Fork { role, news, fds } => {
+                let servers = [&socket]
+                    .into_iter()
+                    .chain(children.iter().map(|child| &child.pidfd));
+                let servers = servers
+                    .map(AsRawFd::as_raw_fd)
+                    .chain(children.iter().map(|child| child.news.as_raw_fd()));
+                let servers: Vec<RawFd> = servers.chain([news.as_raw_fd()]).collect();
+                children.extend(start(child, &role, news, fds, servers));
+            }
+        }
     }
 }
 
-/// The next request: a role and descriptors; `None` when the client is gone.
-fn receive(socket: &OwnedFd) -> Result<Option<(String, Vec<OwnedFd>)>> {
+/// A child, as the server knows it.
+struct Child {
+    process: Process,
+    pidfd: OwnedFd,
+    news: PipeWriter,
+}
+
+/// Forks a child and tells the client of it, or why there is none.
+fn start(
+    child: fn(&str, Vec<OwnedFd>) -> Result<u8>,
+    role: &str,
+    mut news: PipeWriter,
+    fds: Vec<OwnedFd>,
+    servers: Vec<RawFd>,
+) -> Option<Child> {
+    let forked = fork(|| {
+        for fd in servers {
+            // SAFETY: their owners are in the server's part of the stack, which the child never returns to.
+            unsafe { rustix::io::close(fd) };
+        }
+        child(role, fds)
+    });
+    let started = forked.and_then(|process| {
+        let pidfd = pidfd_open(process.pid(), PidfdFlags::empty()).context("watch the child")?;
+        Ok((process, pidfd))
+    });
+    // In what is written here, errors mean that the client does not care any more.
+    match started {
+        Ok((process, pidfd)) => {
+            news.write_all(&process.pid().as_raw_nonzero().get().to_le_bytes())
+                .ok();
+            Some(Child {
+                process,
+                pidfd,
+                news,
+            })
+        }
+        Err(error) => {
+            let reason = format!("{error:#}");
+            news.write_all(&[&FAILED.to_le_bytes(), reason.as_bytes()].concat())
+                .ok();
+            None
+        }
+    }
+}
+
+enum Request {
+    Fork {
+        role: String,
+        news: PipeWriter,
+        fds: Vec<OwnedFd>,
+    },
+    /// The descriptors did not all arrive; the client reads the end of the pipe that was among them.
+    Damaged,
+    /// The client is gone.
+    End,
+}
+
+fn receive(socket: &OwnedFd) -> Result<Request> {
     let mut buffer = [0; LONGEST_ROLE];
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MOST_FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -197,21 +278,22 @@ fn receive(socket: &OwnedFd) -> Result<Option<(String, Vec<OwnedFd>)>> {
             RecvFlags::CMSG_CLOEXEC,
         )
     });
-    let length = received.context("receive a request")?.bytes;
-    let fds: Vec<OwnedFd> = control
-        .drain()
-        .flat_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(fds) => fds.collect(),
-            _ => Vec::new(),
-        })
-        .collect();
-    if length == 0 && fds.is_empty() {
-        return Ok(None);
+    let received = received.context("receive a request")?;
+    let mut fds = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            fds.extend(rights);
+        }
     }
-    Ok(Some((
-        String::from_utf8_lossy(&buffer[..length]).into_owned(),
-        fds,
-    )))
+    if received.bytes == 0 && fds.is_empty() {
+        return Ok(Request::End);
+    }
+    if received.flags.contains(ReturnFlags::CTRUNC) || fds.is_empty() {
+        return Ok(Request::Damaged);
+    }
+    let news = PipeWriter::from(fds.remove(0));
+    let role = String::from_utf8_lossy(&buffer[..received.bytes]).into_owned();
+    Ok(Request::Fork { role, news, fds })
 }
 
 fn read_number(from: &mut PipeReader) -> io::Result<i32> {
@@ -245,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_carries_its_role_and_descriptors() {
+    fn a_request_carries_its_role_and_a_pipe() {
         let (ours, theirs) = net::socketpair(
             AddressFamily::UNIX,
             SocketType::SEQPACKET,
@@ -265,13 +347,18 @@ mod tests {
             SendFlags::NOSIGNAL,
         )
         .unwrap();
-        let (role, fds) = receive(&theirs).unwrap().unwrap();
-        assert_eq!((role.as_str(), fds.len()), ("child", 1));
-        PipeWriter::from(fds.into_iter().next().unwrap())
-            .write_all(&7_i32.to_le_bytes())
-            .unwrap();
+        let Request::Fork {
+            role,
+            mut news,
+            fds,
+        } = receive(&theirs).unwrap()
+        else {
+            panic!("no request")
+        };
+        assert_eq!((role.as_str(), fds.len()), ("child", 0));
+        news.write_all(&7_i32.to_le_bytes()).unwrap();
         assert_eq!(read_number(&mut reader).unwrap(), 7);
         drop(ours);
-        assert!(receive(&theirs).unwrap().is_none());
+        assert!(matches!(receive(&theirs).unwrap(), Request::End));
     }
 }

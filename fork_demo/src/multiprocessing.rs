@@ -11,6 +11,7 @@
 //! rustix = { version = "1", features = ["process"] }
 //! ```
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::panic::{self, AssertUnwindSafe};
@@ -21,6 +22,9 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::{self, Pid, Signal, WaitOptions, WaitStatus};
 
 /// A running child. Dropping it kills the child and waits for it, so no error path leaves one behind.
+///
+/// The kernel kills the child when the thread that started it ends, however that ends: start children from a thread
+/// that outlives them, best from the main thread.
 #[derive(Debug)]
 pub struct Process {
     pid: Pid,
@@ -122,7 +126,8 @@ fn leave(result: std::thread::Result<Result<u8>>) -> ! {
     let code = match result {
         Ok(Ok(code)) => code.into(),
         Ok(Err(error)) => {
-            eprintln!("{error:#}");
+            // Not `eprintln!`: if nobody reads stderr it panics, and would unwind into what belongs to the parent.
+            writeln!(io::stderr(), "{error:#}").ok();
             1
         }
         // The panic's message is printed; 101 is the code of a panic in Rust.
@@ -167,12 +172,12 @@ pub fn command(role: &str) -> Result<Command> {
 
 /// The role this process was started in; `None` in the program that the user started.
 pub fn role() -> Option<String> {
-    env::args()
-        .rev()
-        .find_map(|arg| arg.strip_prefix("--role=").map(str::to_owned))
+    let args: Vec<_> = env::args_os().collect();
+    let role = |arg: &OsString| arg.to_str()?.strip_prefix("--role=").map(str::to_owned);
+    args.iter().rev().find_map(role)
 }
 
-/// Has the kernel kill this process when its parent dies, who may be dead already.
+/// Has the kernel kill this process when its parent (to be exact, the parent's calling thread) ends. It may have ended.
 fn end_with(parent: Pid) -> io::Result<()> {
     process::set_parent_process_death_signal(Some(Signal::KILL))?;
     match process::getppid() {

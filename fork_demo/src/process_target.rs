@@ -14,12 +14,13 @@
 
 use std::io::{self, PipeReader, Read, Write};
 use std::os::unix::process::parent_id;
-use std::process;
+use std::{process, thread, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 
 use crate::multiprocessing::{Exit, fork};
 
+const SECOND: Duration = Duration::from_millis(100);
 const CHILDREN: usize = 6;
 
 pub fn main() -> Result<()> {
@@ -29,9 +30,10 @@ pub fn main() -> Result<()> {
     for _ in 0..CHILDREN {
         children.push(fork(|| r(&gate))?);
     }
+    println!("main process started {CHILDREN} child processes");
     opener
         .write_all(&[0; CHILDREN])
-        .context("let the children end")?;
+        .context("let the children go on")?;
     for child in children {
         let exit = child.join()?;
         ensure!(exit == Exit::Code(0), "a child failed: {exit}");
@@ -48,5 +50,7 @@ fn r(mut gate: &PipeReader) -> Result<u8> {
     );
     gate.read_exact(&mut [0])
         .context("wait for the other children")?;
+    thread::sleep(SECOND);
+    println!("child process {} ends", process::id());
     Ok(0)
 }

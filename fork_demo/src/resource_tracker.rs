@@ -66,8 +66,11 @@ fn own_segments(name: &str, tracker: &Tracker, mut ready: &PipeWriter) -> Result
 fn make(name: &str, tracker: &Tracker) -> Result<()> {
     tracker.register(name)?;
     let new = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR;
-    shm::open(name, new, Mode::RUSR | Mode::WUSR)
-        .with_context(|| format!("make the segment {name}"))?;
+    if let Err(error) = shm::open(name, new, Mode::RUSR | Mode::WUSR) {
+        // It may be somebody else's.
+        tracker.unregister(name)?;
+        return Err(error).with_context(|| format!("make the segment {name}"));
+    }
     Ok(())
 }
 

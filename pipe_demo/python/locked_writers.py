@@ -8,10 +8,10 @@ MESSAGES = 2
 
 
 def writer(conn, lock):
-    for _ in range(MESSAGES):
+    for message in range(1, MESSAGES + 1):
         with lock:
             for part in ('begin', 'middle', 'end'):
-                conn.send((os.getpid(), part))
+                conn.send((os.getpid(), message, part))
                 time.sleep(SECOND / 10)
 
 
@@ -23,8 +23,8 @@ if __name__ == '__main__':
     shared.close()
     try:
         while True:
-            pid, part = reader.recv()
-            print('Main process {} receive {} from {}'.format(os.getpid(), part, pid))
+            pid, message, part = reader.recv()
+            print('Main process {} receive {} of {} from {}'.format(os.getpid(), part, message, pid))
     except EOFError:
         pass
     [w.join() for w in writers]

@@ -20,6 +20,7 @@
 use std::{fs::File, process, thread, time::Duration};
 
 use anyhow::{Context, Result, bail};
+use ipc_channel::IpcError;
 use ipc_channel::ipc::{self, IpcSender};
 
 use crate::pipe::{Connection, role};
@@ -28,7 +29,8 @@ const SECOND: Duration = Duration::from_millis(100);
 const WRITERS: u32 = 3;
 const MESSAGES: u32 = 2;
 
-type Part = (u32, String);
+/// Whose part it is, of which message, and which part.
+type Part = (u32, u32, String);
 
 pub fn main() -> Result<()> {
     if let Some(role) = role() {
@@ -44,8 +46,17 @@ pub fn main() -> Result<()> {
     }
     // While the parent keeps a sender of its own, it would never read the end of file.
     drop(sender);
-    while let Ok((pid, part)) = parts.recv() {
-        println!("Main process {} receive {part} from {pid}", process::id());
+    loop {
+        match parts.recv() {
+            Ok((pid, message, part)) => {
+                println!(
+                    "Main process {} receive {part} of {message} from {pid}",
+                    process::id()
+                );
+            }
+            Err(IpcError::Disconnected) => break,
+            Err(error) => return Err(error).context("receive a part"),
+        }
     }
     let mut statuses = Vec::new();
     for mut writer in writers {
@@ -58,12 +69,11 @@ pub fn main() -> Result<()> {
 fn writer(mut pipe: Connection<(), IpcSender<Part>>) -> Result<()> {
     let sender = pipe.recv().context("receive the shared end")?;
     let lock = File::open("/dev/stdin").context("open the lock file")?;
-    for _ in 0..MESSAGES {
+    for message in 1..=MESSAGES {
         lock.lock().context("take the lock")?;
         for part in ["begin", "middle", "end"] {
-            sender
-                .send((process::id(), part.to_owned()))
-                .context("send a part")?;
+            let part = (process::id(), message, part.to_owned());
+            sender.send(part).context("send a part")?;
             thread::sleep(SECOND / 10);
         }
         lock.unlock().context("release the lock")?;

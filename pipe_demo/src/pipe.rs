@@ -12,11 +12,14 @@
 //! tempfile = "3"
 //! ```
 
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
-use std::{env, thread};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use ipc_channel::ipc::{self, IpcOneShotServer, IpcReceiver, IpcSender};
 use ipc_channel::{IpcError, TryRecvError};
 use nix::sys::signal::{SigSet, SigmaskHow};
@@ -34,14 +37,17 @@ pub struct Connection<S, R> {
     polled: Option<Result<R, IpcError>>,
 }
 
+/// The size of a socket address's name, its last byte included.
+const LONGEST_NAME: usize = 108;
+
 /// The child's two ends, as it sends them to its parent.
 type Ends<S, R> = (IpcSender<S>, IpcReceiver<R>);
 
 /// The role this process was started in by [`Connection::spawn`]; `None` in the program that the user started.
 pub fn role() -> Option<String> {
-    env::args()
-        .rev()
-        .find_map(|arg| arg.strip_prefix("--role=").map(str::to_owned))
+    let args: Vec<_> = env::args_os().collect();
+    let role = |arg: &OsString| arg.to_str()?.strip_prefix("--role=").map(str::to_owned);
+    args.iter().rev().find_map(role)
 }
 
 impl<S, R> Connection<S, R>
@@ -50,10 +56,13 @@ where
     R: Serialize + for<'de> Deserialize<'de>,
 {
     /// Starts this program again with the same arguments, `stdin` and a role, and connects to it.
-    /// The child finds its role with [`role`] and calls [`Connection::to_parent`] with it.
+    /// The child finds its role with [`role`] and calls [`Connection::to_parent`] with it, before anything else.
     ///
-    /// Fails when the child cannot be started or ends before it has connected. Ctrl-C is held back meanwhile, for
-    /// some milliseconds, because the socket has a name in the temporary folder until both sides are connected.
+    /// Fails when the child cannot be started or ends before it has connected. The socket between them has a name in
+    /// the temporary folder until they are connected. Meanwhile, for some milliseconds, both put off all signals, as
+    /// Ctrl-C would leave the name behind. (In a program with other threads, those get the signals.)
+    ///
+    /// A thread stays with the child until it ends.
     pub fn spawn(stdin: impl Into<Stdio>) -> Result<(Connection<S, R>, Child)> {
         let signals = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
         let connected = Self::start_and_accept(stdin.into());
@@ -62,8 +71,16 @@ where
     }
 
     fn start_and_accept(stdin: Stdio) -> Result<(Connection<S, R>, Child)> {
-        // ipc-channel 0.23 panics where the temporary folder cannot be written; this gives the reason instead.
-        drop(tempfile::tempdir().context("make a socket in the temporary folder")?);
+        // ipc-channel 0.23 panics where the temporary folder cannot be written, and cuts off a name that is too long
+        // for a socket. This gives the reason instead.
+        let folder = tempfile::tempdir().context("make a socket in the temporary folder")?;
+        let length = folder.path().join("socket").as_os_str().len();
+        ensure!(
+            length < LONGEST_NAME,
+            "the temporary folder's name is too long for a socket: {}",
+            folder.path().display()
+        );
+        drop(folder);
         let (server, name) = IpcOneShotServer::<Ends<S, R>>::new().context("make a socket")?;
         let mut child = Command::new(env::current_exe().context("find this program's file")?)
             .args(env::args_os().skip(1))
@@ -71,11 +88,13 @@ where
             .stdin(stdin)
             .spawn()
             .context("start the child")?;
-        // `accept` would wait for ever for a child that dies before it connects. This thread then connects instead.
+        // `accept` would wait for ever for a child that dies before it connects. This thread then connects instead;
+        // it is refused if the child had connected.
         let pid = Pid::from_raw(child.id().cast_signed());
         thread::spawn(move || {
-            let ended = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
-            ended.is_ok() && IpcSender::<Ends<S, R>>::connect(name).is_ok()
+            if waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).is_ok() {
+                drop(IpcSender::<Ends<S, R>>::connect(name));
+            }
         });
         match server.accept() {
             Ok((_, (sender, receiver))) => Ok((
@@ -96,9 +115,17 @@ where
 
     /// The child's end of the pipe that [`Connection::spawn`] makes.
     pub fn to_parent(role: String) -> Result<Connection<S, R>> {
+        let connected = IpcSender::connect(role.clone());
+        // The parent does the same, unless it was killed meanwhile.
+        let socket = Path::new(&role);
+        fs::remove_file(socket)
+            .and_then(|()| fs::remove_dir(socket.parent().unwrap_or(socket)))
+            .ok();
+        // The child inherits what its parent has put off.
+        SigSet::all().thread_unblock()?;
         let (sender, from_child) = ipc::channel().context("make a channel")?;
         let (to_child, receiver) = ipc::channel().context("make a channel")?;
-        let parent = IpcSender::connect(role).context("connect to the parent")?;
+        let parent = connected.context("connect to the parent")?;
         parent
             .send((to_child, from_child))
             .context("send the parent its ends")?;
@@ -118,19 +145,32 @@ where
     /// The next message, in the order of sending. Blocks until there is one.
     /// [`IpcError::Disconnected`] is the end of file: the peer has closed its end or died, and all it sent is read.
     pub fn recv(&mut self) -> Result<R, IpcError> {
-        self.polled.take().unwrap_or_else(|| self.receiver.recv())
+        loop {
+            match self.polled.take().unwrap_or_else(|| self.receiver.recv()) {
+                // A signal was handled meanwhile.
+                Err(IpcError::Io(error)) if error.kind() == ErrorKind::Interrupted => {}
+                received => return received,
+            }
+        }
     }
 
     /// Whether [`Connection::recv`] would return at once, waiting for `timeout` at most. True at the end of file too.
     pub fn poll(&mut self, timeout: Duration) -> bool {
-        if self.polled.is_none() {
-            self.polled = match self.receiver.try_recv_timeout(timeout) {
+        let start = Instant::now();
+        while self.polled.is_none() {
+            let left = timeout.saturating_sub(start.elapsed());
+            self.polled = match self.receiver.try_recv_timeout(left) {
                 Ok(message) => Some(Ok(message)),
+                Err(TryRecvError::IpcError(IpcError::Io(error)))
+                    if error.kind() == ErrorKind::Interrupted =>
+                {
+                    None
+                }
                 Err(TryRecvError::IpcError(error)) => Some(Err(error)),
-                Err(TryRecvError::Empty) => None,
+                Err(TryRecvError::Empty) => return false,
             };
         }
-        self.polled.is_some()
+        true
     }
 }
 

@@ -7,7 +7,7 @@
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! rustix = { version = "1", features = ["process"] }
+//! rustix = { version = "1", features = ["event", "process"] }
 //! ```
 
 use std::process::Command;

@@ -2,20 +2,29 @@
 //!
 //! Python:  `subprocess.Popen(..., start_new_session=True)`, `communicate(input, timeout)`, `os.killpg`
 //! Differs: when the time is over Python kills nothing; here the command's whole process group dies.
+//! Linux:   pidfds, to wait for the pipes and the command at once.
 //!
 //! ```cargo
 //! [dependencies]
-//! rustix = { version = "1", features = ["process"] }
+//! rustix = { version = "1", features = ["event", "process"] }
 //! ```
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Output, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
-use std::{error, fmt, thread};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use std::{error, fmt, io};
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, ioctl_fionbio};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+
+/// How much is read at once.
+const PIECE: usize = 64 << 10;
+
+/// How long the outputs of a killed group may stay open.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// Why there is no complete output.
 #[derive(Debug)]
@@ -46,12 +55,15 @@ impl From<io::Error> for Error {
     }
 }
 
-/// Starts `command`, writes `input` to its stdin and closes it, and reads stdout and stderr to their ends. Each pipe has
-/// a thread of its own: whoever fills one pipe while its peer fills another would wait for ever.
+/// Starts `command`, writes `input` to its stdin and closes it, and reads stdout and stderr to their ends: whatever is
+/// ready first. Whoever fills one pipe while its peer fills another would wait for ever.
 ///
-/// Blocks until the command has ended and both outputs are closed, for `timeout` at most. The command leads a process
-/// group of its own, so that a kill reaches what it has started itself; hence Ctrl-C does not reach it, and it should
-/// end when its pipes do. A descendant that leaves the group and keeps a pipe open is waited for.
+/// Blocks until the command has ended and both outputs are closed, for `timeout` at most. Then the command is killed
+/// with its process group, which it leads, so that the kill reaches what it has started itself. (Hence Ctrl-C does not
+/// reach it: it should end when its pipes do.) A descendant that has left the group and keeps an output open is given
+/// a moment, and then no longer listened to.
+///
+/// Cost: a `poll` and a `read` or `write` for what a pipe holds, 64 KiB as a rule.
 pub fn communicate(
     command: &mut Command,
     input: &[u8],
@@ -66,68 +78,149 @@ pub fn communicate(
     let mut child = command
         .spawn()
         .map_err(|error| Error::Start { program, error })?;
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let pid = Pid::from_child(&child);
-    let (working, all_done) = mpsc::channel::<()>();
-    let (written, stdout, stderr, timed_out) = thread::scope(|scope| {
-        // Each thread's sender is dropped when the thread is done; when all are, the channel is closed.
-        let pump = |mut from: Option<Box<dyn Read + Send>>| {
-            let working = working.clone();
-            scope.spawn(move || {
-                let mut bytes = Vec::new();
-                let read = from
-                    .as_mut()
-                    .map_or(Ok(0), |from| from.read_to_end(&mut bytes));
-                drop(working);
-                read.map(|_| bytes)
-            })
-        };
-        let stdout = pump(stdout.map(|pipe| Box::new(pipe) as _));
-        let stderr = pump(stderr.map(|pipe| Box::new(pipe) as _));
-        let writing = working.clone();
-        let written = scope.spawn(move || {
-            let written = stdin.map_or(Ok(()), |mut pipe| pipe.write_all(input));
-            drop(writing);
-            written
-        });
-        // Waits without reaping: until `child.wait` below, no other process can get the pid.
-        scope.spawn(move || {
-            let ended = waitid(
-                WaitId::Pid(pid),
-                WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
-            );
-            drop(working);
-            ended.is_ok()
-        });
-        let timed_out = all_done.recv_timeout(timeout) == Err(RecvTimeoutError::Timeout);
-        if timed_out {
-            // It may have ended by itself in this moment.
-            kill_process_group(pid, Signal::KILL).ok();
-        }
-        (written.join(), stdout.join(), stderr.join(), timed_out)
-    });
-    let panicked = |_| io::Error::other("a thread panicked");
-    match written.map_err(panicked)? {
-        // A command need not read its input to the end.
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error.into()),
-        _ => {}
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let exchanged = exchange(&mut child, input, timeout, &mut stdout, &mut stderr);
+    if !matches!(exchanged, Ok(true)) {
+        // Until `wait` below, no other process can get the pid. The group may be gone.
+        kill_process_group(pid, Signal::KILL).ok();
     }
-    let (stdout, stderr) = (stdout.map_err(panicked)??, stderr.map_err(panicked)??);
     let output = Output {
         status: child.wait()?,
         stdout,
         stderr,
     };
-    if timed_out {
-        Err(Error::TimedOut { timeout, output })
-    } else {
+    if exchanged? {
         Ok(output)
+    } else {
+        Err(Error::TimedOut { timeout, output })
     }
+}
+
+/// Writes and reads until all pipes are closed and the command has ended; false if it had to be killed for that.
+fn exchange(
+    child: &mut Child,
+    mut input: &[u8],
+    timeout: Duration,
+    stdout: &mut Vec<u8>,
+    stderr: &mut Vec<u8>,
+) -> io::Result<bool> {
+    let pid = Pid::from_child(child);
+    let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+    let mut stdin = child.stdin.take().map(OwnedFd::from);
+    let mut outputs = [
+        (child.stdout.take().map(OwnedFd::from), stdout),
+        (child.stderr.take().map(OwnedFd::from), stderr),
+    ];
+    if let Some(stdin) = &stdin {
+        // The outputs are read when there is something; a write could ask for more room than there is.
+        ioctl_fionbio(stdin, true)?;
+    }
+    let mut running = true;
+    let mut deadline = Instant::now().checked_add(timeout);
+    let mut killed = false;
+    while running || stdin.is_some() || outputs.iter().any(|(pipe, _)| pipe.is_some()) {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if left == Some(Duration::ZERO) {
+            if killed {
+                return Ok(false);
+            }
+            killed = true;
+            kill_process_group(pid, Signal::KILL).ok();
+            deadline = Instant::now().checked_add(MOMENT);
+            continue;
+        }
+        let ready = wait(
+            &pidfd,
+            running,
+            &stdin,
+            &outputs.each_ref().map(|(pipe, _)| pipe),
+            left,
+        )?;
+        running &= !ready[0];
+        if ready[1]
+            && let Some(pipe) = &stdin
+        {
+            match rustix::io::write(pipe, input) {
+                Ok(count) => input = &input[count..],
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                // A command need not read its input to the end.
+                Err(Errno::PIPE) => input = &[],
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if input.is_empty() {
+            stdin = None;
+        }
+        for (ready, (pipe, bytes)) in ready[2..].iter().zip(&mut outputs) {
+            if *ready && let Some(open) = &pipe {
+                bytes.reserve(PIECE);
+                match rustix::io::read(open, spare_capacity(bytes)) {
+                    Ok(0) => *pipe = None,
+                    Ok(_) | Err(Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+    }
+    Ok(!killed)
+}
+
+/// Waits until the command has ended, its stdin can be written or one of its outputs read, in this order.
+fn wait(
+    pidfd: &OwnedFd,
+    running: bool,
+    stdin: &Option<OwnedFd>,
+    outputs: &[&Option<OwnedFd>; 2],
+    left: Option<Duration>,
+) -> io::Result<[bool; 4]> {
+    let wanted = [
+        running.then_some((pidfd, PollFlags::IN)),
+        stdin.as_ref().map(|pipe| (pipe, PollFlags::OUT)),
+        outputs[0].as_ref().map(|pipe| (pipe, PollFlags::IN)),
+        outputs[1].as_ref().map(|pipe| (pipe, PollFlags::IN)),
+    ];
+    let mut fds: Vec<PollFd> = wanted
+        .iter()
+        .flatten()
+        .map(|(fd, flags)| PollFd::new(*fd, *flags))
+        .collect();
+    let left = left.and_then(|left| Timespec::try_from(left).ok());
+    match poll(&mut fds, left.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
+    Ok(wanted.map(|wanted| wanted.is_some() && ready.next().unwrap_or(false)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The limit of the limit: who has left the group is not killed, and not waited for either.
+    #[test]
+    fn a_descendant_that_left_is_not_waited_for() {
+        let started = Instant::now();
+        let script = "setsid sleep 4 & echo said; sleep 1000";
+        let error = communicate(&mut sh(script), b"", Duration::from_millis(300)).unwrap_err();
+        let Error::TimedOut { output, .. } = error else {
+            panic!("{error}")
+        };
+        assert_eq!(output.stdout, b"said\n");
+        assert!(
+            started.elapsed() < Duration::from_millis(3500),
+            "{:?}",
+            started.elapsed()
+        );
+    }
+
+    #[test]
+    fn both_ways_at_once() {
+        let input = vec![b'.'; 1 << 20];
+        let output = communicate(Command::new("tee").arg("/dev/stderr"), &input, LONG).unwrap();
+        assert!(output.stdout == input && output.stderr == input && output.status.success());
+    }
 
     const LONG: Duration = Duration::from_secs(60);
 
@@ -156,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_timeout_keeps_what_was_said() {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let error = communicate(
             &mut sh("echo said; sleep 1000"),
             b"",
