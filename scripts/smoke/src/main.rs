@@ -4,7 +4,6 @@ use std::env;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use std::{hint, io, thread};
 
@@ -138,22 +137,20 @@ fn run(args: Arguments) -> Result<()> {
     } else {
         args.only
     };
-    let busy = AtomicBool::new(args.load);
-    thread::scope(|scope| {
+    if args.load {
         for _ in 0..thread::available_parallelism().map_or(2, |cores| cores.get()) {
-            scope.spawn(|| {
-                while busy.load(Ordering::Relaxed) {
-                    hint::spin_loop()
+            // Until the program ends.
+            thread::spawn(|| {
+                loop {
+                    hint::spin_loop();
                 }
             });
         }
-        let result = (0..args.repeat).try_for_each(|_| {
-            each(&selected, &checks, |example, check| {
-                suite::check(example, *check)
-            })
-        });
-        busy.store(false, Ordering::Relaxed);
-        result
+    }
+    (0..args.repeat).try_for_each(|_| {
+        each(&selected, &checks, |example, check| {
+            suite::check(example, *check)
+        })
     })
 }
 

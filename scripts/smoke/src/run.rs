@@ -86,7 +86,6 @@ struct Source {
     fd: File,
     stream: Stream,
     partial: Vec<u8>,
-    open: bool,
 }
 
 struct Runner<'t> {
@@ -100,6 +99,8 @@ struct Runner<'t> {
     started: Vec<bool>,
     sent: Vec<bool>,
     interrupted: bool,
+    /// How many bytes were read.
+    total: usize,
     /// What the lines that start programs have bound.
     values: BTreeMap<NameId, String>,
     run: Run,
@@ -127,6 +128,7 @@ pub fn run(job: &Job) -> Result<Run> {
         started: vec![false; programs],
         sent: vec![false; job.trace.sends.len()],
         interrupted: false,
+        total: 0,
         values: BTreeMap::new(),
         run: Run {
             lines: vec![],
@@ -142,13 +144,15 @@ pub fn run(job: &Job) -> Result<Run> {
         fd: File::from(fd),
         stream,
         partial: vec![],
-        open: true,
     };
     runner.attend([
         source(from_stdout, Stream::Stdout),
         source(from_stderr, Stream::Stderr),
     ])?;
     let mut run = runner.run;
+    if job.trace.stderr_any {
+        run.lines.retain(|line| line.stream == Stream::Stdout);
+    }
     for path in files_below(folder.path()) {
         run.problems.push(format!(
             "a temporary file is left behind: {}",
@@ -233,20 +237,36 @@ impl Runner<'_> {
                     Some(program) => self.hear(program)?,
                 }
             }
+            if self
+                .programs
+                .iter()
+                .any(|program| self.run.ends[program.index].is_some())
+            {
+                // A program that has ended has written all it had to, and what it has written may call for another.
+                for source in &mut sources {
+                    while readable(source.fd.as_fd())? {
+                        self.read(source)?;
+                    }
+                }
+            }
             self.programs
                 .retain(|program| self.run.ends[program.index].is_none());
             self.act()?;
         }
-        // Everything is dead, so what is left to read is in the pipes already.
-        for source in &mut sources {
-            while source.open && readable(source.fd.as_fd())? {
-                self.read(source)?;
-            }
+        for source in sources {
             if !source.partial.is_empty() {
                 let text = String::from_utf8_lossy(&source.partial).into_owned();
                 self.run.problems.push(format!(
                     "the last line on {:?} has no end: {text}",
                     source.stream
+                ));
+            }
+        }
+        for (send, sent) in self.job.trace.sends.iter().zip(&self.sent) {
+            if !sent && self.job.interrupt.is_none() {
+                let name = &self.job.trace.programs[send.program].name;
+                self.run.problems.push(format!(
+                    "a signal to {name} was never sent: no line called for it in time"
                 ));
             }
         }
@@ -263,68 +283,54 @@ impl Runner<'_> {
 
     /// Waits until one of the sources, or else of the programs' supervisors, has something to say.
     fn wait(&self, sources: &[Source; 2], timeout: Duration) -> Result<Vec<usize>> {
-        let mut fds: Vec<PollFd> = vec![];
-        for source in sources {
-            // A source at its end would be ready all the time.
-            let events = if source.open {
-                PollFlags::IN
-            } else {
-                PollFlags::empty()
-            };
-            fds.push(PollFd::from_borrowed_fd(source.fd.as_fd(), events));
-        }
-        fds.extend(
-            self.programs
-                .iter()
-                .map(|program| PollFd::from_borrowed_fd(program.socket.as_fd(), PollFlags::IN)),
-        );
+        let sources = sources.iter().map(|source| source.fd.as_fd());
+        let fds = sources.chain(self.programs.iter().map(|program| program.socket.as_fd()));
+        let mut fds: Vec<PollFd> = fds
+            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+            .collect();
         let timeout = Timespec::try_from(timeout).context("the time limit")?;
         match poll(&mut fds, Some(&timeout)) {
             Err(rustix::io::Errno::INTR) => return Ok(vec![]),
             ready => ready.context("wait for output")?,
         };
-        let ready = |(place, fd): (usize, &PollFd)| {
-            let open = place >= sources.len() || sources[place].open;
-            (open && !fd.revents().is_empty()).then_some(place)
-        };
-        Ok(fds.iter().enumerate().filter_map(ready).collect())
+        Ok((0..fds.len())
+            .filter(|place| !fds[*place].revents().is_empty())
+            .collect())
     }
 
+    /// Takes what there is to read. Nobody sees an end: this process has all the ends to write to as well.
     fn read(&mut self, source: &mut Source) -> Result<()> {
         let mut buffer = [0; 1 << 16];
         let count = match source.fd.read(&mut buffer) {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
-            // Linux's way to say that nobody has the terminal open any more.
-            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => 0,
             Err(error) => return Err(error).context("read the output"),
         };
-        source.open = count > 0;
-        source.partial.extend_from_slice(&buffer[..count]);
         let at = self.start.elapsed();
-        while let Some(end) = source.partial.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = source.partial.drain(..=end).collect();
-            let text = String::from_utf8_lossy(&line[..end]).into_owned();
+        self.total += count;
+        if self.total > MOST_OUTPUT {
+            if self.total - count <= MOST_OUTPUT {
+                self.run.problems.push(format!(
+                    "more than {MOST_OUTPUT} bytes of output, so everything was killed"
+                ));
+                self.kill();
+            }
+            return Ok(());
+        }
+        source.partial.extend_from_slice(&buffer[..count]);
+        let mut lines = source
+            .partial
+            .split(|byte| *byte == b'\n')
+            .map(<[u8]>::to_vec)
+            .collect::<Vec<_>>();
+        source.partial = lines.pop().unwrap_or_default();
+        for line in lines {
+            let text = String::from_utf8_lossy(&line).into_owned();
             self.run.lines.push(Line {
                 text,
                 stream: source.stream,
                 at,
             });
-        }
-        let total = self
-            .run
-            .lines
-            .iter()
-            .map(|line| line.text.len() + 1)
-            .sum::<usize>()
-            + source.partial.len();
-        if total > MOST_OUTPUT {
-            source.open = false;
-            source.partial.clear();
-            self.run.problems.push(format!(
-                "more than {MOST_OUTPUT} bytes of output, so everything was killed"
-            ));
-            self.kill();
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ use std::{fs, io, thread};
 
 use anyhow::{Context, Result};
 use rustix::io::Errno;
-use rustix::process::{self, Pid, Signal, WaitId, WaitIdOptions, WaitOptions};
+use rustix::process::{self, Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions};
 use serde::{Deserialize, Serialize};
 
 /// The first argument of a supervisor.
@@ -100,18 +100,37 @@ fn supervise(args: Vec<OsString>) -> Result<()> {
             );
         }
     };
-    send(&mut harness, &Report::Started { pid: child.id() })?;
     let main = Pid::from_child(&child);
-    // Set to `None` before the pid is freed, so that no signal can reach a stranger.
+    let watched = watch(main, grace, &mut harness, orders);
+    if watched.is_err() {
+        // The harness is gone, or the system fails. Nothing may stay, and nobody else will remove the folder.
+        while !matches!(process::wait(WaitOptions::NOHANG), Err(Errno::CHILD)) {
+            kill_all();
+        }
+        fs::remove_dir_all(folder).context("remove the temporary folder")?;
+    }
+    watched
+}
+
+/// Tells the harness of the program's start and end, and obeys it in between.
+fn watch(
+    main: Pid,
+    grace: Duration,
+    harness: &mut UnixStream,
+    orders: BufReader<UnixStream>,
+) -> Result<()> {
+    send(
+        harness,
+        &Report::Started {
+            pid: main.as_raw_nonzero().get().cast_unsigned(),
+        },
+    )?;
+    // Set to `None` when the pid is freed, so that no signal can reach a stranger.
     let target = Arc::new(Mutex::new(Some(main)));
     let listener = Arc::clone(&target);
     thread::spawn(move || obey(orders, &listener));
     let report = reap(main, &target, grace)?;
-    if send(&mut harness, &report).is_err() {
-        // The harness is gone, and nobody else will remove the folder.
-        fs::remove_dir_all(folder).context("remove the temporary folder")?;
-    }
-    Ok(())
+    send(harness, &report)
 }
 
 fn send(harness: &mut UnixStream, report: &Report) -> Result<()> {
@@ -140,21 +159,29 @@ fn obey(orders: BufReader<UnixStream>, target: &Mutex<Option<Pid>>) {
             None => break,
         }
     }
-    kill_all();
+    // Until this process ends because nothing is left.
+    loop {
+        kill_all();
+    }
 }
 
 /// Kills all descendants, again and again until there are none: one of them may be forking.
 fn kill_all() {
     loop {
         let (living, _) = descendants();
+        for (pid, _) in &living {
+            // It may have ended by itself, and the pid be another process's. The pidfd is of one process for good: if
+            // that is a descendant still, it is the right one.
+            if let Ok(pidfd) = process::pidfd_open(*pid, PidfdFlags::empty())
+                && descendants().0.iter().any(|(other, _)| other == pid)
+            {
+                process::pidfd_send_signal(pidfd, Signal::KILL).ok();
+            }
+        }
+        thread::sleep(Duration::from_millis(5));
         if living.is_empty() {
             return;
         }
-        for (pid, _) in living {
-            // It may have ended by itself; its pid is not free until this process has reaped it.
-            process::kill_process(pid, Signal::KILL).ok();
-        }
-        thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -172,27 +199,43 @@ fn reap(main: Pid, target: &Mutex<Option<Pid>>, grace: Duration) -> Result<Repor
             ended => ended.context("wait for the program")?,
         };
         let mut target = target.lock().unwrap_or_else(PoisonError::into_inner);
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
         let ended = match *target {
-            Some(_) => {
-                process::waitpid(Some(main), WaitOptions::NOHANG).context("reap the program")?
+            Some(_) => process::waitid(WaitId::Pid(main), look)
+                .context("look at the program")?
+                .is_some(),
+            None => false,
+        };
+        // One look, while the program is a zombie: what it has left belongs to this process by now, and is in one of
+        // the two lists.
+        let (living, dead) = descendants();
+        if !ended {
+            for (pid, _) in dead.iter().filter(|(pid, _)| Some(*pid) != *target) {
+                process::waitpid(Some(*pid), WaitOptions::NOHANG).context("reap an orphan")?;
             }
-            None => None,
-        };
-        let Some((_, status)) = ended else {
-            process::wait(WaitOptions::NOHANG).context("reap an orphan")?;
             continue;
-        };
+        }
+        let reaped =
+            process::waitpid(Some(main), WaitOptions::NOHANG).context("reap the program")?;
+        let (_, status) = reaped.context("the program has not ended")?;
         *target = None;
         (exit, signal) = (status.exit_status(), status.terminating_signal());
-        unwaited = descendants().1.into_iter().map(|(_, name)| name).collect();
+        unwaited = dead
+            .into_iter()
+            .filter(|(pid, _)| *pid != main)
+            .map(|(_, name)| name)
+            .collect();
         if let Some(killer) = killer.take() {
-            killing = Some(thread::spawn(move || match killer.recv_timeout(grace) {
-                Err(RecvTimeoutError::Timeout) => {
-                    let (left, _) = descendants();
-                    kill_all();
-                    left.into_iter().map(|(_, name)| name).collect()
+            killing = Some(thread::spawn(move || {
+                let mut left = living;
+                if !grace.is_zero() {
+                    if killer.recv_timeout(grace) != Err(RecvTimeoutError::Timeout) {
+                        return vec![];
+                    }
+                    left = descendants().0;
                 }
-                _ => vec![],
+                kill_all();
+                left.into_iter().map(|(_, name)| name).collect()
             }));
         }
     }

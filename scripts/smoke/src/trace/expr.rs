@@ -43,10 +43,13 @@ impl Operator {
         (">", Operator::Greater),
     ];
 
-    /// Decimal fractions are not exact in binary, so numbers within a billionth of each other are equal.
+    /// Decimal fractions are not exact in binary, so those within a billionth of each other are equal. Whole numbers
+    /// are compared as they are, and not-a-number keeps no comparison but `!=`.
     pub fn holds(self, left: f64, right: f64) -> bool {
-        let equal =
-            left == right || (left - right).abs() <= 1e-9 * left.abs().max(right.abs()).max(1.0);
+        let fractions =
+            left.is_finite() && right.is_finite() && (left.fract() != 0.0 || right.fract() != 0.0);
+        let near = (left - right).abs() <= 1e-9 * left.abs().max(right.abs()).max(1.0);
+        let equal = left == right || fractions && near;
         match self {
             Operator::Equal => equal,
             Operator::NotEqual => !equal,
@@ -69,6 +72,36 @@ pub struct Comparison {
 impl Comparison {
     pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
         std::iter::once(&self.first).chain(self.rest.iter().map(|(_, expr)| expr))
+    }
+}
+
+impl Comparison {
+    /// Whether the values of a name are compared with anything.
+    pub fn judges(&self, name: NameId) -> bool {
+        self.has(|expr| match expr {
+            Expr::Name(other) | Expr::Sum(other) | Expr::Min(other) | Expr::Max(other) => {
+                *other == name
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether this only says how many different values a name may have at most.
+    pub fn allows_fewer(&self, name: NameId) -> bool {
+        let counts =
+            self.has(|expr| matches!(expr, Expr::Distinct(names) if names.contains(&name)));
+        counts
+            && self
+                .rest
+                .iter()
+                .all(|(operator, _)| matches!(operator, Operator::Less | Operator::LessOrEqual))
+    }
+
+    fn has(&self, wanted: impl Fn(&Expr) -> bool) -> bool {
+        let mut found = false;
+        self.exprs()
+            .for_each(|expr| expr.walk(&mut |expr| found |= wanted(expr)));
+        found
     }
 }
 

@@ -212,7 +212,7 @@ fn next_lines<'a>(
     trace: &Trace,
     number: usize,
     mut instance: Instance<'a>,
-    mut fresh: Vec<ScopeId>,
+    fresh: Vec<ScopeId>,
     found: &mut Vec<Candidate<'a>>,
 ) -> bool {
     let body = &trace.lanes[instance.lane].body;
@@ -272,7 +272,6 @@ fn next_lines<'a>(
                 instance.next += 1;
             }
         }
-        fresh.shrink_to_fit();
     }
 }
 
@@ -375,7 +374,7 @@ pub fn search<'a>(trace: &Trace, output: Output<'a>) -> Result<Matched<'a>, Box<
         state: State::start(trace),
         reason: Reason::Stuck,
     });
-    if tried > STEPS && !matches!(failure.reason, Reason::Rule(..)) {
+    if tried > STEPS {
         failure.reason = Reason::GaveUp;
     }
     Err(Box::new(failure))

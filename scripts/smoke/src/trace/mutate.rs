@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 
-/// Pairs of processes that are given one pid, per run.
+/// Lines of a run that mistakes are put into one by one, and pairs of processes that are given one pid.
+const SAMPLE: usize = 50;
 const MERGES: usize = 40;
 
 /// One mistake. A trace must reject at least one of its variants; where a number is checked on one side only, the
@@ -25,10 +26,12 @@ impl Mutant {
 }
 
 /// Every mistake that a trace must notice in this run. Lines that may legally be missing or repeated are left alone,
-/// unless a `set` or `count` pins how often they come.
+/// unless a `set` pins how often they come.
 pub fn mutants(trace: &Trace, output: Output, matched: &Matched) -> Vec<Mutant> {
     let run = Run {
         trace,
+        pid: output.pid,
+        parent: output.parent,
         lines: output.lines,
         steps: &matched.steps,
     };
@@ -44,6 +47,8 @@ pub fn mutants(trace: &Trace, output: Output, matched: &Matched) -> Vec<Mutant> 
 
 struct Run<'t, 'a> {
     trace: &'t Trace,
+    pid: u32,
+    parent: u32,
     lines: &'t [Line],
     steps: &'t [Step<'a>],
 }
@@ -69,10 +74,30 @@ impl<'t, 'a> Run<'t, 'a> {
             .collect()
     }
 
+    /// The lines that mistakes are put into one by one: all of them, or of a long run every so many.
+    fn sample(&self) -> impl Iterator<Item = (usize, &Line)> {
+        self.lines
+            .iter()
+            .enumerate()
+            .step_by(self.lines.len().div_ceil(SAMPLE).max(1))
+    }
+
     fn moved(&self, from: usize, to: usize) -> Vec<Line> {
         let mut order: Vec<usize> = (0..self.lines.len()).collect();
         let line = order.remove(from);
         order.insert(to, line);
+        self.reordered(&order)
+    }
+
+    /// The run with every instance as far as its first line with this label, before any goes on.
+    fn all_begin_first(&self, label: LabelId) -> Vec<Line> {
+        let begins = self.places(label);
+        let goes_on = |line: usize| {
+            let own = |begin: &&usize| self.steps[**begin].instance == self.steps[line].instance;
+            begins.iter().find(own).is_some_and(|begin| line > *begin)
+        };
+        let mut order: Vec<usize> = (0..self.lines.len()).collect();
+        order.sort_by_key(|line| goes_on(*line));
         self.reordered(&order)
     }
 
@@ -93,7 +118,7 @@ impl<'t, 'a> Run<'t, 'a> {
     }
 
     fn lines_lost_and_found(&self, mutants: &mut Vec<Mutant>) {
-        for (number, line) in self.lines.iter().enumerate() {
+        for (number, line) in self.sample() {
             let pattern = self.steps[number].pattern;
             if !self.trace.patterns[pattern].elastic || self.is_counted(pattern) {
                 let mut lines = self.lines.to_vec();
@@ -161,6 +186,7 @@ impl<'t, 'a> Run<'t, 'a> {
         let mut last: BTreeMap<usize, usize> = BTreeMap::new();
         for (number, step) in self.steps.iter().enumerate() {
             if let Some(before) = last.insert(step.instance, number)
+                && number % self.lines.len().div_ceil(SAMPLE) == 0
                 && self.steps[before].pattern != step.pattern
                 && self.lines[before].text != self.lines[number].text
             {
@@ -172,7 +198,7 @@ impl<'t, 'a> Run<'t, 'a> {
             }
         }
         let mut by_instance: Vec<usize> = (0..self.lines.len()).collect();
-        by_instance.sort_by_key(|line| self.steps[*line].instance);
+        by_instance.sort_by_key(|line| (self.steps[*line].lane, self.steps[*line].instance));
         let one_after_the_other = self.reordered(&by_instance);
         for (_, rule) in &self.trace.rules {
             match rule {
@@ -203,14 +229,9 @@ impl<'t, 'a> Run<'t, 'a> {
                     });
                 }
                 Rule::Check(comparison) => {
-                    for (first, second) in active(comparison) {
-                        let mut variants = vec![one_after_the_other.clone()];
-                        let firsts = self.places(first);
-                        // The next to begin does so before the one before it has ended.
-                        variants.extend(self.places(second).iter().find_map(|end| {
-                            let begin = firsts.iter().find(|begin| *begin > end)?;
-                            Some(self.moved(*begin, *end))
-                        }));
+                    for first in active(comparison) {
+                        let variants =
+                            vec![one_after_the_other.clone(), self.all_begin_first(first)];
                         mutants.push(Mutant {
                             what: "more or fewer active at once".into(),
                             variants,
@@ -269,69 +290,127 @@ impl<'t, 'a> Run<'t, 'a> {
         values
     }
 
-    /// Gives two processes one pid.
+    /// Gives two processes one pid. Where a check lets a name have fewer different values, its own may fall together.
     fn pids(&self, mutants: &mut Vec<Mutant>) {
-        let mut places: BTreeMap<&str, Vec<Place>> = BTreeMap::new();
+        let may_fall_together = |name: NameId| {
+            self.trace.rules.iter().any(|(_, rule)| match rule {
+                Rule::Check(comparison) => comparison.allows_fewer(name),
+                _ => false,
+            })
+        };
+        let mut places: BTreeMap<&str, (NameId, Vec<Place>)> = BTreeMap::new();
         for ((name, ..), found) in self.places_of_values() {
             let elastic =
                 |place: &Place| self.trace.patterns[self.steps[place.line].pattern].elastic;
             if self.trace.names[name].kind.is_pid() && !found.iter().any(elastic) {
-                places.entry(found[0].value).or_default().extend(found);
+                places
+                    .entry(found[0].value)
+                    .or_insert((name, vec![]))
+                    .1
+                    .extend(found);
             }
         }
         let pids: Vec<&str> = places.keys().copied().collect();
         let pairs = pids
             .iter()
             .flat_map(|first| pids.iter().map(move |second| (*first, *second)));
-        for (first, second) in pairs.filter(|(first, second)| first < second).take(MERGES) {
-            let mut lines = self.lines.to_vec();
-            let mut found = places[first].clone();
-            // From the end of each line, so that the places before stay where they are.
-            found.sort_by_key(|place| std::cmp::Reverse(place.start));
-            for place in found {
-                lines[place.line]
-                    .text
-                    .replace_range(place.start..place.start + place.value.len(), second);
-            }
+        let pairs = pairs
+            .filter(|(first, second)| first < second)
+            .filter(|(first, second)| {
+                places[first].0 != places[second].0 || !may_fall_together(places[first].0)
+            });
+        for (first, second) in pairs.take(MERGES) {
+            let lines = self.replaced_everywhere(&places[first].1, second);
             mutants.push(Mutant {
                 what: format!("process {first} has the pid {second} too"),
                 variants: vec![lines],
             });
         }
+        self.anonymous_pids(mutants);
+    }
+
+    /// A pid without a name that is the program's own in this run may be any in another, a wrong one included.
+    fn anonymous_pids(&self, mutants: &mut Vec<Mutant>) {
+        for (number, step) in self.steps.iter().enumerate() {
+            let pattern = &self.trace.patterns[step.pattern];
+            let mut own = pattern.clone();
+            for piece in &mut own.pieces {
+                if let Piece::Hole {
+                    name: None,
+                    kind: kind @ Kind::Pid,
+                } = piece
+                {
+                    *kind = Kind::OwnPid;
+                }
+            }
+            let value = |name| {
+                step.captures
+                    .iter()
+                    .find(|(id, _)| *id == name)
+                    .map(|(_, value)| *value)
+            };
+            let pid = self.pid.to_string();
+            let bindings = Bindings {
+                value: &value,
+                own_pid: &pid,
+                parent_pid: &self.parent.to_string(),
+            };
+            if own != *pattern && own.fit(&self.lines[number].text, &bindings).is_some() {
+                let what = format!(
+                    "{} may name any process, though {{:pid}} is the program's own",
+                    self.show(number)
+                );
+                mutants.push(Mutant {
+                    what,
+                    variants: vec![self.lines.to_vec()],
+                });
+            }
+        }
+    }
+
+    /// The run with several values replaced.
+    fn replaced_everywhere(&self, places: &[Place], by: &str) -> Vec<Line> {
+        let mut lines = self.lines.to_vec();
+        let mut places = places.to_vec();
+        // From the end of each line, so that the places before stay where they are.
+        places.sort_by_key(|place| std::cmp::Reverse(place.start));
+        for place in places {
+            lines[place.line]
+                .text
+                .replace_range(place.start..place.start + place.value.len(), by);
+        }
+        lines
     }
 
     /// Makes numbers that rules speak of far too big and far too small.
     fn numbers(&self, mutants: &mut Vec<Mutant>) {
-        let mut judged: BTreeSet<NameId> = BTreeSet::new();
-        for (_, rule) in &self.trace.rules {
-            match rule {
-                Rule::Set(name, _) | Rule::Rising(name, _) => judged.extend([*name]),
-                Rule::Check(comparison) => comparison.exprs().for_each(|expr| {
-                    expr.walk(&mut |expr| {
-                        if let Expr::Name(name)
-                        | Expr::Sum(name)
-                        | Expr::Min(name)
-                        | Expr::Max(name) = expr
-                        {
-                            judged.extend([*name]);
-                        }
-                    })
-                }),
-                _ => {}
-            }
-        }
+        let judged = (0..self.trace.names.len()).filter(|name| {
+            self.trace.rules.iter().any(|(_, rule)| match rule {
+                Rule::Set(other, _) | Rule::Rising(other, _) => other == name,
+                Rule::Check(comparison) => comparison.judges(*name),
+                _ => false,
+            })
+        });
+        let judged: Vec<NameId> = judged.collect();
         let values = self.places_of_values();
         for name in judged
             .into_iter()
             .filter(|name| self.trace.names[*name].kind.is_number())
         {
-            let Some(place) = values
+            let mut found = values
                 .iter()
-                .find(|(key, _)| key.0 == name)
-                .map(|(_, places)| places[0])
-            else {
+                .filter(|(key, _)| key.0 == name)
+                .map(|(_, places)| places);
+            let Some(places) = found.next() else { continue };
+            // A single value rises whatever it is.
+            let only_rises = self.trace.rules.iter().all(|(_, rule)| match rule {
+                Rule::Set(other, _) => *other != name,
+                Rule::Check(comparison) => !comparison.judges(name),
+                _ => true,
+            });
+            if only_rises && found.next().is_none() {
                 continue;
-            };
+            }
             let small = if self.trace.names[name].kind == Kind::Secs {
                 "0"
             } else {
@@ -339,13 +418,12 @@ impl<'t, 'a> Run<'t, 'a> {
             };
             let what = format!(
                 "{} says anything instead of {}",
-                self.show(place.line),
-                place.value
+                self.show(places[0].line),
+                places[0].value
             );
-            let variants = vec![
-                self.replaced(place, "99999999"),
-                self.replaced(place, small),
-            ];
+            let variants = ["99999999", small]
+                .map(|by| self.replaced_everywhere(places, by))
+                .to_vec();
             mutants.push(Mutant { what, variants });
         }
     }
@@ -361,18 +439,20 @@ impl<'t, 'a> Run<'t, 'a> {
             }
         }
         if gaps {
-            let scaled = |factor: u32| {
-                self.lines
-                    .iter()
-                    .map(|line| Line {
-                        at: line.at * factor,
-                        ..line.clone()
-                    })
-                    .collect()
+            let at = |time: fn(u32) -> Duration| {
+                let line = |(number, line): (usize, &Line)| Line {
+                    at: time(number as u32),
+                    ..line.clone()
+                };
+                self.lines.iter().enumerate().map(line).collect()
             };
+            let variants = vec![
+                at(|_| Duration::ZERO),
+                at(|number| Duration::from_secs(3600) * number),
+            ];
             mutants.push(Mutant {
-                what: "all at once, or far too slow".into(),
-                variants: vec![scaled(0), scaled(1000)],
+                what: "all at once, or an hour apart".into(),
+                variants,
             });
         }
     }
@@ -385,12 +465,13 @@ impl<'t, 'a> Run<'t, 'a> {
     }
 }
 
-fn active(comparison: &Comparison) -> Vec<(LabelId, LabelId)> {
+/// The first labels of what a check counts as active.
+fn active(comparison: &Comparison) -> Vec<LabelId> {
     let mut found = vec![];
     for expr in comparison.exprs() {
         expr.walk(&mut |expr| {
-            if let Expr::Active(first, second) = expr {
-                found.push((*first, *second));
+            if let Expr::Active(first, _) = expr {
+                found.push(*first);
             }
         });
     }

@@ -151,6 +151,9 @@ impl Parser {
             let (count, position) = (count.to_owned(), words.position());
             lane.count =
                 parse_count(&count).ok_or((position, "expected x6, x2..5 or x1+".to_owned()))?;
+            if lane.count.max == Some(0) {
+                return Err((position, "a lane of 0 instances is no lane".into()));
+            }
             words.word("a count")?;
         }
         if words.peek() == "stderr" {
@@ -468,7 +471,14 @@ impl Parser {
                 }
                 "set" => self.set(&mut words, position)?,
                 "rising" => {
+                    let at = words.position();
                     let name = self.number_name(&mut words)?;
+                    if self.trace.names[name].scope.is_none() {
+                        return Err((
+                            at,
+                            "one value does not rise; `rising` takes an `each` name".into(),
+                        ));
+                    }
                     let step = match words.at_end() {
                         true => None,
                         false => {
@@ -574,6 +584,9 @@ impl Parser {
         while !words.at_end() {
             let at = words.position();
             let word = words.word("a value or a range such as 0..999")?;
+            if word == "," {
+                return Err((at, "values are separated by spaces".into()));
+            }
             match word.split_once("..") {
                 None => values.push(word),
                 Some((first, last)) => match (first.parse::<i64>(), last.parse::<i64>()) {
@@ -721,9 +734,24 @@ impl Parser {
     /// Standard output and error are read from two pipes, so the order of lines across them is not known.
     fn check_streams(&self) -> Parsed<()> {
         for (position, rule) in &self.trace.rules {
-            if let Rule::Before(first, second) | Rule::BeforeEach(first, second) = rule
-                && self.stream(*first) != self.stream(*second)
-            {
+            let mut across = false;
+            match rule {
+                Rule::Before(a, b) | Rule::BeforeEach(a, b) => {
+                    across = self.stream(*a) != self.stream(*b)
+                }
+                Rule::Overlap(a, b) => {
+                    across = self.trace.lanes[*a].stream != self.trace.lanes[*b].stream
+                }
+                Rule::Check(comparison) => comparison.exprs().for_each(|expr| {
+                    expr.walk(&mut |expr| {
+                        if let Expr::Gap(a, b) | Expr::Active(a, b) = expr {
+                            across |= self.stream(*a) != self.stream(*b);
+                        }
+                    })
+                }),
+                _ => {}
+            }
+            if across {
                 return Err((
                     *position,
                     "the order of lines on stdout and on stderr is not known".into(),
@@ -746,23 +774,21 @@ impl Parser {
     fn check_cycles(&self) -> Parsed<()> {
         let patterns = self.trace.patterns.len();
         let mut edges: Vec<(usize, usize)> = vec![];
+        // What holds of all lines, or of the k-th each, holds of the first ones. Inside a lane, and inside a repeat, the
+        // first of each line come in the order of the file.
         for lane in &self.trace.lanes {
-            let mut depth = 0;
-            let mut last = None;
-            for op in &lane.body {
-                match op {
-                    Op::Repeat { .. } => depth += 1,
-                    Op::End { .. } => depth -= 1,
-                    // Only what stands outside all repeats has one place in the lane's order.
-                    Op::Line(pattern) if depth == 0 => {
-                        edges.extend(last.replace(*pattern).map(|last| (last, *pattern)))
-                    }
-                    Op::Line(_) => {}
-                }
-            }
+            let lines: Vec<PatternId> = lane
+                .body
+                .iter()
+                .filter_map(|op| match op {
+                    Op::Line(pattern) => Some(*pattern),
+                    _ => None,
+                })
+                .collect();
+            edges.extend(lines.windows(2).map(|pair| (pair[0], pair[1])));
         }
         for (position, rule) in &self.trace.rules {
-            let Rule::Before(first, second) = rule else {
+            let (Rule::Before(first, second) | Rule::BeforeEach(first, second)) = rule else {
                 continue;
             };
             let (first, second) = (

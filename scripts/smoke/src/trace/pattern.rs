@@ -1,5 +1,7 @@
 //! One line of a lane: literal text and typed holes.
 
+use std::collections::HashSet;
+
 use super::{LabelId, NameId, Position};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -168,8 +170,17 @@ pub struct Bindings<'a, 'b> {
 impl Pattern {
     /// Fits the whole of `line`; bound names must repeat their values. Returns what each named hole took.
     pub fn fit<'a>(&self, line: &'a str, bindings: &Bindings<'a, '_>) -> Option<Captures<'a>> {
-        let mut captures = Vec::new();
-        fit(&self.pieces, line, bindings, &mut captures).then_some(captures)
+        let mut names: Vec<NameId> = self.names().collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        let mut fit = Fit {
+            bindings,
+            captures: Vec::new(),
+            failed: HashSet::new(),
+            remember: names.len() == all,
+        };
+        fit.rest(&self.pieces, line).then_some(fit.captures)
     }
 
     pub fn names(&self) -> impl Iterator<Item = NameId> {
@@ -179,7 +190,7 @@ impl Pattern {
         })
     }
 
-    /// The line with the known values filled in and the others as `{name}`.
+    /// The line with the known values filled in and the others as `{type}`.
     pub fn render(&self, value: impl Fn(NameId) -> Option<String>) -> String {
         let piece = |piece: &Piece| match piece {
             Piece::Literal(text) => text.clone(),
@@ -191,47 +202,61 @@ impl Pattern {
     }
 }
 
-fn fit<'a>(
-    pieces: &[Piece],
-    rest: &'a str,
-    bindings: &Bindings<'a, '_>,
-    captures: &mut Captures<'a>,
-) -> bool {
-    let Some((piece, pieces)) = pieces.split_first() else {
-        return rest.is_empty();
-    };
-    let (name, kind) = match piece {
-        Piece::Literal(text) => {
-            return rest
+/// The search for what each hole takes.
+struct Fit<'a, 'b> {
+    bindings: &'b Bindings<'a, 'b>,
+    captures: Captures<'a>,
+    /// With how many pieces and bytes left a hole did not fit; a line with many text holes would take for ever without.
+    failed: HashSet<(usize, usize)>,
+    /// Not if a name stands twice in the line: then it depends on what the first has taken.
+    remember: bool,
+}
+
+impl<'a> Fit<'a, '_> {
+    fn rest(&mut self, pieces: &[Piece], rest: &'a str) -> bool {
+        match pieces.split_first() {
+            None => rest.is_empty(),
+            Some((Piece::Literal(text), behind)) => rest
                 .strip_prefix(text.as_str())
-                .is_some_and(|rest| fit(pieces, rest, bindings, captures));
-        }
-        Piece::Hole { name, kind } => (*name, *kind),
-    };
-    let captured = |id| {
-        captures
-            .iter()
-            .find(|(name, _)| *name == id)
-            .map(|(_, value)| *value)
-    };
-    let bound = name.and_then(|id| captured(id).or_else(|| (bindings.value)(id)));
-    let fixed = match kind {
-        Kind::OwnPid => Some(bindings.own_pid),
-        Kind::ParentPid => Some(bindings.parent_pid),
-        _ => bound,
-    };
-    for end in kind.lengths(rest) {
-        let (value, rest) = rest.split_at(end);
-        if fixed.is_some_and(|fixed| fixed != value) {
-            continue;
-        }
-        captures.extend(name.map(|id| (id, value)));
-        if fit(pieces, rest, bindings, captures) {
-            return true;
-        }
-        if name.is_some() {
-            captures.pop();
+                .is_some_and(|rest| self.rest(behind, rest)),
+            Some((Piece::Hole { name, kind }, behind)) => self.hole(*name, *kind, behind, rest),
         }
     }
-    false
+
+    fn hole(&mut self, name: Option<NameId>, kind: Kind, behind: &[Piece], rest: &'a str) -> bool {
+        let place = (behind.len(), rest.len());
+        if self.failed.contains(&place) {
+            return false;
+        }
+        let captured = |id| {
+            self.captures
+                .iter()
+                .find(|(name, _)| *name == id)
+                .map(|(_, value)| *value)
+        };
+        let bound = name.and_then(|id| captured(id).or_else(|| (self.bindings.value)(id)));
+        let fixed = match kind {
+            Kind::OwnPid => Some(self.bindings.own_pid),
+            Kind::ParentPid => Some(self.bindings.parent_pid),
+            _ => bound,
+        };
+        let lengths = kind.lengths(rest);
+        for &end in &lengths {
+            let (value, rest) = rest.split_at(end);
+            if fixed.is_some_and(|fixed| fixed != value) {
+                continue;
+            }
+            self.captures.extend(name.map(|id| (id, value)));
+            if self.rest(behind, rest) {
+                return true;
+            }
+            if name.is_some() {
+                self.captures.pop();
+            }
+        }
+        if self.remember && lengths.len() > 1 {
+            self.failed.insert(place);
+        }
+        false
+    }
 }

@@ -109,6 +109,18 @@ impl<'t, 'a> Run<'t, 'a> {
             .collect()
     }
 
+    /// The least or greatest value of a name; not-a-number if one of them is.
+    fn extreme(&self, name: NameId, choose: fn(f64, f64) -> f64) -> Result<f64, String> {
+        let numbers = self.numbers(name);
+        if numbers.iter().any(|number| number.is_nan()) {
+            return Ok(f64::NAN);
+        }
+        numbers
+            .into_iter()
+            .reduce(choose)
+            .ok_or_else(|| format!("{{{}}} has no value", self.name(name)))
+    }
+
     fn overlap(&self, first: usize, second: usize) -> Result<(), String> {
         let span = |lane: usize| {
             let mut places = self
@@ -225,10 +237,9 @@ impl<'t, 'a> Run<'t, 'a> {
         for (operator, right) in &comparison.rest {
             let right = self.value(right, record)?;
             // A line that this round does not have leaves nothing to compare.
-            let (Some(a), Some(b)) = (left, right) else {
-                return Ok(());
-            };
-            if !operator.holds(a, b) {
+            if let (Some(a), Some(b)) = (left, right)
+                && !operator.holds(a, b)
+            {
                 let values: Vec<String> = comparison
                     .exprs()
                     .filter(|expr| !matches!(expr, Expr::Number(_)))
@@ -240,7 +251,7 @@ impl<'t, 'a> Run<'t, 'a> {
                     .collect::<Result<_, String>>()?;
                 return Err(format!("the values are {}", values.join(" and ")));
             }
-            left = Some(b);
+            left = right;
         }
         Ok(())
     }
@@ -258,8 +269,8 @@ impl<'t, 'a> Run<'t, 'a> {
                 .value_of(*name, record)
                 .and_then(|value| value.parse().ok()),
             Expr::Sum(name) => Some(self.numbers(*name).iter().sum()),
-            Expr::Min(name) => self.numbers(*name).into_iter().reduce(f64::min),
-            Expr::Max(name) => self.numbers(*name).into_iter().reduce(f64::max),
+            Expr::Min(name) => Some(self.extreme(*name, f64::min)?),
+            Expr::Max(name) => Some(self.extreme(*name, f64::max)?),
             Expr::Distinct(names) => {
                 let values: BTreeSet<_> = names
                     .iter()
