@@ -1,3 +1,3 @@
 #!/bin/sh
 # Runs every example against its trace; takes the arguments of `cargo run -p smoke --`.
-cd "$(dirname "$0")/.." && exec cargo run --quiet -p smoke -- "$@"
+exec cargo run --quiet --manifest-path "$(dirname "$0")/../Cargo.toml" -p smoke -- "$@"

@@ -1,7 +1,7 @@
 //! The command line that all demo crates share: `demo::examples![ping_pong, poll]` makes `main`.
 
 use std::process::{self, Command, ExitCode};
-use std::{env, io, os::unix::process::CommandExt, panic};
+use std::{env, io, io::Write, os::unix::process::CommandExt, panic};
 
 use anyhow::{Context, Result, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -22,20 +22,24 @@ macro_rules! examples {
     };
 }
 
-/// Without an argument runs all examples, each in a process of its own; a name runs that one here.
-/// Exit code 1: an example failed; 2: the command line is wrong.
+/// Runs the example that is named, or all, each in a process of its own. Exit code 2 is for usage.
 pub fn run(program: &str, examples: &[Example]) -> ExitCode {
-    // `println!` panics once nobody reads any more (`| head -1`): the reader's wish, no failure.
+    // `println!` panics when it fails. That nobody reads any more (`| head -1`) is the reader's wish.
     let hook = panic::take_hook();
-    panic::set_hook(Box::new(move |info| match stdout_closed() {
-        true => process::exit(0),
-        false => hook(info),
+    panic::set_hook(Box::new(move |info| {
+        match info.payload().downcast_ref::<String>() {
+            _ if stdout_closed() => process::exit(0),
+            Some(text) if text.starts_with("failed printing to") => {
+                writeln!(io::stderr(), "{text}").ok();
+                process::exit(1)
+            }
+            _ => hook(info),
+        }
     }));
     let (error, code) = match dispatch(program, examples) {
-        Ok(None) => return ExitCode::SUCCESS,
-        Err(_) if stdout_closed() => return ExitCode::SUCCESS,
         Ok(Some(usage)) => (usage, 2),
-        Err(error) => (format!("{error:#}"), 1),
+        Err(error) if !stdout_closed() => (format!("{error:#}"), 1),
+        _ => return ExitCode::SUCCESS,
     };
     eprintln!("{program}: {error}");
     ExitCode::from(code)
@@ -43,7 +47,7 @@ pub fn run(program: &str, examples: &[Example]) -> ExitCode {
 
 /// Returns what is wrong with the command line, if anything is.
 fn dispatch(program: &str, examples: &[Example]) -> Result<Option<String>> {
-    let line = |(name, text, _): &Example| format!("\n{name:20} {}", title(text));
+    let line = |(name, text, _): &Example| format!("\n{name:20}{}", title(text));
     let list: String = examples.iter().map(line).collect();
     let args: Vec<_> = env::args_os().skip(1).collect();
     let args: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
@@ -68,27 +72,24 @@ fn run_all(examples: &[Example]) -> Result<()> {
     let (program, this) = (env::current_exe().context("find this program")?, getpid());
     let mut failed = Vec::new();
     for (name, text, _) in examples.iter().take_while(|_| !stdout_closed()) {
-        eprintln!("== {name}: {}", title(text));
+        eprintln!("== {name}:{}", title(text));
         let mut command = Command::new(&program);
         let end_with_parent = move || {
-            set_parent_process_death_signal(Some(Signal::KILL))?;
+            set_parent_process_death_signal(Some(Signal::TERM))?;
             let alive = getppid() == Some(this); // It may have ended before the call above.
             alive.then_some(()).ok_or(io::ErrorKind::BrokenPipe.into())
         };
         // SAFETY: between fork and exec the closure makes two system calls, without heap or lock.
         unsafe { command.pre_exec(end_with_parent) };
         let status = command.arg(name).status().context("start an example")?;
-        if !status.success() {
-            failed.push(format!("{name} ({status})"));
-        }
+        failed.extend((!status.success()).then(|| format!("{name} ({status})")));
     }
     ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
     Ok(())
 }
 
-fn title(text: &str) -> &str {
-    let line = text.split('\n').next().unwrap_or_default();
-    line.trim_start_matches(['/', '!', ' '])
+fn title(s: &str) -> &str {
+    s.lines().next().unwrap_or("").trim_start_matches("//!")
 }
 
 fn stdout_closed() -> bool {

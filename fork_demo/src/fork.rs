@@ -18,7 +18,7 @@ use std::{io, process};
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
-use crate::multiprocessing::ensure_one_thread;
+use crate::multiprocessing::{Exit, ensure_one_thread};
 
 pub fn main() -> Result<()> {
     println!("main pid is {}", process::id());
@@ -36,8 +36,10 @@ pub fn main() -> Result<()> {
             println!("main pid is {}, ppid is {}", process::id(), parent_id());
             let ended =
                 waitpid(Pid::from_raw(pid), WaitOptions::empty()).context("wait for the child")?;
-            let code = ended.and_then(|(_, status)| status.exit_status());
-            ensure!(code == Some(0), "the child failed: {ended:?}");
+            let exit = ended
+                .map(|(_, status)| Exit::from(status))
+                .context("the child has not ended")?;
+            ensure!(exit == Exit::Code(0), "the child failed: {exit}");
             Ok(())
         }
     }

@@ -296,9 +296,9 @@ fn receive(socket: &OwnedFd) -> Result<Request> {
     Ok(Request::Fork { role, news, fds })
 }
 
-fn read_number(from: &mut PipeReader) -> io::Result<i32> {
+fn read_number(from: &mut PipeReader) -> Result<i32> {
     let mut bytes = [0; 4];
-    from.read_exact(&mut bytes)?;
+    from.read_exact(&mut bytes).ok().context("it has ended")?;
     Ok(i32::from_le_bytes(bytes))
 }
 

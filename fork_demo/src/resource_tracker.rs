@@ -40,7 +40,11 @@ pub fn main() -> Result<()> {
     child.kill()?;
     println!("main process joined, {}", child.join()?);
     println!("segment is {}", look(&name));
-    tracker.join()?;
+    if let Err(error) = tracker.join() {
+        // Nobody else knows the name any more.
+        shm::unlink(&name).ok();
+        return Err(error);
+    }
     println!("resource tracker ended");
     println!("segment is {}", look(&name));
     Ok(())

@@ -80,6 +80,11 @@ where
             "the temporary folder's name is too long for a socket: {}",
             folder.path().display()
         );
+        ensure!(
+            folder.path().to_str().is_some(),
+            "the temporary folder's name is not UTF-8: {}",
+            folder.path().display()
+        );
         drop(folder);
         let (server, name) = IpcOneShotServer::<Ends<S, R>>::new().context("make a socket")?;
         let mut child = Command::new(env::current_exe().context("find this program's file")?)

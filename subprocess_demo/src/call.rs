@@ -40,7 +40,8 @@ pub fn main() -> Result<()> {
     Ok(())
 }
 
-/// Blocks until the command has ended. It shares this program's terminal and streams, so Ctrl-C ends both.
+/// Blocks until the command has ended. It shares this program's terminal and streams, so Ctrl-C ends both; it outlives
+/// a caller that is killed, as with Python.
 fn call(program: &OsString, args: &[OsString]) -> Result<ExitStatus> {
     let name = program.to_string_lossy();
     match Command::new(program).args(args).status() {

@@ -38,7 +38,10 @@ pub fn main() -> Result<()> {
             .context("decode stderr")?
             .trim_end()
     );
-    println!("Exit code: {}", output.status.code().context("killed")?);
+    println!(
+        "Exit code: {}",
+        output.status.code().context("the command was killed")?
+    );
 
     // The pipes hold 64 KiB each: one that writes it all before it reads would never end.
     let mut command = Command::new("tee");
@@ -48,6 +51,9 @@ pub fn main() -> Result<()> {
         output.stdout.len(),
         output.stderr.len()
     );
-    println!("Exit code: {}", output.status.code().context("killed")?);
+    println!(
+        "Exit code: {}",
+        output.status.code().context("the command was killed")?
+    );
     Ok(())
 }

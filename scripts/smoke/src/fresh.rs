@@ -20,6 +20,18 @@ pub fn copy(example: &Example, folder: &Path) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error).with_context(|| format!("look into {}", folder.display())),
     }
+    let parent = folder
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    if let (Ok(parent), Ok(root)) = (parent.canonicalize(), workspace::root().canonicalize()) {
+        let outside = !parent.starts_with(root);
+        ensure!(
+            outside,
+            "{} lies in this workspace, where cargo takes no crate of its own",
+            folder.display()
+        );
+    }
     let source = folder.join("src");
     fs::create_dir_all(&source).with_context(|| format!("make {}", source.display()))?;
     let write = |path: &Path, text: String| {

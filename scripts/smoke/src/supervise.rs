@@ -14,7 +14,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
 use anyhow::{Context, Result};
@@ -24,6 +24,9 @@ use serde::{Deserialize, Serialize};
 
 /// The first argument of a supervisor.
 pub const ARGUMENT: &str = "--supervise";
+
+/// How long the helpers of a killed program, such as a resource tracker, may take to clean up.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// From the supervisor to the harness.
 #[derive(Serialize, Deserialize, Debug)]
@@ -155,14 +158,26 @@ fn obey(orders: BufReader<UnixStream>, target: &Mutex<Option<Pid>>) {
                     sent.ok();
                 }
             }
-            Some(Order::Kill) => kill_all(),
+            Some(Order::Kill) => end_all(target),
             None => break,
         }
     }
     // Until this process ends because nothing is left.
     loop {
-        kill_all();
+        end_all(target);
     }
+}
+
+/// Kills the program, gives what cleans up after it a moment for that, and kills the rest.
+fn end_all(target: &Mutex<Option<Pid>>) {
+    if let Some(main) = *target.lock().unwrap_or_else(PoisonError::into_inner) {
+        process::kill_process_group(main, Signal::KILL).ok();
+    }
+    let deadline = Instant::now() + MOMENT;
+    while !descendants().0.is_empty() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(5));
+    }
+    kill_all();
 }
 
 /// Kills all descendants, again and again until there are none: one of them may be forking.

@@ -259,6 +259,9 @@ pub fn python() -> Result<&'static str, &'static str> {
             .split_whitespace()
             .filter_map(|number| number.parse().ok())
             .collect();
+        if numbers.is_empty() {
+            return Err("python3 does not run".into());
+        }
         if numbers < vec![3, 11] {
             return Err(format!(
                 "the twins need Python 3.11 or newer; python3 is {}",

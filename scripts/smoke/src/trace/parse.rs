@@ -35,6 +35,10 @@ const DIRECTIVES: &str = "lane, before, overlap, distinct, set, rising, check, p
 /// The longest time limit of a run, in seconds.
 const LONGEST: f64 = 3600.0;
 
+/// The most terms of a sum or product, and the deepest repeat.
+const MOST_TERMS: usize = 50;
+const DEEPEST: usize = 16;
+
 /// The most values of a `set` range.
 const MOST_VALUES: u64 = 1_000_000;
 
@@ -79,6 +83,7 @@ impl Trace {
                 rules: vec![],
             },
             endings: vec![],
+            around: vec![],
         };
         parser
             .lanes(text)
@@ -93,6 +98,9 @@ struct Parser {
     trace: Trace,
     /// `exit` and `killed` lines, to be applied when all programs are known.
     endings: Vec<(Position, Option<String>, End)>,
+    /// The lane that is being read and the repeats around the line, the outermost first: the scope of each, and
+    /// whether it comes more than once.
+    around: Vec<(Option<ScopeId>, bool)>,
 }
 
 /// A repeat whose lines are being read.
@@ -108,12 +116,23 @@ impl Parser {
         let mut open: Vec<OpenRepeat> = vec![];
         for (number, line) in text.lines().enumerate() {
             let mut words = Words::new(line, number + 1);
-            if words.at_end() || line.starts_with('#') {
+            if words.at_end() || words.rest().starts_with('#') {
                 continue;
             }
             if words.column() == 1 {
                 self.close_lane(lane.take(), &mut open)?;
-                if words.peek() == "lane" {
+                let word = words.peek();
+                if !DIRECTIVES
+                    .split([',', ' '])
+                    .any(|directive| directive == word)
+                    || word == "or"
+                {
+                    return Err((
+                        words.position(),
+                        format!("expected {DIRECTIVES}, found {word:?}"),
+                    ));
+                }
+                if word == "lane" {
                     words.word("lane")?;
                     lane = Some(self.lane_header(&mut words)?);
                 }
@@ -232,6 +251,12 @@ impl Parser {
             if count.max == Some(0) {
                 return Err((position, "a repeat of 0 times is no repeat".into()));
             }
+            if open.len() == DEEPEST {
+                return Err((
+                    position,
+                    format!("more than {DEEPEST} repeats inside each other"),
+                ));
+            }
             open.push(OpenRepeat {
                 indent,
                 op: lane.body.len(),
@@ -260,14 +285,15 @@ impl Parser {
             Some(text) => (text, position.column + 2),
             None => (text, position.column + 1),
         };
-        let scopes: Vec<ScopeId> = open
-            .iter()
-            .filter_map(|repeat| match lane.body[repeat.op] {
-                Op::Repeat { scope, .. } => scope,
-                _ => None,
-            })
-            .chain(lane.scope)
+        let repeats = open.iter().filter_map(|repeat| match lane.body[repeat.op] {
+            Op::Repeat { scope, .. } => Some((scope, true)),
+            _ => None,
+        });
+        self.around = [(lane.scope, lane.count != Count::ONCE)]
+            .into_iter()
+            .chain(repeats)
             .collect();
+        let scopes: Vec<ScopeId> = self.around.iter().filter_map(|(scope, _)| *scope).collect();
         let pieces = self.pieces(
             text,
             Position {
@@ -419,7 +445,16 @@ impl Parser {
                 ),
             ));
         }
-        entry.uses += 1;
+        // In what comes again and again, one place is compared with itself.
+        let inside = match entry.scope {
+            None => &self.around[..],
+            Some(scope) => self
+                .around
+                .iter()
+                .position(|(other, _)| *other == Some(scope))
+                .map_or(&[][..], |at| &self.around[at + 1..]),
+        };
+        entry.uses += 1 + usize::from(inside.iter().any(|(_, again)| *again));
         Ok(Piece::Hole {
             name: Some(id),
             kind: entry.kind,
@@ -442,7 +477,7 @@ impl Parser {
     fn directives(&mut self, text: &str) -> Parsed<()> {
         for (number, line) in text.lines().enumerate() {
             let mut words = Words::new(line, number + 1);
-            if words.at_end() || line.starts_with('#') || words.column() != 1 {
+            if words.at_end() || words.rest().starts_with('#') || words.column() != 1 {
                 continue;
             }
             let position = words.position();
@@ -451,6 +486,9 @@ impl Parser {
                 "before" => self.before(&mut words)?,
                 "overlap" => {
                     let (first, second) = (self.lane(&mut words)?, self.lane(&mut words)?);
+                    if first == second {
+                        return Err((position, "a lane shares all its time with itself".into()));
+                    }
                     self.trace
                         .rules
                         .push((position, Rule::Overlap(first, second)));
@@ -648,6 +686,10 @@ impl Parser {
             (true, Some(_)) => Err((
                 position,
                 "the first program starts at once, not after a line".into(),
+            )),
+            (false, None) => Err((
+                position,
+                "a program that is not the first starts `after` a label".into(),
             )),
             _ => {
                 self.trace.programs.push(Program {
@@ -893,6 +935,13 @@ impl Parser {
             first,
             rest,
         };
+        let mut of_the_run = false;
+        comparison
+            .exprs()
+            .for_each(|expr| expr.walk(&mut |expr| of_the_run |= is_of_the_run(expr)));
+        if !of_the_run {
+            return Err((at, "this check looks at nothing of the run".into()));
+        }
         self.one_chain_of_scopes(&comparison, at)?;
         Ok(comparison)
     }
@@ -928,7 +977,7 @@ impl Parser {
 
     fn sum(&mut self, words: &mut Words) -> Parsed<Expr> {
         let mut left = self.product(words)?;
-        loop {
+        for _ in 0..MOST_TERMS {
             left = match words.peek() {
                 "+" => Expr::Add(Box::new(left), {
                     words.word("+")?;
@@ -941,11 +990,24 @@ impl Parser {
                 _ => return Ok(left),
             };
         }
+        Err((
+            words.position(),
+            format!("a sum of more than {MOST_TERMS} terms"),
+        ))
     }
 
     fn product(&mut self, words: &mut Words) -> Parsed<Expr> {
         let mut left = self.operand(words)?;
-        while words.peek() == "*" {
+        for terms in 0.. {
+            if words.peek() != "*" {
+                break;
+            }
+            if terms == MOST_TERMS {
+                return Err((
+                    words.position(),
+                    format!("a product of more than {MOST_TERMS} terms"),
+                ));
+            }
             words.word("*")?;
             left = Expr::Multiply(Box::new(left), Box::new(self.operand(words)?));
         }
@@ -1003,6 +1065,14 @@ impl Parser {
         words.expect(")")?;
         Ok(expr)
     }
+}
+
+/// Whether an expression is more than a number or arithmetic.
+fn is_of_the_run(expr: &Expr) -> bool {
+    !matches!(
+        expr,
+        Expr::Number(_) | Expr::Add(..) | Expr::Subtract(..) | Expr::Multiply(..)
+    )
 }
 
 fn close_repeat(lane: &mut Lane, open: &mut Vec<OpenRepeat>) -> Parsed<()> {

@@ -75,7 +75,8 @@ impl Kind {
         match self {
             Kind::Pid | Kind::OwnPid | Kind::ParentPid => {
                 let digits = digits(text);
-                if digits > 0 && !text.starts_with('0') {
+                // Linux has no pid above 4194304.
+                if (1..=7).contains(&digits) && !text.starts_with('0') {
                     vec![digits]
                 } else {
                     vec![]

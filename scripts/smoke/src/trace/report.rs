@@ -26,7 +26,7 @@ pub fn explain(trace: &Trace, output: Output, failure: &Failure) -> String {
                 "{}: line {} fits nowhere: {}",
                 trace.file,
                 stuck + 1,
-                line.text
+                shown(line)
             ),
             None => format!("{}: the output ends too early", trace.file),
         },
@@ -56,7 +56,7 @@ pub fn explain(trace: &Trace, output: Output, failure: &Failure) -> String {
         let lane = &names[step.instance];
         push(
             &mut text,
-            format!("  {:4}  {lane:width$}  {}", number + 1, line.text),
+            format!("  {:4}  {lane:width$}  {}", number + 1, shown(line)),
         );
     }
     if matches!(failure.reason, Reason::Rule(..)) {
@@ -66,7 +66,7 @@ pub fn explain(trace: &Trace, output: Output, failure: &Failure) -> String {
         let mark = if number == stuck { '>' } else { ' ' };
         push(
             &mut text,
-            format!("{mark} {:4}  {:width$}  {}", number + 1, "?", line.text),
+            format!("{mark} {:4}  {:width$}  {}", number + 1, "?", shown(line)),
         );
     }
     waiting(trace, output, &failure.state, stuck, &mut text);
@@ -159,6 +159,13 @@ fn instance_name(trace: &Trace, state: &State, number: usize) -> String {
     match values.is_empty() {
         true => format!("{}#{nth}", lane.name),
         false => format!("{}#{nth} {}", lane.name, values.join(" ")),
+    }
+}
+
+fn shown(line: &Line) -> String {
+    match line.stream {
+        Stream::Stdout => line.text.clone(),
+        Stream::Stderr => format!("(stderr) {}", line.text),
     }
 }
 
