@@ -53,6 +53,12 @@ pub fn check(example: &Example, check: Check) -> Result<Passed> {
     match check {
         Check::Run => {
             run_and_check(&trace, workspace::command(example)?)?;
+            for variant in &example.header.variants {
+                let mut command = workspace::command(example)?;
+                command.push(variant.into());
+                run_and_check(&trace, command)
+                    .with_context(|| format!("as `{} {variant}`", example.name))?;
+            }
         }
         Check::Twin => {
             let python = match workspace::python() {
@@ -66,7 +72,8 @@ pub fn check(example: &Example, check: Check) -> Result<Passed> {
                 )));
             };
             ensure!(twin.exists(), "{} is missing", twin.display());
-            let command = vec![python.into(), twin.into_os_string()];
+            // Without the twin's own folder in the module path: `queue.py` is not the standard library's `queue`.
+            let command = vec![python.into(), "-P".into(), twin.into_os_string()];
             let run = run::run(&Job {
                 trace: &trace,
                 command,

@@ -27,6 +27,8 @@ pub struct Header {
     pub python: String,
     /// The building blocks it uses, such as `pipe`, or `fork_demo/multiprocessing` of another package.
     pub needs: Vec<String>,
+    /// Arguments that make it run in another way, with the same trace.
+    pub variants: Vec<String>,
     /// The part of the manifest between the fences.
     pub manifest: String,
 }
@@ -165,6 +167,11 @@ impl Header {
                 line => {
                     if let Some(python) = line.strip_prefix("Python:") {
                         header.python = python.trim().to_owned();
+                    } else if let Some(variants) = line.strip_prefix("Variants:") {
+                        header.variants = variants
+                            .split(',')
+                            .map(|variant| variant.trim().to_owned())
+                            .collect();
                     } else if let Some(needs) = line.strip_prefix("Needs:") {
                         header.needs = needs
                             .split(',')

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 
-/// Lines of a run that mistakes are put into one by one, and pairs of processes that are given one pid.
+/// Lines of a run that mistakes are put into one by one, and pairs of processes that are given one pid, at most.
 const SAMPLE: usize = 50;
-const MERGES: usize = 40;
+
+/// For each mutant the whole run is matched anew; a long run has so many fewer of them.
+const WORK: usize = 5_000;
 
 /// One mistake. A trace must reject at least one of its variants; where a number is checked on one side only, the
 /// variants are "far too big" and "far too small".
@@ -76,10 +78,15 @@ impl<'t, 'a> Run<'t, 'a> {
 
     /// The lines that mistakes are put into one by one: all of them, or of a long run every so many.
     fn sample(&self) -> impl Iterator<Item = (usize, &Line)> {
-        self.lines
-            .iter()
-            .enumerate()
-            .step_by(self.lines.len().div_ceil(SAMPLE).max(1))
+        self.lines.iter().enumerate().step_by(self.step())
+    }
+
+    fn step(&self) -> usize {
+        self.lines.len().div_ceil(self.most()).max(1)
+    }
+
+    fn most(&self) -> usize {
+        (WORK / self.lines.len().max(1)).clamp(5, SAMPLE)
     }
 
     fn moved(&self, from: usize, to: usize) -> Vec<Line> {
@@ -186,7 +193,7 @@ impl<'t, 'a> Run<'t, 'a> {
         let mut last: BTreeMap<usize, usize> = BTreeMap::new();
         for (number, step) in self.steps.iter().enumerate() {
             if let Some(before) = last.insert(step.instance, number)
-                && number % self.lines.len().div_ceil(SAMPLE) == 0
+                && number % self.step() == 0
                 && self.steps[before].pattern != step.pattern
                 && self.lines[before].text != self.lines[number].text
             {
@@ -319,7 +326,7 @@ impl<'t, 'a> Run<'t, 'a> {
             .filter(|(first, second)| {
                 places[first].0 != places[second].0 || !may_fall_together(places[first].0)
             });
-        for (first, second) in pairs.take(MERGES) {
+        for (first, second) in pairs.take(self.most()) {
             let lines = self.replaced_everywhere(&places[first].1, second);
             mutants.push(Mutant {
                 what: format!("process {first} has the pid {second} too"),

@@ -1,0 +1,278 @@
+//! `Ring`: the fast transport. Items lie in shared memory, so that small ones cost no system call.
+//!
+//! Python:  the pipe and the locks inside `multiprocessing.Queue`
+//! Differs: no pipe, no feeder thread. `put` returns when the item is in the queue and survives its producer.
+//! Linux:   see monitor.rs.
+//! Needs:   channel.rs, monitor.rs, shm_demo/robust.rs
+//!
+//! ```cargo
+//! [dependencies]
+//! anyhow = "1"
+//! bytemuck = { version = "1", features = ["derive"] }
+//! libc = "0.2"
+//! rustix = { version = "1", features = ["fs", "mm", "thread"] }
+//! ```
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use bytemuck::{Pod, Zeroable};
+
+use crate::channel::{Channel, Outcome};
+use crate::monitor::{Locked, Monitor};
+
+/// Room for items. It takes memory only where an item lies, or lay since the ring was last empty.
+const CAPACITY: u64 = 256 << 20;
+
+/// An item must leave room for another.
+const LARGEST: u64 = CAPACITY / 2 - ALIGNMENT;
+
+/// Items begin at multiples of this, because on some machines a copy to an address a few bytes into a page is 20 times
+/// slower.
+const ALIGNMENT: u64 = 64;
+
+/// Memory is reserved in steps of this, and an empty ring keeps one of them.
+const STEP: u64 = 1 << 20;
+
+/// In the place of an item's length: the next item is at the beginning.
+const WRAP: u64 = u64::MAX;
+
+/// The events.
+const PUT: usize = 0;
+const GOT: usize = 1;
+const ALL_DONE: usize = 2;
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct State {
+    /// Where the oldest item is, and where the next one goes. Equal if the ring is empty, and only then.
+    head: u64,
+    tail: u64,
+    /// How many items there are, and may be; 0 for any number.
+    length: u64,
+    most: u64,
+    /// Items put and not yet done.
+    unfinished: u64,
+    /// Up to where memory is reserved.
+    reserved: u64,
+    closed: u64,
+}
+
+/// A queue of byte strings in shared memory.
+///
+/// Cost: two uncontended atomic operations and a copy for a `put` or a `get`; a system call where somebody sleeps.
+pub struct Ring(Monitor<State>);
+
+impl Channel for Ring {
+    fn new(most: usize, _counted: bool) -> Result<Ring> {
+        let state = State {
+            most: most as u64,
+            ..State::zeroed()
+        };
+        Monitor::new(state, CAPACITY as usize).map(Ring)
+    }
+
+    fn fds(&self) -> Vec<BorrowedFd<'_>> {
+        vec![self.0.as_fd()]
+    }
+
+    fn from_fds(mut fds: Vec<OwnedFd>) -> Result<Ring> {
+        let file = fds
+            .pop()
+            .filter(|_| fds.is_empty())
+            .context("a ring is one descriptor")?;
+        let monitor = Monitor::from_fd(file)?;
+        ensure!(
+            monitor.extra().1 as u64 == CAPACITY,
+            "the descriptor is of no ring"
+        );
+        Ok(Ring(monitor))
+    }
+
+    fn put(&self, item: &[u8], until: Option<Instant>) -> Result<Outcome<()>> {
+        let size = item.len() as u64;
+        ensure!(
+            size <= LARGEST,
+            "an item of {size} bytes is larger than {LARGEST}"
+        );
+        let mut locked = self.0.lock()?;
+        loop {
+            let state = locked.state();
+            if state.closed != 0 {
+                return Ok(Outcome::Closed);
+            }
+            let room = (state.most == 0 || state.length < state.most).then(|| place(&state, size));
+            if let Some(place) = room.flatten() {
+                self.write(&mut locked, place, item)?;
+                locked.notify(PUT, false);
+                return Ok(Outcome::Done(()));
+            }
+            if !locked.wait(GOT, until)? {
+                return Ok(Outcome::TimedOut);
+            }
+        }
+    }
+
+    fn get(&self, until: Option<Instant>) -> Result<Outcome<Vec<u8>>> {
+        let mut locked = self.0.lock()?;
+        loop {
+            let state = locked.state();
+            if state.head != state.tail {
+                let item = self.take(&mut locked)?;
+                locked.notify(GOT, false);
+                return Ok(Outcome::Done(item));
+            }
+            if state.closed != 0 {
+                return Ok(Outcome::Closed);
+            }
+            if !locked.wait(PUT, until)? {
+                return Ok(Outcome::TimedOut);
+            }
+        }
+    }
+
+    fn close(&self) -> Result<()> {
+        let mut locked = self.0.lock()?;
+        let state = locked.state();
+        locked.commit(State { closed: 1, ..state });
+        locked.notify(PUT, true);
+        locked.notify(GOT, true);
+        Ok(())
+    }
+
+    fn len(&self) -> Result<Option<usize>> {
+        Ok(Some(self.0.lock()?.state().length as usize))
+    }
+
+    fn is_empty(&self) -> Result<bool> {
+        Ok(self.0.lock()?.state().length == 0)
+    }
+
+    fn task_done(&self) -> Result<bool> {
+        let mut locked = self.0.lock()?;
+        let state = locked.state();
+        let Some(unfinished) = state.unfinished.checked_sub(1) else {
+            return Ok(false);
+        };
+        locked.commit(State {
+            unfinished,
+            ..state
+        });
+        if unfinished == 0 {
+            locked.notify(ALL_DONE, true);
+        }
+        Ok(true)
+    }
+
+    fn join(&self) -> Result<()> {
+        let mut locked = self.0.lock()?;
+        while locked.state().unfinished > 0 {
+            locked.wait(ALL_DONE, None)?;
+        }
+        Ok(())
+    }
+}
+
+/// What an item takes: its length, in a place of its own that keeps the bytes aligned, and the bytes.
+fn space(size: u64) -> u64 {
+    ALIGNMENT + size.next_multiple_of(ALIGNMENT)
+}
+
+/// Where an item of `size` bytes fits, in one piece. The tail never reaches the head, which would look like empty.
+fn place(state: &State, size: u64) -> Option<u64> {
+    let State { head, tail, .. } = *state;
+    let end = tail + space(size);
+    if tail < head {
+        return (end < head).then_some(tail);
+    }
+    // Behind the tail there is always room for one more length, which says that the items go on at the beginning.
+    let fits = end + ALIGNMENT <= CAPACITY;
+    let wraps = space(size) < head;
+    if fits { Some(tail) } else { wraps.then_some(0) }
+}
+
+impl Ring {
+    /// Writes an item to `place` and makes it the newest.
+    fn write(&self, locked: &mut Locked<State>, place: u64, item: &[u8]) -> Result<()> {
+        let mut state = locked.state();
+        let end = place + space(item.len() as u64);
+        if end + ALIGNMENT > state.reserved {
+            let until = (end + ALIGNMENT).next_multiple_of(STEP).min(CAPACITY);
+            self.0.reserve(state.reserved, until - state.reserved)?;
+            state.reserved = until;
+        }
+        if place != state.tail {
+            // SAFETY: `place` has seen to the room for a length at the tail.
+            unsafe { self.length_at(state.tail).write(WRAP) };
+        }
+        // SAFETY: `place` has found free room there, for the length and the bytes.
+        unsafe { self.length_at(place).write(item.len() as u64) };
+        let bytes = self.bytes_at(place);
+        // SAFETY: as above; the item is this process's own memory.
+        unsafe { ptr::copy_nonoverlapping(item.as_ptr(), bytes, item.len()) };
+        let (length, unfinished) = (state.length + 1, state.unfinished + 1);
+        locked.commit(State {
+            tail: end,
+            length,
+            unfinished,
+            ..state
+        });
+        Ok(())
+    }
+
+    /// Takes the oldest item out; there must be one.
+    fn take(&self, locked: &mut Locked<State>) -> Result<Vec<u8>> {
+        let state = locked.state();
+        let mut place = state.head;
+        // SAFETY: at the head of a ring that is not empty there is a length.
+        let mut size = unsafe { self.length_at(place).read() };
+        if size == WRAP {
+            place = 0;
+            // SAFETY: behind a wrap the next item is at the beginning.
+            size = unsafe { self.length_at(place).read() };
+        }
+        ensure!(
+            size <= LARGEST && place + space(size) <= CAPACITY,
+            "the ring's memory is damaged"
+        );
+        let mut item = Vec::with_capacity(size as usize);
+        // SAFETY: an item of this size lies there, and the vector has room for it.
+        unsafe { ptr::copy_nonoverlapping(self.bytes_at(place), item.as_mut_ptr(), size as usize) };
+        // SAFETY: these bytes are initialised now.
+        unsafe { item.set_len(size as usize) };
+        let (head, length) = (place + space(size), state.length - 1);
+        if head != state.tail {
+            locked.commit(State {
+                head,
+                length,
+                ..state
+            });
+            return Ok(item);
+        }
+        // An empty ring begins anew, so that a queue that is emptied now and then stays in the caches.
+        let reserved = state.reserved.min(STEP);
+        locked.commit(State {
+            head: 0,
+            tail: 0,
+            length,
+            reserved,
+            ..state
+        });
+        if state.reserved > reserved {
+            self.0.release(reserved, state.reserved - reserved)?;
+        }
+        Ok(item)
+    }
+
+    fn length_at(&self, place: u64) -> *mut u64 {
+        // SAFETY: places are inside the memory; the caller sees to what is there.
+        unsafe { self.0.extra().0.add(place as usize) }.cast()
+    }
+
+    fn bytes_at(&self, place: u64) -> *mut u8 {
+        // SAFETY: an item's bytes follow its length, inside the memory.
+        unsafe { self.0.extra().0.add((place + ALIGNMENT) as usize) }
+    }
+}

@@ -1,0 +1,384 @@
+//! `Socket`: the readable transport. The kernel keeps the items in a socket, one packet each.
+//!
+//! Python:  the pipe and the locks inside `multiprocessing.Queue`
+//! Differs: a packet is put and got whole, so no lock is needed that a killed process could keep. `put` blocks when
+//!          some 200 KiB are unread, where Python's feeder thread takes any number of items (and loses them with the
+//!          process).
+//! Linux:   SOCK_SEQPACKET with several readers; large items travel as a memfd; counting needs monitor.rs.
+//! Needs:   channel.rs, monitor.rs, shm_demo/robust.rs
+//!
+//! ```cargo
+//! [dependencies]
+//! anyhow = "1"
+//! bytemuck = { version = "1", features = ["derive"] }
+//! libc = "0.2"
+//! rustix = { version = "1", features = ["event", "fs", "mm", "net", "thread"] }
+//! ```
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use bytemuck::{Pod, Zeroable};
+use rustix::cmsg_space;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, fstat, memfd_create};
+use rustix::io::{Errno, ioctl_fionread, retry_on_intr};
+use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, SendAncillaryBuffer, SendAncillaryMessage,
+};
+
+use crate::channel::{Channel, Outcome};
+use crate::monitor::{Locked, Monitor};
+
+/// Items of up to this size lie in the packet itself.
+const INLINE: usize = 64 << 10;
+
+/// The first byte of a packet: whether the item follows, or a memfd holds it.
+const HERE: u8 = 0;
+const THERE: u8 = 1;
+
+thread_local! {
+    /// Where a packet is received, before its size is known.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The events of a counted channel.
+const PUT: usize = 0;
+const GOT: usize = 1;
+const ALL_DONE: usize = 2;
+
+/// A queue of byte strings in a pair of sockets that all processes share: what is written to one end waits at the
+/// other until some process reads it.
+///
+/// Cost: one `sendmsg` or `recvmsg`, and a `poll` where it waits. Counted, each takes a lock and a second look besides.
+pub struct Socket {
+    input: OwnedFd,
+    output: OwnedFd,
+    /// Only if there is a limit to the number of items, or they are counted for `join`.
+    counts: Option<Monitor<Counts>>,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Counts {
+    /// How many packets there are in the socket, and how many bytes.
+    length: u64,
+    bytes: u64,
+    /// How many there may be; 0 for any number.
+    most: u64,
+    /// Items put and not yet done.
+    unfinished: u64,
+    closed: u64,
+    /// The size of a packet that is about to be sent, negative for one about to be received. The kernel knows whether
+    /// a process that was killed in between had done it.
+    pending: i64,
+}
+
+impl Channel for Socket {
+    fn new(most: usize, counted: bool) -> Result<Socket> {
+        let (input, output) = net::socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .context("make a socket pair")?;
+        let counts = Counts {
+            most: most as u64,
+            ..Counts::zeroed()
+        };
+        let counts = (most > 0 || counted)
+            .then(|| Monitor::new(counts, 0))
+            .transpose()?;
+        Ok(Socket {
+            input,
+            output,
+            counts,
+        })
+    }
+
+    fn fds(&self) -> Vec<BorrowedFd<'_>> {
+        let counts = self.counts.as_ref().map(AsFd::as_fd);
+        [self.input.as_fd(), self.output.as_fd()]
+            .into_iter()
+            .chain(counts)
+            .collect()
+    }
+
+    fn from_fds(fds: Vec<OwnedFd>) -> Result<Socket> {
+        let mut fds = fds.into_iter();
+        let (input, output) = fds
+            .next()
+            .zip(fds.next())
+            .context("a socket channel is two or three descriptors")?;
+        Ok(Socket {
+            input,
+            output,
+            counts: fds.next().map(Monitor::from_fd).transpose()?,
+        })
+    }
+
+    fn put(&self, item: &[u8], until: Option<Instant>) -> Result<Outcome<()>> {
+        let Some(counts) = &self.counts else {
+            return self.put_uncounted(item, until);
+        };
+        let mut locked = self.lock(counts)?;
+        loop {
+            let state = locked.state();
+            if state.closed != 0 {
+                return Ok(Outcome::Closed);
+            }
+            if state.most == 0 || state.length < state.most {
+                let size = 1 + if item.len() <= INLINE {
+                    item.len() as u64
+                } else {
+                    0
+                };
+                locked.commit(Counts {
+                    pending: size.cast_signed(),
+                    ..state
+                });
+                match self.send(item) {
+                    Ok(()) => {
+                        locked.commit(done(state, size.cast_signed()));
+                        locked.notify(PUT, false);
+                        return Ok(Outcome::Done(()));
+                    }
+                    // The socket is full, whatever the number of items.
+                    Err(Errno::AGAIN) => locked.commit(state),
+                    Err(error) => {
+                        locked.commit(state);
+                        return Err(error).context("send an item");
+                    }
+                }
+            }
+            if !locked.wait(GOT, until)? {
+                return Ok(Outcome::TimedOut);
+            }
+        }
+    }
+
+    fn get(&self, until: Option<Instant>) -> Result<Outcome<Vec<u8>>> {
+        let Some(counts) = &self.counts else {
+            return self.get_uncounted(until);
+        };
+        let mut locked = self.lock(counts)?;
+        loop {
+            let state = locked.state();
+            let flags = RecvFlags::PEEK | RecvFlags::TRUNC | RecvFlags::DONTWAIT;
+            let no_bytes: &mut [u8] = &mut [];
+            match retry_on_intr(|| net::recv(&self.output, &mut *no_bytes, flags)) {
+                Ok((_, size)) if size > 0 => {
+                    let pending = -(size as i64);
+                    locked.commit(Counts { pending, ..state });
+                    let item = self.receive().context("receive an item")?;
+                    locked.commit(done(state, pending));
+                    locked.notify(GOT, false);
+                    return Ok(Outcome::Done(item));
+                }
+                Ok(_) => return Ok(Outcome::Closed),
+                Err(Errno::AGAIN) => {}
+                Err(error) => return Err(error).context("look for an item"),
+            }
+            if !locked.wait(PUT, until)? {
+                return Ok(Outcome::TimedOut);
+            }
+        }
+    }
+
+    fn close(&self) -> Result<()> {
+        if let Some(counts) = &self.counts {
+            let mut locked = self.lock(counts)?;
+            let state = locked.state();
+            locked.commit(Counts { closed: 1, ..state });
+            locked.notify(PUT, true);
+            locked.notify(GOT, true);
+        }
+        net::shutdown(&self.input, Shutdown::Write).context("close the socket")
+    }
+
+    fn len(&self) -> Result<Option<usize>> {
+        self.counts
+            .as_ref()
+            .map(|counts| Ok(self.lock(counts)?.state().length as usize))
+            .transpose()
+    }
+
+    fn is_empty(&self) -> Result<bool> {
+        Ok(ioctl_fionread(&self.output).context("look into the socket")? == 0)
+    }
+
+    fn task_done(&self) -> Result<bool> {
+        let mut locked = self.lock(
+            self.counts
+                .as_ref()
+                .context("this channel does not count")?,
+        )?;
+        let state = locked.state();
+        let Some(unfinished) = state.unfinished.checked_sub(1) else {
+            return Ok(false);
+        };
+        locked.commit(Counts {
+            unfinished,
+            ..state
+        });
+        if unfinished == 0 {
+            locked.notify(ALL_DONE, true);
+        }
+        Ok(true)
+    }
+
+    fn join(&self) -> Result<()> {
+        let mut locked = self.lock(
+            self.counts
+                .as_ref()
+                .context("this channel does not count")?,
+        )?;
+        while locked.state().unfinished > 0 {
+            locked.wait(ALL_DONE, None)?;
+        }
+        Ok(())
+    }
+}
+
+/// The counts after a packet of so many bytes was sent, or received if negative.
+fn done(state: Counts, size: i64) -> Counts {
+    let sent = u64::from(size > 0);
+    Counts {
+        length: (state.length + sent).saturating_sub(1 - sent),
+        bytes: state.bytes.saturating_add_signed(size),
+        unfinished: state.unfinished + sent,
+        pending: 0,
+        ..state
+    }
+}
+
+impl Socket {
+    /// Takes the lock, and finishes the counting of a process that was killed before it could.
+    fn lock<'a>(&self, counts: &'a Monitor<Counts>) -> Result<Locked<'a, Counts>> {
+        let mut locked = counts.lock()?;
+        let state = locked.state();
+        if state.pending != 0 {
+            let bytes = ioctl_fionread(&self.output).context("look into the socket")?;
+            let happened = bytes != state.bytes;
+            locked.commit(if happened {
+                done(state, state.pending)
+            } else {
+                Counts {
+                    pending: 0,
+                    ..state
+                }
+            });
+        }
+        Ok(locked)
+    }
+
+    fn put_uncounted(&self, item: &[u8], until: Option<Instant>) -> Result<Outcome<()>> {
+        loop {
+            match self.send(item) {
+                Ok(()) => return Ok(Outcome::Done(())),
+                Err(Errno::PIPE) => return Ok(Outcome::Closed),
+                Err(Errno::AGAIN) if !ready(&self.input, PollFlags::OUT, until)? => {
+                    return Ok(Outcome::TimedOut);
+                }
+                Err(Errno::AGAIN) => {}
+                Err(error) => return Err(error).context("send an item"),
+            }
+        }
+    }
+
+    fn get_uncounted(&self, until: Option<Instant>) -> Result<Outcome<Vec<u8>>> {
+        loop {
+            match self.receive() {
+                Ok(item) => return Ok(Outcome::Done(item)),
+                Err(Errno::PIPE) => return Ok(Outcome::Closed),
+                Err(Errno::AGAIN) if !ready(&self.output, PollFlags::IN, until)? => {
+                    return Ok(Outcome::TimedOut);
+                }
+                Err(Errno::AGAIN) => {}
+                Err(error) => return Err(error).context("receive an item"),
+            }
+        }
+    }
+
+    /// Sends an item without waiting; [`Errno::AGAIN`] if the socket is full, [`Errno::PIPE`] if it is closed.
+    fn send(&self, item: &[u8]) -> rustix::io::Result<()> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        if item.len() <= INLINE {
+            let parts = [IoSlice::new(&[HERE]), IoSlice::new(item)];
+            retry_on_intr(|| {
+                net::sendmsg(
+                    &self.input,
+                    &parts,
+                    &mut SendAncillaryBuffer::default(),
+                    flags,
+                )
+            })?;
+            return Ok(());
+        }
+        let file = File::from(memfd_create("item", MemfdFlags::CLOEXEC)?);
+        file.write_all_at(item, 0)
+            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        let fds = [file.as_fd()];
+        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        control.push(SendAncillaryMessage::ScmRights(&fds));
+        retry_on_intr(|| {
+            net::sendmsg(&self.input, &[IoSlice::new(&[THERE])], &mut control, flags)
+        })?;
+        Ok(())
+    }
+
+    /// Receives an item without waiting; [`Errno::AGAIN`] if there is none, [`Errno::PIPE`] at the end.
+    fn receive(&self) -> rustix::io::Result<Vec<u8>> {
+        let mut tag = [HERE];
+        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+        let item = BUFFER.with_borrow_mut(|buffer| {
+            buffer.resize(INLINE, 0);
+            let received = retry_on_intr(|| {
+                let mut parts = [IoSliceMut::new(&mut tag), IoSliceMut::new(buffer)];
+                net::recvmsg(&self.output, &mut parts, &mut control, flags)
+            })?;
+            let size = received.bytes.checked_sub(1).ok_or(Errno::PIPE)?;
+            Ok(buffer[..size].to_vec())
+        })?;
+        if tag == [HERE] {
+            return Ok(item);
+        }
+        let file = control.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+            _ => None,
+        });
+        let file = file.ok_or(Errno::BADF)?;
+        let mut item = vec![0; fstat(&file)?.st_size as usize];
+        let read = File::from(file).read_exact_at(&mut item, 0);
+        read.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        Ok(item)
+    }
+}
+
+/// Waits until the socket may be written or read; false when `until` has come.
+fn ready(fd: &OwnedFd, events: PollFlags, until: Option<Instant>) -> Result<bool> {
+    let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+    if left == Some(Duration::ZERO) {
+        return Ok(false);
+    }
+    let left = left
+        .map(Timespec::try_from)
+        .transpose()
+        .context("a time limit")?;
+    let mut fds = [PollFd::new(fd, events)];
+    match poll(&mut fds, left.as_ref()) {
+        Err(Errno::INTR) => Ok(true),
+        ready => Ok(ready.context("wait for the socket")? > 0 || until.is_none()),
+    }
+}
