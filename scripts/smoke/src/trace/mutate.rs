@@ -250,12 +250,16 @@ impl<'t, 'a> Run<'t, 'a> {
         }
     }
 
-    /// Changes one of several places that hold the same value.
+    /// Changes one of several places that hold the same value. Where a lane may have another instance, that could be it.
     fn bindings(&self, mutants: &mut Vec<Mutant>) {
-        for places in self.places_of_values().values() {
+        for ((name, ..), places) in &self.places_of_values() {
             let [first, .., last] = places[..] else {
                 continue;
             };
+            let lane = &self.trace.lanes[self.steps[first.line].lane];
+            if self.trace.names[*name].scope.is_some() && !lane.count.is_fixed() {
+                continue;
+            }
             for place in [first, last] {
                 let by = different(place.value);
                 let what = format!(

@@ -587,6 +587,9 @@ fn legal_runs_are_no_mutants() {
         ),
         [""; 0]
     );
+    // One of two children may get nothing, so the other's last line could be its.
+    let children = "lane c x1..2 each p\n  repeat 1+ each n\n    | {p:pid} got {n:int}\ndistinct p\nset n = 0..2";
+    assert_eq!(survivors(children, "7 got 0\n7 got 1\n7 got 2"), [""; 0]);
     let gap = "lane m\n  a | a\n  b | b\ncheck gap(a, b) < 5s";
     assert_eq!(survivors(gap, "a\nb"), [""; 0]);
     let rising = "lane m\n  repeat 1+ each n\n    | {n:int}\nrising n";
