@@ -58,6 +58,8 @@ pub struct Monitor<S> {
     file: OwnedFd,
     memory: NonNull<u8>,
     size: usize,
+    /// How many guards of the lock this process has.
+    held: AtomicU32,
     state: PhantomData<S>,
 }
 
@@ -116,6 +118,7 @@ impl<S: Pod> Monitor<S> {
             file,
             memory,
             size,
+            held: AtomicU32::new(0),
             state: PhantomData,
         })
     }
@@ -148,7 +151,12 @@ impl<S: Pod> Monitor<S> {
 
     /// Waits for the lock. A process that died with it has left the state as it was before its last change.
     pub fn lock(&self) -> Result<Locked<'_, S>> {
-        let guard = match self.header().lock.acquire(true, None).context("lock")? {
+        let guard = match self
+            .header()
+            .lock
+            .acquire(&self.held, true, None)
+            .context("lock")?
+        {
             Acquired::Locked(guard) => guard,
             Acquired::OwnerDied(guard) => {
                 guard.repaired().context("repair the lock")?;
@@ -179,12 +187,8 @@ impl<S> AsFd for Monitor<S> {
 
 impl<S> Drop for Monitor<S> {
     fn drop(&mut self) {
-        // Whoever forgets a `Locked` still owns the lock, and glibc keeps its address: then the memory must stay.
-        let free = matches!(
-            self.header().lock.acquire(false, None),
-            Ok(Acquired::Locked(_) | Acquired::OwnerDied(_))
-        );
-        if free {
+        // Whoever has forgotten a `Locked` still owns the lock: then the memory must stay.
+        if *self.held.get_mut() == 0 {
             // SAFETY: the mapping is this value's own, and nothing borrows it any more.
             unsafe { munmap(self.memory.as_ptr().cast(), self.size) }.ok();
         }

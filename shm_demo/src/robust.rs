@@ -12,6 +12,7 @@
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{error, fmt, io};
 
@@ -90,6 +91,7 @@ impl error::Error for Error {}
 #[derive(Debug)]
 pub struct Guard<'a> {
     mutex: *mut libc::pthread_mutex_t,
+    held: &'a AtomicU32,
     /// The lock belongs to the thread that acquired it, so the guard must not leave it.
     lock: PhantomData<(&'a RobustMutex, *mut ())>,
 }
@@ -121,11 +123,15 @@ impl RobustMutex {
     }
 
     /// Acquires the lock. With `block` false it does not wait; with a timeout it waits for so long at most.
-    pub fn acquire(
-        &self,
+    ///
+    /// `held` counts this process's guards. Who unmaps the memory must see it at zero: a guard that was forgotten still
+    /// owns the lock, and glibc keeps the lock's address.
+    pub fn acquire<'a>(
+        &'a self,
+        held: &'a AtomicU32,
         block: bool,
         timeout: Option<Duration>,
-    ) -> Result<Acquired<Guard<'_>>, Error> {
+    ) -> Result<Acquired<Guard<'a>>, Error> {
         let mutex = self.0.get();
         let result = match timeout {
             // SAFETY: a RobustMutex is initialised before anybody gets a reference to it.
@@ -138,8 +144,10 @@ impl RobustMutex {
                 unsafe { libc::pthread_mutex_timedlock(mutex, &until) }
             }
         };
+        held.fetch_add(1, Ordering::Relaxed);
         let guard = Guard {
             mutex,
+            held,
             lock: PhantomData,
         };
         match result {
@@ -148,6 +156,7 @@ impl RobustMutex {
             error => {
                 // There is nothing to release.
                 std::mem::forget(guard);
+                held.fetch_sub(1, Ordering::Relaxed);
                 match error {
                     libc::EBUSY | libc::ETIMEDOUT => Ok(Acquired::TimedOut),
                     libc::EDEADLK => Err(Error::Deadlock),
@@ -171,6 +180,7 @@ impl Drop for Guard<'_> {
     fn drop(&mut self) {
         // SAFETY: the mutex is initialised. In a child forked by the owner this is an error, and does nothing.
         unsafe { libc::pthread_mutex_unlock(self.mutex) };
+        self.held.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

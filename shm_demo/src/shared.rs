@@ -30,7 +30,11 @@ use shared_memory::{Shmem, ShmemConf};
 use crate::robust::{Acquired, Error, Guard, Kind, RobustMutex};
 
 /// Shared memory that begins with a lock; what the lock guards follows 64 bytes later, aligned to 64 bytes.
-struct Segment(ManuallyDrop<Shmem>);
+struct Segment {
+    shmem: ManuallyDrop<Shmem>,
+    /// How many guards of the lock this process has.
+    held: AtomicU32,
+}
 
 // SAFETY: the memory belongs to no thread, and is reached through the lock alone.
 unsafe impl Send for Segment {}
@@ -63,31 +67,38 @@ impl Segment {
         shmem.set_owner(false);
         // Otherwise a full /dev/shm would be told by a SIGBUS at the first write.
         fallocate(file, FallocateFlags::empty(), 0, size as u64).context("fill shared memory")?;
-        let segment = Segment(ManuallyDrop::new(shmem));
+        let segment = Segment {
+            shmem: ManuallyDrop::new(shmem),
+            held: AtomicU32::new(0),
+        };
         // SAFETY: the segment is new, zeroed, page-aligned and large enough, and does not move.
-        unsafe { RobustMutex::init(segment.0.as_ptr().cast(), kind) }.context("make a lock")?;
+        unsafe { RobustMutex::init(segment.shmem.as_ptr().cast(), kind) }.context("make a lock")?;
         Ok(segment)
     }
 
-    fn mutex(&self) -> &RobustMutex {
+    fn acquire(
+        &self,
+        block: bool,
+        timeout: Option<Duration>,
+    ) -> Result<Acquired<Guard<'_>>, Error> {
         // SAFETY: `new` has made a mutex there, and the memory lives as long as this segment.
-        unsafe { &*self.0.as_ptr().cast::<RobustMutex>() }
+        let mutex = unsafe { &*self.shmem.as_ptr().cast::<RobustMutex>() };
+        mutex.acquire(&self.held, block, timeout)
     }
 
     /// Where the data begins.
     fn data(&self) -> *mut u8 {
         // SAFETY: the segment has at least DATA bytes.
-        unsafe { self.0.as_ptr().add(DATA) }
+        unsafe { self.shmem.as_ptr().add(DATA) }
     }
 }
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        // Whoever forgets a guard still owns the lock, and glibc keeps its address: then the memory must stay.
-        let free = matches!(self.mutex().acquire(false, None), Ok(Acquired::Locked(_)));
-        if free {
+        // Whoever has forgotten a guard still owns the lock: then the memory must stay.
+        if *self.held.get_mut() == 0 {
             // SAFETY: this is the only place that drops the mapping, and nobody uses the segment after it.
-            unsafe { ManuallyDrop::drop(&mut self.0) };
+            unsafe { ManuallyDrop::drop(&mut self.shmem) };
         }
     }
 }
@@ -109,7 +120,7 @@ impl Lock {
         block: bool,
         timeout: Option<Duration>,
     ) -> Result<Acquired<Guard<'_>>, Error> {
-        self.0.mutex().acquire(block, timeout)
+        self.0.acquire(block, timeout)
     }
 
     /// Waits for ever. The death of the last owner is an error, after which nobody gets the lock any more.
@@ -129,7 +140,7 @@ impl RLock {
         block: bool,
         timeout: Option<Duration>,
     ) -> Result<Acquired<Guard<'_>>, Error> {
-        self.0.mutex().acquire(block, timeout)
+        self.0.acquire(block, timeout)
     }
 
     /// As [`Lock::lock`].
@@ -178,7 +189,7 @@ impl<T: Pod> Value<T> {
         block: bool,
         timeout: Option<Duration>,
     ) -> Result<Acquired<Data<'_, T>>, Error> {
-        let acquired = self.segment.mutex().acquire(block, timeout)?;
+        let acquired = self.segment.acquire(block, timeout)?;
         Ok(acquired.map(|guard| {
             // SAFETY: the place holds a T, and while the guard lives no other thread or process refers to it.
             let data = unsafe { &mut *self.segment.data().cast::<T>() };
@@ -226,7 +237,7 @@ impl<T: Pod> Array<T> {
         block: bool,
         timeout: Option<Duration>,
     ) -> Result<Acquired<Data<'_, [T]>>, Error> {
-        let acquired = self.segment.mutex().acquire(block, timeout)?;
+        let acquired = self.segment.acquire(block, timeout)?;
         let first = self.segment.data().cast::<T>();
         Ok(acquired.map(|guard| {
             // SAFETY: `length` values begin there, and while the guard lives no other thread or process refers to them.
