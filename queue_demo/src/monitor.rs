@@ -126,10 +126,8 @@ impl<S: Pod> Monitor<S> {
     /// The memory behind the header, and its size. Who holds the lock may use it.
     pub fn extra(&self) -> (*mut u8, usize) {
         // SAFETY: the mapping is larger than the header.
-        (
-            unsafe { self.memory.as_ptr().add(HEADER) },
-            self.size - HEADER,
-        )
+        let extra = unsafe { self.memory.as_ptr().add(HEADER) };
+        (extra, self.size - HEADER)
     }
 
     /// Gives memory behind the header back to the system. It reads as zeros then.
