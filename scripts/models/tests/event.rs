@@ -1,5 +1,7 @@
 //! A queue of items on one `Event`, as the queues use it: every item is got, or loom finds a deadlock.
 
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use loom::sync::{Arc, Mutex};
