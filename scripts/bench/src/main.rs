@@ -17,6 +17,9 @@ mod multiprocessing;
 #[path = "../../../pipe_demo/src/pipe.rs"]
 mod pipe;
 #[allow(dead_code)]
+#[path = "../../../pool_demo/src/pool.rs"]
+mod pool;
+#[allow(dead_code)]
 #[path = "../../../queue_demo/src/queues.rs"]
 mod queues;
 #[allow(dead_code)]
@@ -128,16 +131,17 @@ fn arguments(
 
 /// This program as a contestant, `GROUP CASE NAME COUNT`, or as a child that one of them has started.
 fn contestant(args: Vec<OsString>) -> Result<()> {
+    let args: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
+    let [group, case, name, count, ..] = args[..] else {
+        bail!("expected GROUP CASE CONTESTANT COUNT");
+    };
     match multiprocessing::role().as_deref() {
         None => {}
         Some(groups::start::NOTHING) => return Ok(()),
         Some(ForkServer::ROLE) => return forkserver::serve(|_, _| Ok(0)),
+        Some(role) if role.starts_with(groups::pool::WORKER) => return groups::pool::worker(name),
         Some(socket) => return groups::pipe::child(socket.to_owned()),
     }
-    let args: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
-    let [group, case, name, count] = args[..] else {
-        bail!("expected GROUP CASE CONTESTANT COUNT");
-    };
     let groups = groups::ALL.iter().filter(|of| of.name == group);
     let mut contestants = groups
         .flat_map(|group| group.cases)

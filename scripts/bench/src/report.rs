@@ -6,11 +6,11 @@ use crate::case::{Case, Contestant, Goal, Kind, Unit};
 
 /// The columns of the table, and how wide they are.
 pub const COLUMNS: [(&str, usize); 7] = [
-    ("case", 12),
+    ("case", 19),
     ("CPython", 20),
     ("peer crates", 28),
-    ("ours", 20),
-    ("faster than CPython", 32),
+    ("ours", 22),
+    ("faster than CPython", 37),
     ("× limit's time", 30),
     ("OS limit", 0),
 ];

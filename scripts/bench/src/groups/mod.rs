@@ -3,6 +3,7 @@
 pub mod array;
 pub mod counter;
 pub mod pipe;
+pub mod pool;
 pub mod queue;
 pub mod start;
 
@@ -14,4 +15,5 @@ pub const ALL: &[Group] = &[
     pipe::GROUP,
     counter::GROUP,
     array::GROUP,
+    pool::GROUP,
 ];
