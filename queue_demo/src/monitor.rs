@@ -51,8 +51,10 @@ struct Header<S> {
     valid: AtomicU32,
     /// Each counts up when its event happens; processes sleep on it.
     events: [AtomicU32; EVENTS],
-    /// How many sleep on each event, or did when they were killed.
+    /// How many sleep on each event, or did when they were killed, and how many of them were woken and have not taken
+    /// the lock again. Both change under the lock. A process that was killed stays in `sleepers`, and soon in `woken`.
     sleepers: [AtomicU32; EVENTS],
+    woken: [AtomicU32; EVENTS],
     marks: [AtomicU64; MARKS],
     states: [UnsafeCell<S>; 2],
 }
@@ -227,13 +229,12 @@ impl<S: Pod> Locked<'_, S> {
     pub fn notify(&mut self, event: usize, all: bool) {
         let header = self.monitor.header();
         header.events[event].fetch_add(1, Ordering::Relaxed);
-        if header.sleepers[event].load(Ordering::Relaxed) > 0 {
-            self.wake[event] = if all {
-                i32::MAX.cast_unsigned()
-            } else {
-                self.wake[event] + 1
-            };
-        }
+        let sleepers = header.sleepers[event].load(Ordering::Relaxed);
+        let woken = header.woken[event].load(Ordering::Relaxed);
+        let asleep = sleepers.saturating_sub(woken);
+        let more = if all { asleep } else { asleep.min(1) };
+        header.woken[event].store(woken + more, Ordering::Relaxed);
+        self.wake[event] += more;
     }
 
     /// Gives the lock back, sleeps until `event`, and takes the lock again. False when `until` has come.
@@ -260,7 +261,9 @@ impl<S: Pod> Locked<'_, S> {
             Err(error) => return Err(error).context("sleep"),
         }
         self.guard = self.monitor.lock()?.guard.take();
-        // Under the lock, so that it cannot fall below zero: what a killed process has added, nobody takes away.
+        // Whoever was woken, or woke up by itself meanwhile: one sleeps less, and one less is on its way.
+        let woken = header.woken[event].load(Ordering::Relaxed);
+        header.woken[event].store(woken.saturating_sub(1), Ordering::Relaxed);
         header.sleepers[event].fetch_sub(1, Ordering::Relaxed);
         Ok(true)
     }
