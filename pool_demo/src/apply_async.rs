@@ -4,8 +4,8 @@
 //! Order:   four tasks begin at once, in free order; the fifth begins when one of them is done.
 //! Usage:   apply_async [ring], by default on sockets
 //! Variants: ring
-//! Needs:   fork_demo/multiprocessing.rs, pool.rs, queue_demo/channel.rs, queue_demo/monitor.rs
-//! Needs:   queue_demo/ring.rs, queue_demo/socket.rs, shm_demo/robust.rs
+//! Needs:   fork_demo/multiprocessing.rs, pool.rs, queue_demo/channel.rs, queue_demo/event.rs
+//! Needs:   queue_demo/monitor.rs, queue_demo/ring.rs, queue_demo/socket.rs, shm_demo/robust.rs
 //!
 //! ```cargo
 //! [dependencies]

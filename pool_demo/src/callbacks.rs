@@ -4,8 +4,8 @@
 //! Order:   a callback runs before the task counts as done, in a thread of the pool; so `join` has seen them all.
 //! Usage:   callbacks [ring], by default on sockets
 //! Variants: ring
-//! Needs:   fork_demo/multiprocessing.rs, pool.rs, queue_demo/channel.rs, queue_demo/monitor.rs
-//! Needs:   queue_demo/ring.rs, queue_demo/socket.rs, shm_demo/robust.rs
+//! Needs:   fork_demo/multiprocessing.rs, pool.rs, queue_demo/channel.rs, queue_demo/event.rs
+//! Needs:   queue_demo/monitor.rs, queue_demo/ring.rs, queue_demo/socket.rs, shm_demo/robust.rs
 //!
 //! ```cargo
 //! [dependencies]

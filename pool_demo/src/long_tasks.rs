@@ -5,8 +5,8 @@
 //! Order:   free; a task that has to wait for a worker is not longer for it.
 //! Usage:   long_tasks [ring], by default on sockets
 //! Variants: ring
-//! Needs:   fork_demo/multiprocessing.rs, pool.rs, queue_demo/channel.rs, queue_demo/monitor.rs
-//! Needs:   queue_demo/ring.rs, queue_demo/socket.rs, shm_demo/robust.rs
+//! Needs:   fork_demo/multiprocessing.rs, pool.rs, queue_demo/channel.rs, queue_demo/event.rs
+//! Needs:   queue_demo/monitor.rs, queue_demo/ring.rs, queue_demo/socket.rs, shm_demo/robust.rs
 //!
 //! ```cargo
 //! [dependencies]

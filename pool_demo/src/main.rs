@@ -15,6 +15,8 @@ mod callbacks;
 #[allow(dead_code)]
 #[path = "../../queue_demo/src/channel.rs"]
 mod channel;
+#[path = "../../queue_demo/src/event.rs"]
+mod event;
 mod get_timeout;
 mod long_tasks;
 mod map;

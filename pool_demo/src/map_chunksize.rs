@@ -4,8 +4,8 @@
 //! Order:   the results come in the order of the items.
 //! Usage:   map_chunksize [ring], by default on sockets
 //! Variants: ring
-//! Needs:   fork_demo/multiprocessing.rs, pool.rs, queue_demo/channel.rs, queue_demo/monitor.rs
-//! Needs:   queue_demo/ring.rs, queue_demo/socket.rs, shm_demo/robust.rs
+//! Needs:   fork_demo/multiprocessing.rs, pool.rs, queue_demo/channel.rs, queue_demo/event.rs
+//! Needs:   queue_demo/monitor.rs, queue_demo/ring.rs, queue_demo/socket.rs, shm_demo/robust.rs
 //!
 //! ```cargo
 //! [dependencies]

@@ -5,8 +5,8 @@
 //!          worker that is killed fails its task and is replaced; Python's pool waits for ever (cpython #96062).
 //!          The workers are spawned, and so may be replaced while other threads run.
 //! Linux:   pidfds, to wait for the end of any worker, and what the channel needs.
-//! Needs:   queue_demo/channel.rs, queue_demo/socket.rs (or queue_demo/ring.rs), queue_demo/monitor.rs,
-//!          shm_demo/robust.rs, fork_demo/multiprocessing.rs
+//! Needs:   fork_demo/multiprocessing.rs, queue_demo/channel.rs, queue_demo/event.rs, queue_demo/monitor.rs
+//! Needs:   queue_demo/socket.rs (or queue_demo/ring.rs), shm_demo/robust.rs
 //!
 //! ```cargo
 //! [dependencies]

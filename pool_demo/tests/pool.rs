@@ -6,6 +6,8 @@
 
 #[path = "../../queue_demo/src/channel.rs"]
 mod channel;
+#[path = "../../queue_demo/src/event.rs"]
+mod event;
 #[path = "../../queue_demo/src/monitor.rs"]
 mod monitor;
 #[path = "../../fork_demo/src/multiprocessing.rs"]

@@ -2,7 +2,7 @@
 //!
 //! Python:  the pipe, the locks and the semaphore inside `multiprocessing.Queue`
 //! Linux:   see monitor.rs.
-//! Needs:   monitor.rs, shm_demo/robust.rs
+//! Needs:   event.rs, monitor.rs, shm_demo/robust.rs
 //!
 //! ```cargo
 //! [dependencies]
@@ -85,6 +85,14 @@ pub trait Channel: Sized {
     /// The channel's counts, if it keeps any: one that may be `counted`, or has a limit, or counts anyway.
     fn counts(&self) -> Result<Option<Locked<'_, Self::State>>>;
 
+    /// Blocks until `event`, until `until` at most, and returns whether there was time left. The state may have changed.
+    fn wait(
+        &self,
+        locked: &mut Locked<'_, Self::State>,
+        event: usize,
+        until: Option<Instant>,
+    ) -> Result<bool>;
+
     /// How many items there are, if the channel counts them.
     fn len(&self) -> Result<Option<usize>> {
         let counts = self.counts()?;
@@ -120,7 +128,7 @@ pub trait Channel: Sized {
     fn join(&self) -> Result<()> {
         let mut locked = self.counts()?.context("this channel does not count")?;
         while locked.state().as_mut().unfinished > 0 {
-            locked.wait(ALL_DONE, None)?;
+            self.wait(&mut locked, ALL_DONE, None)?;
         }
         Ok(())
     }

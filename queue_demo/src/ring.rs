@@ -3,7 +3,7 @@
 //! Python:  the pipe and the locks inside `multiprocessing.Queue`
 //! Differs: no pipe, no feeder thread. `put` returns when the item is in the queue and survives its producer.
 //! Linux:   see monitor.rs.
-//! Needs:   channel.rs, monitor.rs, shm_demo/robust.rs
+//! Needs:   channel.rs, event.rs, monitor.rs, shm_demo/robust.rs
 //!
 //! ```cargo
 //! [dependencies]
@@ -103,7 +103,7 @@ impl Channel for Ring {
             if self.put_locked(&mut locked, item)? {
                 return Ok(Outcome::Done(()));
             }
-            if !locked.wait(GOT, until)? {
+            if !self.wait(&mut locked, GOT, until)? {
                 return Ok(Outcome::TimedOut);
             }
         }
@@ -133,7 +133,7 @@ impl Channel for Ring {
             if locked.state().counts.closed != 0 {
                 return Ok(Outcome::Closed);
             }
-            if !locked.wait(PUT, until)? {
+            if !self.wait(&mut locked, PUT, until)? {
                 return Ok(Outcome::TimedOut);
             }
         }
@@ -154,7 +154,7 @@ impl Channel for Ring {
             if locked.state().counts.closed != 0 {
                 return Ok(Outcome::Closed);
             }
-            locked.wait(PUT, None)?;
+            self.wait(&mut locked, PUT, None)?;
         }
     }
 
@@ -174,6 +174,15 @@ impl Channel for Ring {
 
     fn counts(&self) -> Result<Option<Locked<'_, State>>> {
         self.0.lock().map(Some)
+    }
+
+    fn wait(
+        &self,
+        locked: &mut Locked<'_, State>,
+        event: usize,
+        until: Option<Instant>,
+    ) -> Result<bool> {
+        locked.wait(event, until)
     }
 }
 

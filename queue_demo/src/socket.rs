@@ -5,7 +5,7 @@
 //!          some 200 KiB are unread, where Python's feeder thread takes any number of items (and loses them with the
 //!          process).
 //! Linux:   SOCK_SEQPACKET with several readers; large items travel as a memfd; counting needs monitor.rs.
-//! Needs:   channel.rs, monitor.rs, shm_demo/robust.rs
+//! Needs:   channel.rs, event.rs, monitor.rs, shm_demo/robust.rs
 //!
 //! ```cargo
 //! [dependencies]
@@ -154,7 +154,7 @@ impl Channel for Socket {
                     }
                 }
             }
-            if !locked.wait(GOT, until)? {
+            if !self.wait(&mut locked, GOT, until)? {
                 return Ok(Outcome::TimedOut);
             }
         }
@@ -183,7 +183,7 @@ impl Channel for Socket {
             if state.counts.closed != 0 {
                 return Ok(Outcome::Closed);
             }
-            if !locked.wait(PUT, until)? {
+            if !self.wait(&mut locked, PUT, until)? {
                 return Ok(Outcome::TimedOut);
             }
         }
@@ -204,25 +204,24 @@ impl Channel for Socket {
         Ok(ioctl_fionread(&self.output).context("look into the socket")? == 0)
     }
 
-    /// Takes the lock, and finishes the counting of a process that was killed before it could.
     fn counts(&self) -> Result<Option<Locked<'_, State>>> {
         let Some(monitor) = &self.monitor else {
             return Ok(None);
         };
         let mut locked = monitor.lock()?;
-        let state = locked.state();
-        if state.pending != 0 {
-            let bytes = ioctl_fionread(&self.output).context("look into the socket")?;
-            locked.commit(if bytes == state.bytes {
-                State {
-                    pending: 0,
-                    ..state
-                }
-            } else {
-                done(state, state.pending, bytes)
-            });
-        }
+        self.settle(&mut locked)?;
         Ok(Some(locked))
+    }
+
+    fn wait(
+        &self,
+        locked: &mut Locked<'_, State>,
+        event: usize,
+        until: Option<Instant>,
+    ) -> Result<bool> {
+        let in_time = locked.wait(event, until)?;
+        self.settle(locked)?;
+        Ok(in_time)
     }
 }
 
@@ -241,6 +240,24 @@ fn done(mut state: State, pending: u64, bytes: u64) -> State {
 }
 
 impl Socket {
+    /// Finishes the counting of a process that was killed before it could. Whoever has taken the lock begins with it.
+    fn settle(&self, locked: &mut Locked<'_, State>) -> Result<()> {
+        let state = locked.state();
+        if state.pending != 0 {
+            let bytes = ioctl_fionread(&self.output).context("look into the socket")?;
+            let happened = bytes != state.bytes;
+            locked.commit(if happened {
+                done(state, state.pending, bytes)
+            } else {
+                State {
+                    pending: 0,
+                    ..state
+                }
+            });
+        }
+        Ok(())
+    }
+
     fn put_uncounted(&self, item: &[u8], until: Option<Instant>) -> Result<Outcome<()>> {
         loop {
             match self.send(item) {
