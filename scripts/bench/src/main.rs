@@ -5,6 +5,9 @@
 #[path = "../../../queue_demo/src/channel.rs"]
 mod channel;
 #[allow(dead_code)]
+#[path = "../../../queue_demo/src/event.rs"]
+mod event;
+#[allow(dead_code)]
 #[path = "../../../fork_demo/src/forkserver.rs"]
 mod forkserver;
 #[allow(dead_code)]
@@ -35,10 +38,7 @@ mod shared;
 #[path = "../../../queue_demo/src/socket.rs"]
 mod socket;
 
-mod case;
-mod contest;
 mod groups;
-mod report;
 mod workers;
 
 use std::ffi::OsString;
@@ -48,14 +48,15 @@ use std::process::{Command, ExitCode, Stdio};
 use std::{env, fs, io, thread};
 
 use anyhow::{Context, Result, bail};
+use bench::case::{Case, Group, How};
+use bench::contest;
+use bench::report::{COLUMNS, Figures, line};
 use clap::Parser;
 use clap::error::ErrorKind;
 use serde_json::{Value, json};
 use smoke::supervise;
 
-use crate::case::{Case, Group, How};
 use crate::forkserver::ForkServer;
-use crate::report::{COLUMNS, Figures, line};
 
 /// Measures the building blocks beside CPython, peer crates and what the system can do.
 #[derive(Parser)]
@@ -160,9 +161,20 @@ fn run(args: &Arguments, groups: &[&Group]) -> Result<()> {
         for group in groups {
             say(&format!("{:10}{}", group.name, group.title))?;
             for case in group.cases {
-                let names = case.contestants.iter().map(|contestant| contestant.name);
-                let names: Vec<&str> = names.collect();
-                say(&format!("  {:14}{}", case.name, names.join(", ")))?;
+                let names: Vec<&str> = case.contestants.iter().map(|one| one.name).collect();
+                say(&format!("  {:21}{}", case.name, names.join(", ")))?;
+                for contestant in case.contestants {
+                    let goals = contestant.goals.iter();
+                    let goals = goals.map(|goal| format!("{goal} {}", goal.against()));
+                    let goals: Vec<String> = goals.collect();
+                    if !goals.is_empty() {
+                        say(&format!(
+                            "    goal of {}: {}",
+                            contestant.name,
+                            goals.join(", ")
+                        ))?;
+                    }
+                }
             }
         }
         return Ok(());
@@ -297,56 +309,5 @@ fn say(line: &str) -> Result<()> {
     match writeln!(io::stdout(), "{line}") {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
         written => written.context("print"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    fn parse(args: &str) -> Result<(Arguments, Vec<&'static Group>), String> {
-        arguments(args.split(' ').map(OsString::from))
-    }
-
-    #[test]
-    fn groups_are_selected_by_name() {
-        let (args, groups) = parse("bench --quick pipe start").unwrap();
-        assert!(args.quick && !args.list);
-        let names: Vec<&str> = groups.iter().map(|group| group.name).collect();
-        assert_eq!(names, ["start", "pipe"], "in the order of the list");
-        let (args, groups) = parse("bench --list").unwrap();
-        assert!(args.list);
-        assert_eq!(groups.len(), groups::ALL.len());
-    }
-
-    #[test]
-    fn what_is_unknown_is_an_error_of_one_line_that_lists_the_groups() {
-        for args in ["bench quee", "bench --quik", "bench --json"] {
-            let error = parse(args).err().unwrap();
-            assert!(error.contains("the groups are start, queue, "), "{error}");
-            assert_eq!(error.lines().count(), 1, "{error}");
-        }
-    }
-
-    #[test]
-    fn names_are_unique_and_goals_name_contestants() {
-        for group in groups::ALL {
-            let cases: BTreeSet<&str> = group.cases.iter().map(|case| case.name).collect();
-            assert_eq!(cases.len(), group.cases.len(), "{}", group.name);
-            for case in group.cases {
-                let names = case.contestants.iter().map(|contestant| contestant.name);
-                let names: BTreeSet<&str> = names.collect();
-                assert_eq!(names.len(), case.contestants.len(), "{}", case.name);
-                for goal in case
-                    .contestants
-                    .iter()
-                    .flat_map(|contestant| contestant.goals)
-                {
-                    assert!(names.contains(goal.against()), "{}: {goal}", case.name);
-                }
-            }
-        }
     }
 }

@@ -131,8 +131,8 @@ impl Figures<'_> {
         pythons.extend(python.iter().map(|row| self.named_figure(*row)));
         for row in rows(Kind::Peer) {
             let factor = python.first().and_then(|python| self.factor(row, *python));
-            let factor = factor.map_or("-".into(), |factor| significant(factor.median));
-            peers.push(format!("{}, {factor}×", self.named_figure(row)));
+            let factor = factor.map(|factor| format!(", {}×", significant(factor.median)));
+            peers.push(self.named_figure(row) + &factor.unwrap_or_default());
         }
         for row in rows(Kind::Ours) {
             ours.push(self.named_figure(row));

@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 
-use crate::case::Goal::{Over, Within};
-use crate::case::{Case, Group, Unit, limit, nanoseconds, ours, python};
 use crate::shared::Array;
 use crate::workers::lines;
+use bench::case::Goal::{Over, Within};
+use bench::case::{Case, Group, Unit, limit, nanoseconds, ours, python};
 
 const LENGTH: usize = 1_000_000;
 

@@ -9,10 +9,10 @@ use raw_sync::locks::{LockInit, Mutex};
 use rustix::shm;
 use shared_memory::ShmemConf;
 
-use crate::case::Goal::Over;
-use crate::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
 use crate::shared::{Shared, Value};
 use crate::workers::together;
+use bench::case::Goal::Over;
+use bench::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
 
 pub const GROUP: Group = Group {
     name: "counter",

@@ -7,7 +7,7 @@ pub mod pool;
 pub mod queue;
 pub mod start;
 
-use crate::case::Group;
+use bench::case::Group;
 
 pub const ALL: &[Group] = &[
     start::GROUP,

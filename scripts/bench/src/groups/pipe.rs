@@ -7,11 +7,11 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use ipc_channel::ipc;
 
-use crate::case::Goal::{Over, Within};
-use crate::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
 use crate::multiprocessing::{Exit, fork};
 use crate::pipe::Connection;
 use crate::workers::pin;
+use bench::case::Goal::{Over, Within};
+use bench::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
 
 pub const GROUP: Group = Group {
     name: "pipe",

@@ -11,13 +11,13 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 use serde::{Deserialize, Serialize};
 
-use crate::case::Goal::Over;
-use crate::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
 use crate::channel::Channel;
 use crate::pool::{Pool, Task, entry, serve};
 use crate::ring::Ring;
 use crate::socket::Socket;
 use crate::workers::together;
+use bench::case::Goal::Over;
+use bench::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
 
 const WORKERS: usize = 2;
 

@@ -7,15 +7,16 @@ use std::{array, cell::RefCell, hint};
 use anyhow::{Context, Result, ensure};
 use ipc_channel::ipc;
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::pipe::fcntl_setpipe_size;
 use serde_bytes::ByteBuf;
 
-use crate::case::Goal::{Over, Within};
-use crate::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
 use crate::channel::Channel;
 use crate::queues::Queue;
 use crate::ring::Ring;
 use crate::socket::Socket;
 use crate::workers::{Line, lines, together};
+use bench::case::Goal::{Over, Within};
+use bench::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
 
 const KIB: usize = 1 << 10;
 
@@ -230,6 +231,8 @@ fn ipc_channel<const SIZE: usize>(count: u64) -> Result<f64> {
 
 fn pipe<const SIZE: usize>(count: u64) -> Result<f64> {
     let (reader, writer) = io::pipe().context("make a pipe")?;
+    // Room for one item of 64 KiB, which it has by itself, would make it wait for the other side at each.
+    fcntl_setpipe_size(&writer, 1 << 20).context("enlarge a pipe")?;
     let buffer = RefCell::new(lines(SIZE));
     let get = || {
         let mut buffer = buffer.borrow_mut();

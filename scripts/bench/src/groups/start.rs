@@ -7,11 +7,11 @@ use std::{io, ptr};
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
-use crate::case::Goal::{Over, Within};
-use crate::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
 use crate::forkserver::ForkServer;
 use crate::multiprocessing::{Exit, fork, spawn};
 use crate::workers::{Line, lines};
+use bench::case::Goal::{Over, Within};
+use bench::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
 
 /// The role of a child that does nothing.
 pub const NOTHING: &str = "nothing";
