@@ -118,14 +118,22 @@ impl Task for AddOne {
     }
 }
 
-/// Times a map of one over so many numbers, after a warm-up.
+/// The most numbers that a map gets. More of them at once would measure how fresh memory is filled.
+const LONGEST: u64 = 100_000;
+
+/// Times maps of one over so many numbers together, after a warm-up.
 fn time(count: u64, mut map: impl FnMut(u64) -> Result<Vec<u64>>) -> Result<f64> {
-    map(count.div_ceil(10))?;
-    let begin = Instant::now();
-    let results = map(count)?;
-    let elapsed = begin.elapsed();
-    ensure!(results.into_iter().eq(1..=count), "a wrong result");
-    Ok(nanoseconds(elapsed, count))
+    let maps = count.div_ceil(LONGEST);
+    let length = count.div_ceil(maps);
+    map(length.div_ceil(10))?;
+    let mut elapsed = Duration::ZERO;
+    for _ in 0..maps {
+        let begin = Instant::now();
+        let results = map(length)?;
+        elapsed += begin.elapsed();
+        ensure!(results.into_iter().eq(1..=length), "a wrong result");
+    }
+    Ok(nanoseconds(elapsed, maps * length))
 }
 
 fn tiny<C: Channel + Send + Sync + 'static>(count: u64, chunksize: Option<usize>) -> Result<f64> {
