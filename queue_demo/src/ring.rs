@@ -124,11 +124,16 @@ impl Channel for Ring {
         Ok(items.len())
     }
 
-    fn get(&self, consumer: Option<usize>, until: Option<Instant>) -> Result<Outcome<Vec<u8>>> {
+    fn get_into(
+        &self,
+        item: &mut Vec<u8>,
+        consumer: Option<usize>,
+        until: Option<Instant>,
+    ) -> Result<Outcome<()>> {
         let mut locked = self.0.lock()?;
         loop {
-            if let Some(item) = self.get_locked(&mut locked, consumer)? {
-                return Ok(Outcome::Done(item));
+            if self.get_locked(&mut locked, item, consumer)? {
+                return Ok(Outcome::Done(()));
             }
             if locked.state().counts.closed != 0 {
                 return Ok(Outcome::Closed);
@@ -143,9 +148,11 @@ impl Channel for Ring {
         let mut items = Vec::new();
         let mut locked = self.0.lock()?;
         loop {
-            while items.len() < most
-                && let Some(item) = self.get_locked(&mut locked, None)?
-            {
+            while items.len() < most {
+                let mut item = Vec::new();
+                if !self.get_locked(&mut locked, &mut item, None)? {
+                    break;
+                }
                 items.push(item);
             }
             if !items.is_empty() {
@@ -242,15 +249,16 @@ impl Ring {
     fn get_locked(
         &self,
         locked: &mut Locked<State>,
+        item: &mut Vec<u8>,
         consumer: Option<usize>,
-    ) -> Result<Option<Vec<u8>>> {
+    ) -> Result<bool> {
         let state = locked.state();
         if state.head == state.tail {
-            return Ok(None);
+            return Ok(false);
         }
-        let item = self.take(locked, consumer)?;
+        self.take(locked, item, consumer)?;
         locked.notify(GOT, false);
-        Ok(Some(item))
+        Ok(true)
     }
 
     /// Writes an item to `place` and makes it the newest.
@@ -288,7 +296,12 @@ impl Ring {
     }
 
     /// Takes the oldest item out; there must be one.
-    fn take(&self, locked: &mut Locked<State>, consumer: Option<usize>) -> Result<Vec<u8>> {
+    fn take(
+        &self,
+        locked: &mut Locked<State>,
+        item: &mut Vec<u8>,
+        consumer: Option<usize>,
+    ) -> Result<()> {
         let mut state = locked.state();
         let place = state.head;
         // SAFETY: at the head of a ring that is not empty there is a length.
@@ -297,7 +310,8 @@ impl Ring {
             size <= LARGEST && place + space(size) <= CAPACITY,
             "the ring's memory is damaged"
         );
-        let mut item = Vec::with_capacity(size as usize);
+        item.clear();
+        item.reserve(size as usize);
         // SAFETY: an item of this size lies there, and the vector has room for it.
         unsafe { ptr::copy_nonoverlapping(self.bytes_at(place), item.as_mut_ptr(), size as usize) };
         // SAFETY: these bytes are initialised now.
@@ -315,7 +329,7 @@ impl Ring {
         }
         if head != state.tail {
             locked.commit(State { head, ..state });
-            return Ok(item);
+            return Ok(());
         }
         // An empty ring begins anew, so that a queue that is emptied now and then stays in the caches.
         let reserved = state.reserved.min(KEPT);
@@ -328,7 +342,7 @@ impl Ring {
         if state.reserved > reserved {
             self.0.release(reserved, state.reserved - reserved)?;
         }
-        Ok(item)
+        Ok(())
     }
 
     fn length_at(&self, place: u64) -> *mut u64 {
