@@ -24,22 +24,23 @@ use bytemuck::{Pod, Zeroable};
 use crate::channel::{Channel, Counts, GOT, Outcome, PUT};
 use crate::monitor::{Locked, Monitor};
 
-/// Room for items; a `put` waits at half of it at the earliest. It takes memory only where an item lies, or lay since
-/// the ring was last empty.
-const CAPACITY: u64 = 256 << 20;
+/// Room for items. It takes memory only where an item lies, or lay since the ring was last empty.
+const ROOM: u64 = 8 << 20;
 
-/// An item must leave room for another.
-const LARGEST: u64 = CAPACITY / 2 - ALIGNMENT;
+/// Room for an item that has the ring for itself, because it is larger than that.
+const CAPACITY: u64 = 256 << 20;
 
 /// Items begin at multiples of this, because on some machines a copy to an address a few bytes into a page is 20 times
 /// slower.
 const ALIGNMENT: u64 = 64;
 
+const LARGEST: u64 = CAPACITY - ALIGNMENT;
+
+/// So much that was read at the beginning is used again before what lies behind the tail: it may still be in the caches.
+const HOT: u64 = 512 << 10;
+
 /// Memory is reserved in steps of this.
 const STEP: u64 = 1 << 20;
-
-/// How much of it an empty ring keeps.
-const KEPT: u64 = 16 * STEP;
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -52,6 +53,13 @@ pub struct State {
     wrapped: u64,
     /// Up to where memory is reserved.
     reserved: u64,
+}
+
+impl State {
+    /// How much room the items take.
+    fn unread(&self) -> u64 {
+        self.wrapped + self.tail - self.head
+    }
 }
 
 impl AsMut<Counts> for State {
@@ -198,33 +206,19 @@ fn space(size: u64) -> u64 {
     ALIGNMENT + size.next_multiple_of(ALIGNMENT)
 }
 
-/// Where the next item goes.
-#[derive(Debug, PartialEq)]
-enum Place {
-    Tail,
-    /// The beginning, which has been read: memory that was used is used again before more is taken.
-    Beginning,
-    /// Behind `wrapped`, once the items at the beginning have been moved there.
-    Moved,
-}
-
-/// Where there is room for an item of `size` bytes, in one piece. The tail never reaches the head, which would look like
-/// empty.
-fn place(state: &State, size: u64) -> Option<Place> {
-    let space = space(size);
-    let end = state.tail + space;
+/// Where an item of `size` bytes goes, in one piece; `None` if there is no room. The tail never reaches the head, which
+/// would look like empty.
+fn place(state: &State, size: u64) -> Option<u64> {
+    let State { head, tail, .. } = *state;
+    let end = tail + space(size);
     if state.wrapped > 0 {
-        let moved = state.wrapped + end <= CAPACITY;
-        return match end < state.head {
-            true => Some(Place::Tail),
-            false => moved.then_some(Place::Moved),
-        };
+        return (end < head).then_some(tail);
     }
-    match end <= state.reserved {
-        true => Some(Place::Tail),
-        false if space < state.head => Some(Place::Beginning),
-        false => (end <= CAPACITY).then_some(Place::Tail),
+    let beginning = space(size) < head;
+    if beginning && (head >= HOT || end > ROOM) {
+        return Some(0);
     }
+    (end <= ROOM || state.counts.length == 0).then_some(tail)
 }
 
 impl Ring {
@@ -257,37 +251,29 @@ impl Ring {
             return Ok(false);
         }
         self.take(locked, item, consumer)?;
-        locked.notify(GOT, false);
+        // Whoever waits for memory is not woken for each item: there will soon be more of it.
+        let state = locked.state();
+        if state.counts.most > 0 || state.unread() <= ROOM / 2 {
+            locked.notify(GOT, false);
+        }
         Ok(true)
     }
 
     /// Writes an item to `place` and makes it the newest.
-    fn write(&self, locked: &mut Locked<State>, place: Place, item: &[u8]) -> Result<()> {
+    fn write(&self, locked: &mut Locked<State>, place: u64, item: &[u8]) -> Result<()> {
         let mut state = locked.state();
-        let begins = match place {
-            Place::Tail => state.tail,
-            Place::Beginning => 0,
-            Place::Moved => state.wrapped + state.tail,
-        };
-        let end = begins + space(item.len() as u64);
+        let end = place + space(item.len() as u64);
         if end > state.reserved {
             let until = end.next_multiple_of(STEP).min(CAPACITY);
             self.0.reserve(state.reserved, until - state.reserved)?;
             state.reserved = until;
         }
-        match place {
-            Place::Tail => {}
-            Place::Beginning => state.wrapped = state.tail,
-            Place::Moved => {
-                let (from, to) = (self.0.extra().0, self.length_at(state.wrapped).cast());
-                // SAFETY: `place` has found free room there, behind all that is read before.
-                unsafe { ptr::copy_nonoverlapping(from, to, state.tail as usize) };
-                state.wrapped = 0;
-            }
+        if place != state.tail {
+            state.wrapped = state.tail;
         }
         // SAFETY: `place` has found free room there, for the length and the bytes.
-        unsafe { self.length_at(begins).write(item.len() as u64) };
-        let bytes = self.bytes_at(begins);
+        unsafe { self.length_at(place).write(item.len() as u64) };
+        let bytes = self.bytes_at(place);
         // SAFETY: as above; the item is this process's own memory.
         unsafe { ptr::copy_nonoverlapping(item.as_ptr(), bytes, item.len()) };
         state.counts.put();
@@ -332,7 +318,7 @@ impl Ring {
             return Ok(());
         }
         // An empty ring begins anew, so that a queue that is emptied now and then stays in the caches.
-        let reserved = state.reserved.min(KEPT);
+        let reserved = state.reserved.min(ROOM);
         locked.commit(State {
             head: 0,
             tail: 0,
@@ -413,27 +399,6 @@ mod tests {
             "{}",
             state(&ring).reserved
         );
-    }
-
-    /// Also one that has begun anew at the beginning has room for all that may come.
-    #[test]
-    fn a_ring_grows_when_it_has_wrapped() {
-        let ring = Ring::new(0, false).unwrap();
-        let item = vec![7; 100_000];
-        let put = || ring.put(&item, Some(Instant::now())).unwrap();
-        while state(&ring).wrapped == 0 {
-            assert_eq!(put(), Outcome::Done(()));
-            assert_eq!(put(), Outcome::Done(()));
-            assert_eq!(ring.get(None, None).unwrap(), Outcome::Done(item.clone()));
-        }
-        while put() == Outcome::Done(()) {}
-        let state = state(&ring);
-        let held = state.counts.length * space(100_000);
-        assert!(held >= CAPACITY / 2, "only {held} bytes");
-        for _ in 0..state.counts.length {
-            assert_eq!(ring.get(None, None).unwrap(), Outcome::Done(item.clone()));
-        }
-        assert!(ring.is_empty().unwrap());
     }
 
     #[test]

@@ -144,26 +144,22 @@ impl RobustMutex {
                 unsafe { libc::pthread_mutex_timedlock(mutex, &until) }
             }
         };
-        held.fetch_add(1, Ordering::Relaxed);
-        let guard = Guard {
-            mutex,
-            held,
-            lock: PhantomData,
+        let guard = || {
+            // Only the lock's owner changes it, so it need not be one operation.
+            held.store(held.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            Guard {
+                mutex,
+                held,
+                lock: PhantomData,
+            }
         };
         match result {
-            0 => Ok(Acquired::Locked(guard)),
-            libc::EOWNERDEAD => Ok(Acquired::OwnerDied(guard)),
-            error => {
-                // There is nothing to release.
-                std::mem::forget(guard);
-                held.fetch_sub(1, Ordering::Relaxed);
-                match error {
-                    libc::EBUSY | libc::ETIMEDOUT => Ok(Acquired::TimedOut),
-                    libc::EDEADLK => Err(Error::Deadlock),
-                    libc::ENOTRECOVERABLE => Err(Error::NotRecoverable),
-                    error => Err(Error::Os(io::Error::from_raw_os_error(error))),
-                }
-            }
+            0 => Ok(Acquired::Locked(guard())),
+            libc::EOWNERDEAD => Ok(Acquired::OwnerDied(guard())),
+            libc::EBUSY | libc::ETIMEDOUT => Ok(Acquired::TimedOut),
+            libc::EDEADLK => Err(Error::Deadlock),
+            libc::ENOTRECOVERABLE => Err(Error::NotRecoverable),
+            error => Err(Error::Os(io::Error::from_raw_os_error(error))),
         }
     }
 }
@@ -178,9 +174,10 @@ impl Guard<'_> {
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
+        let held = self.held.load(Ordering::Relaxed);
+        self.held.store(held - 1, Ordering::Relaxed);
         // SAFETY: the mutex is initialised. In a child forked by the owner this is an error, and does nothing.
         unsafe { libc::pthread_mutex_unlock(self.mutex) };
-        self.held.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
