@@ -22,6 +22,8 @@ mod long_tasks;
 mod map;
 mod map_async;
 mod map_chunksize;
+#[path = "../../queue_demo/src/memory.rs"]
+mod memory;
 #[path = "../../queue_demo/src/monitor.rs"]
 mod monitor;
 #[allow(dead_code)]

@@ -5,7 +5,7 @@
 //!          worker that is killed fails its task and is replaced; Python's pool waits for ever (cpython #96062).
 //!          The workers are spawned, and so may be replaced while other threads run.
 //! Linux:   pidfds, to wait for the end of any worker, and what the channel needs.
-//! Needs:   fork_demo/multiprocessing.rs, queue_demo/channel.rs, queue_demo/event.rs, queue_demo/monitor.rs
+//! Needs:   fork_demo/multiprocessing.rs, queue_demo/channel.rs, queue_demo/event.rs, queue_demo/memory.rs, queue_demo/monitor.rs
 //! Needs:   queue_demo/socket.rs (or queue_demo/ring.rs), shm_demo/robust.rs
 //!
 //! ```cargo
@@ -36,8 +36,7 @@ use rustix::process::{PidfdFlags, pidfd_open};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::channel::{Channel, Outcome};
-use crate::monitor::MARKS;
+use crate::channel::{Channel, MARKS, Outcome};
 use crate::multiprocessing::{Exit, Process, command, role};
 
 /// Something for a worker to do: its fields are the arguments, `run` is the function.

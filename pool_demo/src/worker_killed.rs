@@ -5,7 +5,7 @@
 //! Usage:   worker_killed [ring], by default on sockets
 //! Variants: ring
 //! Needs:   fork_demo/multiprocessing.rs, pool.rs, queue_demo/channel.rs, queue_demo/event.rs
-//! Needs:   queue_demo/monitor.rs, queue_demo/ring.rs, queue_demo/socket.rs, shm_demo/robust.rs
+//! Needs:   queue_demo/memory.rs, queue_demo/monitor.rs, queue_demo/ring.rs, queue_demo/socket.rs, shm_demo/robust.rs
 //!
 //! ```cargo
 //! [dependencies]

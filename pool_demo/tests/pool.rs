@@ -8,6 +8,8 @@
 mod channel;
 #[path = "../../queue_demo/src/event.rs"]
 mod event;
+#[path = "../../queue_demo/src/memory.rs"]
+mod memory;
 #[path = "../../queue_demo/src/monitor.rs"]
 mod monitor;
 #[path = "../../fork_demo/src/multiprocessing.rs"]

@@ -1,4 +1,4 @@
-//! `Event`: something in shared memory that processes sleep for, together with the lock that guards what it is about.
+//! `Event`: something in shared memory that processes sleep for.
 //!
 //! Python:  the waiting in `multiprocessing.Condition`
 //! Differs: nobody is woken by a system call when nobody sleeps, and whoever was killed asleep does no harm for long.
@@ -10,57 +10,79 @@
 //! rustix = { version = "1", features = ["thread"] }
 //! ```
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use rustix::io::Errno;
 use rustix::thread::futex;
 
-/// Zeroed memory is a valid event. All of it changes under the lock; only the kernel looks at `count` without it.
+/// How long a process sleeps before it looks again. Usually it is woken earlier; not if the one that was to wake it, or
+/// the one that was woken in its place, was killed before it could.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Zeroed memory is a valid event.
 ///
-/// A sleeper takes the lock, looks at what the event is about, and if that is not yet so, calls [`Event::sleeper`], gives
-/// the lock back, calls [`Event::sleep`], takes the lock again, calls [`Event::awake`], and looks again. Whoever makes it
-/// so calls [`Event::happened`] with the lock and, best without it, [`Event::wake`].
+/// A sleeper looks at what the event is about, and if that is not yet so, calls [`Event::sleeper`], looks once more, calls
+/// [`Event::sleep`], then [`Event::awake`], and looks again. Whoever makes it so calls [`Event::happened`] afterwards.
+/// Either the sleeper's second look sees what was made so, or whoever made it so sees the sleeper.
 #[derive(Default)]
 #[repr(C)]
 pub struct Event {
-    /// Counts up when the event happens.
+    /// How many are between `sleeper` and `awake`; in the upper half, how many of them were woken. A process that was
+    /// killed there stays among the sleepers; one wake-up later it is among the woken too, and costs nothing any more.
+    sleepers: AtomicU64,
+    /// Changes before any of them is woken; they sleep on it.
     count: AtomicU32,
-    /// How many are between `sleeper` and `awake`, and how many of them were woken. A process that was killed there stays
-    /// in `sleepers`; one wake-up later it is in `woken` as well, and costs nothing any more.
-    sleepers: AtomicU32,
-    woken: AtomicU32,
 }
 
-impl Event {
-    /// Takes note that the event has happened, and returns how many to wake: one of those who sleep, or all.
-    pub fn happened(&self, all: bool) -> u32 {
-        self.count.fetch_add(1, Ordering::Relaxed);
-        let woken = self.woken.load(Ordering::Relaxed);
-        let asleep = self.sleepers.load(Ordering::Relaxed).saturating_sub(woken);
-        let more = if all { asleep } else { asleep.min(1) };
-        self.woken.store(woken + more, Ordering::Relaxed);
-        more
-    }
+const WOKEN: u64 = 1 << 32;
 
-    pub fn wake(&self, count: u32) {
-        if count > 0 {
-            // Only a bad address can fail.
-            futex::wake(&self.count, futex::Flags::empty(), count).ok();
+impl Event {
+    /// Wakes those who sleep, `most` at most.
+    pub fn happened(&self, most: u32) {
+        fence(Ordering::SeqCst);
+        let mut sleepers = self.sleepers.load(Ordering::Relaxed);
+        loop {
+            let asleep = (sleepers % WOKEN).saturating_sub(sleepers / WOKEN);
+            let more = asleep.min(most.into());
+            if more == 0 {
+                return;
+            }
+            let woken = sleepers + more * WOKEN;
+            match self.sleepers.compare_exchange(
+                sleepers,
+                woken,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => {
+                    self.count.fetch_add(1, Ordering::Relaxed);
+                    // Only a bad address can fail.
+                    futex::wake(&self.count, futex::Flags::empty(), more as u32).ok();
+                    return;
+                }
+                Err(changed) => sleepers = changed,
+            }
         }
     }
 
-    /// Takes note of one more who sleeps, and returns how often the event has happened, for [`Event::sleep`].
+    /// Takes note of one more who sleeps, and returns a number for [`Event::sleep`].
     pub fn sleeper(&self) -> u32 {
         self.sleepers.fetch_add(1, Ordering::Relaxed);
-        self.count.load(Ordering::Relaxed)
+        let count = self.count.load(Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        count
     }
 
-    /// Sleeps until the event happens, `time` at most; not at all if it has happened more often than `seen`.
-    pub fn sleep(&self, seen: u32, time: Duration) -> Result<()> {
-        let time = futex::Timespec::try_from(time).context("a time to sleep")?;
-        match futex::wait(&self.count, futex::Flags::empty(), seen, Some(&time)) {
+    /// Sleeps until the event happens or `until` has come; not at all if it has happened since `sleeper` returned `count`.
+    /// It may also wake for nothing.
+    pub fn sleep(&self, count: u32, until: Option<Instant>) -> Result<()> {
+        let left = until.map_or(LOOK_AGAIN, |until| {
+            until.saturating_duration_since(Instant::now())
+        });
+        let time = futex::Timespec::try_from(left.min(LOOK_AGAIN)).context("a time to sleep")?;
+        match futex::wait(&self.count, futex::Flags::empty(), count, Some(&time)) {
             Ok(()) | Err(Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => Ok(()),
             Err(error) => Err(error).context("sleep"),
         }
@@ -69,8 +91,12 @@ impl Event {
     /// Takes note that one sleeps less. If it has woken up by itself, another one that was woken is taken for asleep: it
     /// may be woken twice, but nobody is forgotten.
     pub fn awake(&self) {
-        let woken = self.woken.load(Ordering::Relaxed);
-        self.woken.store(woken.saturating_sub(1), Ordering::Relaxed);
-        self.sleepers.fetch_sub(1, Ordering::Relaxed);
+        let fewer =
+            |sleepers: u64| Some((sleepers - 1) - if sleepers >= WOKEN { WOKEN } else { 0 });
+        // It is always changed.
+        let changed = self
+            .sleepers
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
+        debug_assert!(changed.is_ok());
     }
 }

@@ -21,6 +21,7 @@ mod event;
 #[path = "../../fork_demo/src/forkserver.rs"]
 mod forkserver;
 mod joinable_queue;
+mod memory;
 mod monitor;
 #[allow(dead_code)]
 #[path = "../../fork_demo/src/multiprocessing.rs"]

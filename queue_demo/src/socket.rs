@@ -5,7 +5,7 @@
 //!          some 200 KiB are unread, where Python's feeder thread takes any number of items (and loses them with the
 //!          process).
 //! Linux:   SOCK_SEQPACKET with several readers; large items travel as a memfd; counting needs monitor.rs.
-//! Needs:   channel.rs, event.rs, monitor.rs, shm_demo/robust.rs
+//! Needs:   channel.rs, event.rs, memory.rs, monitor.rs, shm_demo/robust.rs
 //!
 //! ```cargo
 //! [dependencies]
@@ -35,7 +35,7 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, SendAncillaryBuffer, SendAncillaryMessage,
 };
 
-use crate::channel::{Channel, Counts, GOT, Outcome, PUT};
+use crate::channel::{ALL_DONE, Channel, GOT, Outcome, PUT};
 use crate::monitor::{Locked, Monitor};
 
 /// Items of up to this size lie in the packet itself: 64 KiB and some bytes that say how many.
@@ -63,8 +63,15 @@ pub struct Socket {
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
-pub struct State {
-    counts: Counts,
+struct State {
+    /// How many items there are, and may be; 0 for any number.
+    length: u64,
+    most: u64,
+    /// How many were taken, ever.
+    taken: u64,
+    /// Items put and not yet done.
+    unfinished: u64,
+    closed: u64,
     /// How many bytes there are in the socket.
     bytes: u64,
     /// Whether a packet is about to be sent or received. How many bytes there are tells whether a process that was
@@ -75,14 +82,7 @@ pub struct State {
 const PUTTING: u64 = 1;
 const GETTING: u64 = 2;
 
-impl AsMut<Counts> for State {
-    fn as_mut(&mut self) -> &mut Counts {
-        &mut self.counts
-    }
-}
-
 impl Channel for Socket {
-    type State = State;
     const NAME: &str = "socket";
 
     fn new(most: usize, counted: bool) -> Result<Socket> {
@@ -94,11 +94,11 @@ impl Channel for Socket {
         )
         .context("make a socket pair")?;
         let state = State {
-            counts: Counts::new(most),
+            most: most as u64,
             ..State::zeroed()
         };
         let monitor = (most > 0 || counted)
-            .then(|| Monitor::new(state, 0))
+            .then(|| Monitor::new(state))
             .transpose()?;
         Ok(Socket {
             input,
@@ -134,16 +134,16 @@ impl Channel for Socket {
         };
         loop {
             let state = locked.state();
-            if state.counts.closed != 0 {
+            if state.closed != 0 {
                 return Ok(Outcome::Closed);
             }
-            if state.counts.has_room() {
+            if state.most == 0 || state.length < state.most {
                 let pending = PUTTING;
                 locked.commit(State { pending, ..state });
                 match self.send(item) {
                     Ok(size) => {
                         locked.commit(done(state, pending, state.bytes + size));
-                        locked.notify(PUT, false);
+                        locked.notify(PUT, 1);
                         return Ok(Outcome::Done(()));
                     }
                     // The socket is full, whatever the number of items.
@@ -171,21 +171,21 @@ impl Channel for Socket {
         };
         loop {
             let state = locked.state();
-            if state.counts.length > 0 {
+            if state.length > 0 {
                 if let Some(consumer) = consumer {
                     // It holds as soon as so many are taken.
                     locked
                         .mark(consumer)?
-                        .store(state.counts.taken + 1, Ordering::Relaxed);
+                        .store(state.taken + 1, Ordering::Relaxed);
                 }
                 let pending = GETTING;
                 locked.commit(State { pending, ..state });
                 let size = self.receive(item).context("receive an item")?;
                 locked.commit(done(state, pending, state.bytes - size));
-                locked.notify(GOT, false);
+                locked.notify(GOT, 1);
                 return Ok(Outcome::Done(()));
             }
-            if state.counts.closed != 0 {
+            if state.closed != 0 {
                 return Ok(Outcome::Closed);
             }
             if !self.wait(&mut locked, PUT, until)? {
@@ -197,10 +197,10 @@ impl Channel for Socket {
     fn close(&self) -> Result<()> {
         if let Some(mut locked) = self.counts()? {
             let mut state = locked.state();
-            state.counts.closed = 1;
+            state.closed = 1;
             locked.commit(state);
-            locked.notify(PUT, true);
-            locked.notify(GOT, true);
+            locked.notify(PUT, u32::MAX);
+            locked.notify(GOT, u32::MAX);
         }
         net::shutdown(&self.input, Shutdown::Write).context("close the socket")
     }
@@ -209,6 +209,61 @@ impl Channel for Socket {
         Ok(ioctl_fionread(&self.output).context("look into the socket")? == 0)
     }
 
+    fn len(&self) -> Result<Option<usize>> {
+        let counts = self.counts()?;
+        Ok(counts.map(|locked| locked.state().length as usize))
+    }
+
+    fn taken_by(&self, consumer: usize) -> Result<Option<u64>> {
+        let locked = self.counted()?;
+        let mark = locked.mark(consumer)?.load(Ordering::Relaxed);
+        let taken = locked.state().taken;
+        Ok(mark.checked_sub(1).filter(|number| *number < taken))
+    }
+
+    fn task_done(&self) -> Result<bool> {
+        let mut locked = self.counted()?;
+        let state = locked.state();
+        let Some(unfinished) = state.unfinished.checked_sub(1) else {
+            return Ok(false);
+        };
+        locked.commit(State {
+            unfinished,
+            ..state
+        });
+        if unfinished == 0 {
+            locked.notify(ALL_DONE, u32::MAX);
+        }
+        Ok(true)
+    }
+
+    fn join(&self) -> Result<()> {
+        let mut locked = self.counted()?;
+        while locked.state().unfinished > 0 {
+            self.wait(&mut locked, ALL_DONE, None)?;
+        }
+        Ok(())
+    }
+}
+
+/// The state after a packet was sent or received, with so many bytes in the socket.
+fn done(mut state: State, pending: u64, bytes: u64) -> State {
+    if pending == PUTTING {
+        state.length += 1;
+        state.unfinished += 1;
+    } else {
+        state.length = state.length.saturating_sub(1);
+        state.taken += 1;
+    }
+    State {
+        bytes,
+        pending: 0,
+        ..state
+    }
+}
+
+impl Socket {
+    /// Takes the lock, if the channel counts.
     fn counts(&self) -> Result<Option<Locked<'_, State>>> {
         let Some(monitor) = &self.monitor else {
             return Ok(None);
@@ -216,6 +271,10 @@ impl Channel for Socket {
         let mut locked = monitor.lock()?;
         self.settle(&mut locked)?;
         Ok(Some(locked))
+    }
+
+    fn counted(&self) -> Result<Locked<'_, State>> {
+        self.counts()?.context("this channel does not count")
     }
 
     fn wait(
@@ -228,23 +287,7 @@ impl Channel for Socket {
         self.settle(locked)?;
         Ok(in_time)
     }
-}
 
-/// The state after a packet was sent or received, with so many bytes in the socket.
-fn done(mut state: State, pending: u64, bytes: u64) -> State {
-    if pending == PUTTING {
-        state.counts.put();
-    } else {
-        state.counts.got();
-    }
-    State {
-        bytes,
-        pending: 0,
-        ..state
-    }
-}
-
-impl Socket {
     /// Finishes the counting of a process that was killed before it could. Whoever has taken the lock begins with it.
     fn settle(&self, locked: &mut Locked<'_, State>) -> Result<()> {
         let state = locked.state();

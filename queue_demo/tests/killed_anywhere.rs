@@ -10,6 +10,8 @@
 mod channel;
 #[path = "../src/event.rs"]
 mod event;
+#[path = "../src/memory.rs"]
+mod memory;
 #[path = "../src/monitor.rs"]
 mod monitor;
 #[path = "../src/queues.rs"]

@@ -11,6 +11,9 @@ mod event;
 #[path = "../../../fork_demo/src/forkserver.rs"]
 mod forkserver;
 #[allow(dead_code)]
+#[path = "../../../queue_demo/src/memory.rs"]
+mod memory;
+#[allow(dead_code)]
 #[path = "../../../queue_demo/src/monitor.rs"]
 mod monitor;
 #[allow(dead_code)]
