@@ -32,7 +32,7 @@ pub struct Event {
     /// How many are between `sleeper` and `awake`; in the upper half, how many of them were woken. A process that was
     /// killed there stays among the sleepers; one wake-up later it is among the woken too, and costs nothing any more.
     sleepers: AtomicU64,
-    /// Changes before any of them is woken; they sleep on it.
+    /// Changes when somebody has been counted among the woken and before it is woken; they sleep on it.
     count: AtomicU32,
 }
 
@@ -53,7 +53,7 @@ impl Event {
             match self.sleepers.compare_exchange(
                 sleepers,
                 woken,
-                Ordering::Relaxed,
+                Ordering::AcqRel,
                 Ordering::Relaxed,
             ) {
                 Ok(_) => {
@@ -69,8 +69,9 @@ impl Event {
 
     /// Takes note of one more who sleeps, and returns a number for [`Event::sleep`].
     pub fn sleeper(&self) -> u32 {
-        self.sleepers.fetch_add(1, Ordering::Relaxed);
+        // First the count: whoever has seen this sleeper and wakes it changes the count after that.
         let count = self.count.load(Ordering::Relaxed);
+        self.sleepers.fetch_add(1, Ordering::AcqRel);
         fence(Ordering::SeqCst);
         count
     }
