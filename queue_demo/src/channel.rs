@@ -1,23 +1,36 @@
 //! `Channel`: what a queue needs of its transport. There are two, `socket` and `ring`.
 //!
 //! Python:  the pipe, the locks and the semaphore inside `multiprocessing.Queue`
+//! Linux:   see monitor.rs.
+//! Needs:   monitor.rs, shm_demo/robust.rs
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
+//! bytemuck = { version = "1", features = ["derive"] }
+//! libc = "0.2"
+//! rustix = { version = "1", features = ["fs", "mm", "thread"] }
 //! ```
 
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use bytemuck::{Pod, Zeroable};
+
+use crate::monitor::Locked;
 
 /// Carries byte strings between any number of producers and consumers in any processes.
 ///
 /// Items arrive whole, each at one consumer, those of one producer in their order. A process that is killed leaves no
 /// lock held; at most the one item that it was taking or had taken goes with it.
 pub trait Channel: Sized {
-    /// Makes a channel for `most` items, any number if 0. `counted` says whether `task_done` and `join` will be used.
+    /// What the processes share, the counts among it.
+    type State: Pod + AsMut<Counts>;
+
+    /// Makes a channel for `most` items, any number if 0. `counted` says whether `task_done`, `join` and `taken_by` will
+    /// be used.
     fn new(most: usize, counted: bool) -> Result<Self>;
 
     /// The descriptors that make up the channel, in the order that [`Channel::from_fds`] takes them.
@@ -29,23 +42,100 @@ pub trait Channel: Sized {
     /// Adds an item; blocks while there is no room, until `until` at most.
     fn put(&self, item: &[u8], until: Option<Instant>) -> Result<Outcome<()>>;
 
-    /// Takes the oldest item; blocks while there is none, until `until` at most.
-    fn get(&self, until: Option<Instant>) -> Result<Outcome<Vec<u8>>>;
+    /// Takes the oldest item; blocks while there is none, until `until` at most. A counted channel notes down that
+    /// `consumer`, a number that the caller has chosen, has it.
+    fn get(&self, consumer: Option<usize>, until: Option<Instant>) -> Result<Outcome<Vec<u8>>>;
 
     /// Ends the channel for all processes: nothing can be put any more, what is there can still be got.
     fn close(&self) -> Result<()>;
 
-    /// How many items there are, if the channel counts them.
-    fn len(&self) -> Result<Option<usize>>;
-
     fn is_empty(&self) -> Result<bool>;
 
-    /// Says that an item that was got is done. False if that was said of all items already.
-    fn task_done(&self) -> Result<bool>;
+    /// The channel's counts, if it keeps any: one that may be `counted`, or has a limit, or counts anyway.
+    fn counts(&self) -> Result<Option<Locked<'_, Self::State>>>;
 
-    /// Blocks until all items that were put are done.
-    fn join(&self) -> Result<()>;
+    /// How many items there are, if the channel counts them.
+    fn len(&self) -> Result<Option<usize>> {
+        let counts = self.counts()?;
+        Ok(counts.map(|locked| locked.state().as_mut().length as usize))
+    }
+
+    /// Which item a consumer of a counted channel has taken last; the first that was put has the number 0. Whoever
+    /// was killed has taken this item or not, there is nothing in between.
+    fn taken_by(&self, consumer: usize) -> Result<Option<u64>> {
+        let locked = self.counts()?.context("this channel does not count")?;
+        let mark = locked.mark(consumer)?.load(Ordering::Relaxed);
+        let taken = locked.state().as_mut().taken;
+        Ok(mark.checked_sub(1).filter(|number| *number < taken))
+    }
+
+    /// Says that an item that was got from a counted channel is done. False if that was said of all items already.
+    fn task_done(&self) -> Result<bool> {
+        let mut locked = self.counts()?.context("this channel does not count")?;
+        let mut state = locked.state();
+        let unfinished = &mut state.as_mut().unfinished;
+        let Some(fewer) = unfinished.checked_sub(1) else {
+            return Ok(false);
+        };
+        *unfinished = fewer;
+        locked.commit(state);
+        if fewer == 0 {
+            locked.notify(ALL_DONE, true);
+        }
+        Ok(true)
+    }
+
+    /// Blocks until all items that were put into a counted channel are done.
+    fn join(&self) -> Result<()> {
+        let mut locked = self.counts()?.context("this channel does not count")?;
+        while locked.state().as_mut().unfinished > 0 {
+            locked.wait(ALL_DONE, None)?;
+        }
+        Ok(())
+    }
 }
+
+/// What a channel counts.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+pub struct Counts {
+    /// How many items there are, and may be; 0 for any number.
+    pub length: u64,
+    pub most: u64,
+    /// How many were taken, ever.
+    pub taken: u64,
+    /// Items put and not yet done.
+    pub unfinished: u64,
+    pub closed: u64,
+}
+
+impl Counts {
+    pub fn new(most: usize) -> Counts {
+        Counts {
+            most: most as u64,
+            ..Counts::zeroed()
+        }
+    }
+
+    pub fn has_room(&self) -> bool {
+        self.most == 0 || self.length < self.most
+    }
+
+    pub fn put(&mut self) {
+        self.length += 1;
+        self.unfinished += 1;
+    }
+
+    pub fn got(&mut self) {
+        self.length = self.length.saturating_sub(1);
+        self.taken += 1;
+    }
+}
+
+/// The events of a channel.
+pub const PUT: usize = 0;
+pub const GOT: usize = 1;
+pub const ALL_DONE: usize = 2;
 
 /// What has come of a `put` or `get`.
 #[derive(Debug, Clone, PartialEq, Eq)]

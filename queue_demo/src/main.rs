@@ -10,6 +10,8 @@
 //!   memory. Each example runs on either: `cargo run -p queue_demo -- queue ring`.
 
 mod bounded;
+// A pool needs more of it.
+#[allow(dead_code)]
 mod channel;
 mod consumer_killed;
 mod empty_race;

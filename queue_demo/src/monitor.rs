@@ -19,7 +19,7 @@ use std::marker::PhantomData;
 use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -33,6 +33,9 @@ use crate::robust::{Acquired, Guard, Kind, RobustMutex};
 
 /// How many events there are to wait for.
 pub const EVENTS: usize = 3;
+
+/// How many marks there are to set.
+pub const MARKS: usize = 256;
 
 /// How long a waiter sleeps before it looks again. Usually it is woken earlier; not if the process that was woken in
 /// its place was killed before it could act.
@@ -50,6 +53,7 @@ struct Header<S> {
     events: [AtomicU32; EVENTS],
     /// How many sleep on each event, or did when they were killed.
     sleepers: [AtomicU32; EVENTS],
+    marks: [AtomicU64; MARKS],
     states: [UnsafeCell<S>; 2],
 }
 
@@ -209,6 +213,14 @@ impl<S: Pod> Locked<'_, S> {
         // SAFETY: who holds the lock is alone with the states.
         unsafe { *header.states[next as usize].get() = state };
         header.valid.store(next, Ordering::Release);
+    }
+
+    /// A number beside the state, for what each process keeps of its own: its changes are valid at once.
+    pub fn mark(&self, number: usize) -> Result<&AtomicU64> {
+        let marks = &self.monitor.header().marks;
+        marks
+            .get(number)
+            .with_context(|| format!("the number {number} is not below {MARKS}"))
     }
 
     /// Wakes one that waits for `event`, or all of them, once this is dropped or waits itself.

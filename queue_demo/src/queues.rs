@@ -152,7 +152,7 @@ impl<T: Serialize + DeserializeOwned, C: Channel> Queue<T, C> {
     }
 
     fn get_until(&self, until: Option<Instant>) -> Result<T> {
-        match self.channel.get(until).map_err(QueueError::Channel)? {
+        match self.channel.get(None, until).map_err(QueueError::Channel)? {
             Outcome::Done(bytes) => postcard::from_bytes(&bytes).map_err(QueueError::Item),
             Outcome::TimedOut => Err(QueueError::Empty),
             Outcome::Closed => Err(QueueError::Closed),

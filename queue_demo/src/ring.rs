@@ -15,12 +15,13 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use bytemuck::{Pod, Zeroable};
 
-use crate::channel::{Channel, Outcome};
+use crate::channel::{Channel, Counts, GOT, Outcome, PUT};
 use crate::monitor::{Locked, Monitor};
 
 /// Room for items. It takes memory only where an item lies, or lay since the ring was last empty.
@@ -39,25 +40,21 @@ const STEP: u64 = 1 << 20;
 /// In the place of an item's length: the next item is at the beginning.
 const WRAP: u64 = u64::MAX;
 
-/// The events.
-const PUT: usize = 0;
-const GOT: usize = 1;
-const ALL_DONE: usize = 2;
-
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
-struct State {
+pub struct State {
+    counts: Counts,
     /// Where the oldest item is, and where the next one goes. Equal if the ring is empty, and only then.
     head: u64,
     tail: u64,
-    /// How many items there are, and may be; 0 for any number.
-    length: u64,
-    most: u64,
-    /// Items put and not yet done.
-    unfinished: u64,
     /// Up to where memory is reserved.
     reserved: u64,
-    closed: u64,
+}
+
+impl AsMut<Counts> for State {
+    fn as_mut(&mut self) -> &mut Counts {
+        &mut self.counts
+    }
 }
 
 /// A queue of byte strings in shared memory.
@@ -66,9 +63,11 @@ struct State {
 pub struct Ring(Monitor<State>);
 
 impl Channel for Ring {
+    type State = State;
+
     fn new(most: usize, _counted: bool) -> Result<Ring> {
         let state = State {
-            most: most as u64,
+            counts: Counts::new(most),
             ..State::zeroed()
         };
         Monitor::new(state, CAPACITY as usize).map(Ring)
@@ -100,10 +99,10 @@ impl Channel for Ring {
         let mut locked = self.0.lock()?;
         loop {
             let state = locked.state();
-            if state.closed != 0 {
+            if state.counts.closed != 0 {
                 return Ok(Outcome::Closed);
             }
-            let room = (state.most == 0 || state.length < state.most).then(|| place(&state, size));
+            let room = state.counts.has_room().then(|| place(&state, size));
             if let Some(place) = room.flatten() {
                 self.write(&mut locked, place, item)?;
                 locked.notify(PUT, false);
@@ -115,16 +114,16 @@ impl Channel for Ring {
         }
     }
 
-    fn get(&self, until: Option<Instant>) -> Result<Outcome<Vec<u8>>> {
+    fn get(&self, consumer: Option<usize>, until: Option<Instant>) -> Result<Outcome<Vec<u8>>> {
         let mut locked = self.0.lock()?;
         loop {
             let state = locked.state();
             if state.head != state.tail {
-                let item = self.take(&mut locked)?;
+                let item = self.take(&mut locked, consumer)?;
                 locked.notify(GOT, false);
                 return Ok(Outcome::Done(item));
             }
-            if state.closed != 0 {
+            if state.counts.closed != 0 {
                 return Ok(Outcome::Closed);
             }
             if !locked.wait(PUT, until)? {
@@ -135,43 +134,20 @@ impl Channel for Ring {
 
     fn close(&self) -> Result<()> {
         let mut locked = self.0.lock()?;
-        let state = locked.state();
-        locked.commit(State { closed: 1, ..state });
+        let mut state = locked.state();
+        state.counts.closed = 1;
+        locked.commit(state);
         locked.notify(PUT, true);
         locked.notify(GOT, true);
         Ok(())
     }
 
-    fn len(&self) -> Result<Option<usize>> {
-        Ok(Some(self.0.lock()?.state().length as usize))
-    }
-
     fn is_empty(&self) -> Result<bool> {
-        Ok(self.0.lock()?.state().length == 0)
+        Ok(self.0.lock()?.state().counts.length == 0)
     }
 
-    fn task_done(&self) -> Result<bool> {
-        let mut locked = self.0.lock()?;
-        let state = locked.state();
-        let Some(unfinished) = state.unfinished.checked_sub(1) else {
-            return Ok(false);
-        };
-        locked.commit(State {
-            unfinished,
-            ..state
-        });
-        if unfinished == 0 {
-            locked.notify(ALL_DONE, true);
-        }
-        Ok(true)
-    }
-
-    fn join(&self) -> Result<()> {
-        let mut locked = self.0.lock()?;
-        while locked.state().unfinished > 0 {
-            locked.wait(ALL_DONE, None)?;
-        }
-        Ok(())
+    fn counts(&self) -> Result<Option<Locked<'_, State>>> {
+        self.0.lock().map(Some)
     }
 }
 
@@ -212,19 +188,14 @@ impl Ring {
         let bytes = self.bytes_at(place);
         // SAFETY: as above; the item is this process's own memory.
         unsafe { ptr::copy_nonoverlapping(item.as_ptr(), bytes, item.len()) };
-        let (length, unfinished) = (state.length + 1, state.unfinished + 1);
-        locked.commit(State {
-            tail: end,
-            length,
-            unfinished,
-            ..state
-        });
+        state.counts.put();
+        locked.commit(State { tail: end, ..state });
         Ok(())
     }
 
     /// Takes the oldest item out; there must be one.
-    fn take(&self, locked: &mut Locked<State>) -> Result<Vec<u8>> {
-        let state = locked.state();
+    fn take(&self, locked: &mut Locked<State>, consumer: Option<usize>) -> Result<Vec<u8>> {
+        let mut state = locked.state();
         let mut place = state.head;
         // SAFETY: at the head of a ring that is not empty there is a length.
         let mut size = unsafe { self.length_at(place).read() };
@@ -242,13 +213,16 @@ impl Ring {
         unsafe { ptr::copy_nonoverlapping(self.bytes_at(place), item.as_mut_ptr(), size as usize) };
         // SAFETY: these bytes are initialised now.
         unsafe { item.set_len(size as usize) };
-        let (head, length) = (place + space(size), state.length - 1);
+        state.counts.got();
+        if let Some(consumer) = consumer {
+            // It holds as soon as so many are taken, which is when the state is valid.
+            locked
+                .mark(consumer)?
+                .store(state.counts.taken, Ordering::Relaxed);
+        }
+        let head = place + space(size);
         if head != state.tail {
-            locked.commit(State {
-                head,
-                length,
-                ..state
-            });
+            locked.commit(State { head, ..state });
             return Ok(item);
         }
         // An empty ring begins anew, so that a queue that is emptied now and then stays in the caches.
@@ -256,7 +230,6 @@ impl Ring {
         locked.commit(State {
             head: 0,
             tail: 0,
-            length,
             reserved,
             ..state
         });

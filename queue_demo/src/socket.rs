@@ -21,6 +21,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -34,7 +35,7 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, SendAncillaryBuffer, SendAncillaryMessage,
 };
 
-use crate::channel::{Channel, Outcome};
+use crate::channel::{Channel, Counts, GOT, Outcome, PUT};
 use crate::monitor::{Locked, Monitor};
 
 /// Items of up to this size lie in the packet itself.
@@ -49,11 +50,6 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The events of a counted channel.
-const PUT: usize = 0;
-const GOT: usize = 1;
-const ALL_DONE: usize = 2;
-
 /// A queue of byte strings in a pair of sockets that all processes share: what is written to one end waits at the
 /// other until some process reads it.
 ///
@@ -62,26 +58,29 @@ pub struct Socket {
     input: OwnedFd,
     output: OwnedFd,
     /// Only if there is a limit to the number of items, or they are counted for `join`.
-    counts: Option<Monitor<Counts>>,
+    monitor: Option<Monitor<State>>,
 }
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
-struct Counts {
-    /// How many packets there are in the socket, and how many bytes.
-    length: u64,
+pub struct State {
+    counts: Counts,
+    /// How many bytes there are in the socket.
     bytes: u64,
-    /// How many there may be; 0 for any number.
-    most: u64,
-    /// Items put and not yet done.
-    unfinished: u64,
-    closed: u64,
     /// The size of a packet that is about to be sent, negative for one about to be received. The kernel knows whether
     /// a process that was killed in between had done it.
     pending: i64,
 }
 
+impl AsMut<Counts> for State {
+    fn as_mut(&mut self) -> &mut Counts {
+        &mut self.counts
+    }
+}
+
 impl Channel for Socket {
+    type State = State;
+
     fn new(most: usize, counted: bool) -> Result<Socket> {
         let (input, output) = net::socketpair(
             AddressFamily::UNIX,
@@ -90,25 +89,25 @@ impl Channel for Socket {
             None,
         )
         .context("make a socket pair")?;
-        let counts = Counts {
-            most: most as u64,
-            ..Counts::zeroed()
+        let state = State {
+            counts: Counts::new(most),
+            ..State::zeroed()
         };
-        let counts = (most > 0 || counted)
-            .then(|| Monitor::new(counts, 0))
+        let monitor = (most > 0 || counted)
+            .then(|| Monitor::new(state, 0))
             .transpose()?;
         Ok(Socket {
             input,
             output,
-            counts,
+            monitor,
         })
     }
 
     fn fds(&self) -> Vec<BorrowedFd<'_>> {
-        let counts = self.counts.as_ref().map(AsFd::as_fd);
+        let monitor = self.monitor.as_ref().map(AsFd::as_fd);
         [self.input.as_fd(), self.output.as_fd()]
             .into_iter()
-            .chain(counts)
+            .chain(monitor)
             .collect()
     }
 
@@ -121,27 +120,26 @@ impl Channel for Socket {
         Ok(Socket {
             input,
             output,
-            counts: fds.next().map(Monitor::from_fd).transpose()?,
+            monitor: fds.next().map(Monitor::from_fd).transpose()?,
         })
     }
 
     fn put(&self, item: &[u8], until: Option<Instant>) -> Result<Outcome<()>> {
-        let Some(counts) = &self.counts else {
+        let Some(mut locked) = self.counts()? else {
             return self.put_uncounted(item, until);
         };
-        let mut locked = self.lock(counts)?;
         loop {
             let state = locked.state();
-            if state.closed != 0 {
+            if state.counts.closed != 0 {
                 return Ok(Outcome::Closed);
             }
-            if state.most == 0 || state.length < state.most {
+            if state.counts.has_room() {
                 let size = 1 + if item.len() <= INLINE {
                     item.len() as u64
                 } else {
                     0
                 };
-                locked.commit(Counts {
+                locked.commit(State {
                     pending: size.cast_signed(),
                     ..state
                 });
@@ -165,19 +163,24 @@ impl Channel for Socket {
         }
     }
 
-    fn get(&self, until: Option<Instant>) -> Result<Outcome<Vec<u8>>> {
-        let Some(counts) = &self.counts else {
+    fn get(&self, consumer: Option<usize>, until: Option<Instant>) -> Result<Outcome<Vec<u8>>> {
+        let Some(mut locked) = self.counts()? else {
             return self.get_uncounted(until);
         };
-        let mut locked = self.lock(counts)?;
         loop {
             let state = locked.state();
             let flags = RecvFlags::PEEK | RecvFlags::TRUNC | RecvFlags::DONTWAIT;
             let no_bytes: &mut [u8] = &mut [];
             match retry_on_intr(|| net::recv(&self.output, &mut *no_bytes, flags)) {
                 Ok((_, size)) if size > 0 => {
+                    if let Some(consumer) = consumer {
+                        // It holds as soon as so many are taken.
+                        locked
+                            .mark(consumer)?
+                            .store(state.counts.taken + 1, Ordering::Relaxed);
+                    }
                     let pending = -(size as i64);
-                    locked.commit(Counts { pending, ..state });
+                    locked.commit(State { pending, ..state });
                     let item = self.receive().context("receive an item")?;
                     locked.commit(done(state, pending));
                     locked.notify(GOT, false);
@@ -194,92 +197,55 @@ impl Channel for Socket {
     }
 
     fn close(&self) -> Result<()> {
-        if let Some(counts) = &self.counts {
-            let mut locked = self.lock(counts)?;
-            let state = locked.state();
-            locked.commit(Counts { closed: 1, ..state });
+        if let Some(mut locked) = self.counts()? {
+            let mut state = locked.state();
+            state.counts.closed = 1;
+            locked.commit(state);
             locked.notify(PUT, true);
             locked.notify(GOT, true);
         }
         net::shutdown(&self.input, Shutdown::Write).context("close the socket")
     }
 
-    fn len(&self) -> Result<Option<usize>> {
-        self.counts
-            .as_ref()
-            .map(|counts| Ok(self.lock(counts)?.state().length as usize))
-            .transpose()
-    }
-
     fn is_empty(&self) -> Result<bool> {
         Ok(ioctl_fionread(&self.output).context("look into the socket")? == 0)
     }
 
-    fn task_done(&self) -> Result<bool> {
-        let mut locked = self.lock(
-            self.counts
-                .as_ref()
-                .context("this channel does not count")?,
-        )?;
-        let state = locked.state();
-        let Some(unfinished) = state.unfinished.checked_sub(1) else {
-            return Ok(false);
-        };
-        locked.commit(Counts {
-            unfinished,
-            ..state
-        });
-        if unfinished == 0 {
-            locked.notify(ALL_DONE, true);
-        }
-        Ok(true)
-    }
-
-    fn join(&self) -> Result<()> {
-        let mut locked = self.lock(
-            self.counts
-                .as_ref()
-                .context("this channel does not count")?,
-        )?;
-        while locked.state().unfinished > 0 {
-            locked.wait(ALL_DONE, None)?;
-        }
-        Ok(())
-    }
-}
-
-/// The counts after a packet of so many bytes was sent, or received if negative.
-fn done(state: Counts, size: i64) -> Counts {
-    let sent = u64::from(size > 0);
-    Counts {
-        length: (state.length + sent).saturating_sub(1 - sent),
-        bytes: state.bytes.saturating_add_signed(size),
-        unfinished: state.unfinished + sent,
-        pending: 0,
-        ..state
-    }
-}
-
-impl Socket {
     /// Takes the lock, and finishes the counting of a process that was killed before it could.
-    fn lock<'a>(&self, counts: &'a Monitor<Counts>) -> Result<Locked<'a, Counts>> {
-        let mut locked = counts.lock()?;
+    fn counts(&self) -> Result<Option<Locked<'_, State>>> {
+        let Some(monitor) = &self.monitor else {
+            return Ok(None);
+        };
+        let mut locked = monitor.lock()?;
         let state = locked.state();
         if state.pending != 0 {
             let bytes = ioctl_fionread(&self.output).context("look into the socket")?;
-            let happened = bytes != state.bytes;
-            locked.commit(if happened {
-                done(state, state.pending)
-            } else {
-                Counts {
+            locked.commit(if bytes == state.bytes {
+                State {
                     pending: 0,
                     ..state
                 }
+            } else {
+                done(state, state.pending)
             });
         }
-        Ok(locked)
+        Ok(Some(locked))
     }
+}
 
+/// The state after a packet of so many bytes was sent, or received if negative.
+fn done(mut state: State, size: i64) -> State {
+    if size > 0 {
+        state.counts.put();
+    } else {
+        state.counts.got();
+    }
+    state.bytes = state.bytes.saturating_add_signed(size);
+    state.pending = 0;
+    state
+}
+
+impl Socket {
     fn put_uncounted(&self, item: &[u8], until: Option<Instant>) -> Result<Outcome<()>> {
         loop {
             match self.send(item) {
