@@ -19,13 +19,13 @@ use std::mem::{self, ManuallyDrop};
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
-use std::{process, ptr, slice};
+use std::{io, process, ptr, slice};
 
 use anyhow::{Context, Result, ensure};
 use bytemuck::Pod;
 use rustix::fs::{FallocateFlags, Mode, fallocate};
 use rustix::shm;
-use shared_memory::{Shmem, ShmemConf};
+use shared_memory::{Shmem, ShmemConf, ShmemError};
 
 use crate::robust::{Acquired, Error, Guard, Kind, RobustMutex};
 
@@ -59,6 +59,7 @@ impl Segment {
             .os_id(&name)
             .size(size)
             .create()
+            .map_err(reason)
             .context("make shared memory")?;
         let file =
             shm::open(&name, shm::OFlags::RDWR, Mode::empty()).context("open shared memory")?;
@@ -90,6 +91,16 @@ impl Segment {
     fn data(&self) -> *mut u8 {
         // SAFETY: the segment has at least DATA bytes.
         unsafe { self.shmem.as_ptr().add(DATA) }
+    }
+}
+
+/// The crate tells the system's reasons as bare numbers.
+fn reason(error: ShmemError) -> anyhow::Error {
+    match error {
+        ShmemError::MapCreateFailed(code) | ShmemError::UnknownOsError(code) => {
+            io::Error::from_raw_os_error(code.cast_signed()).into()
+        }
+        error => error.into(),
     }
 }
 
