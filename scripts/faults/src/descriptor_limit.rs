@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::fs::File;
+use std::iter;
 use std::process::{self, Child, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -30,7 +31,8 @@ pub fn run(rounds: u32) -> Result<String> {
     };
     setrlimit(Resource::Nofile, limit).context("set the limit")?;
     each(rounds, |_| {
-        processes()?;
+        processes().context("processes")?;
+        large_items().context("large items")?;
         let on_sockets = exhaust(Queue::<_, Socket>::new, put_and_get);
         let on_rings = exhaust(Queue::<_, Ring>::new, put_and_get);
         let values = exhaust(|| Value::new(1), |value| Ok(value.set(2)?));
@@ -58,10 +60,7 @@ fn exhaust<T, E: Display>(
         loop {
             match make() {
                 Ok(thing) => made.push(thing),
-                Err(error) => {
-                    clear(format!("{error:#}"))?;
-                    break;
-                }
+                Err(error) => break clear(&error)?,
             }
             ensure!(made.len() < LIMIT, "more of them than descriptors");
         }
@@ -78,25 +77,44 @@ fn exhaust<T, E: Display>(
     Ok(most)
 }
 
-fn clear(error: String) -> Result<()> {
+fn clear(error: &impl Display) -> Result<()> {
+    let error = format!("{error:#}");
     let says_so = error.contains("Too many open files");
     ensure!(says_so, "an error that does not say so: {error}");
     Ok(())
 }
 
+/// All descriptors that are left.
+fn fill() -> Vec<File> {
+    let file = || File::open("/dev/null").ok();
+    iter::from_fn(file).collect()
+}
+
 /// A process may need a descriptor to start.
 fn processes() -> Result<()> {
-    let mut files = vec![];
-    while let Ok(file) = File::open("/dev/null") {
-        files.push(file);
-    }
+    let files = fill();
     let start = || fork(|| Ok(0));
-    for error in [start().err(), spawn("none").err()].into_iter().flatten() {
-        clear(format!("{error:#}")).context("processes")?;
+    for error in [start().err(), spawn("none").err()].iter().flatten() {
+        clear(error)?;
     }
     drop(files);
     let exit = start()?.join()?;
-    ensure!(exit == Exit::Code(0), "a process after closing: {exit}");
+    ensure!(exit == Exit::Code(0), "after closing: {exit}");
+    Ok(())
+}
+
+/// Through a socket they travel as descriptors.
+fn large_items() -> Result<()> {
+    let queue = Queue::<Vec<u8>, Socket>::new()?;
+    let item = vec![7; 100_000];
+    queue.put(&item)?;
+    let files = fill();
+    for error in [queue.put(&item).err(), queue.get().err()] {
+        clear(&error.context("no error")?)?;
+    }
+    drop(files);
+    queue.put(&item)?;
+    ensure!(queue.get()? == item, "the item has changed");
     Ok(())
 }
 
