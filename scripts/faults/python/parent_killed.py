@@ -1,4 +1,4 @@
-"""The parent is killed while its children work or wait. Who runs this sends the signal when it has read the line."""
+"""The parent is killed while its children work or wait. Who runs this sends the signal when it has read a line."""
 import multiprocessing as mp
 import os
 import signal
@@ -15,6 +15,12 @@ def locked(lock):
         pass
 
 
+def endless(number):
+    print(f"task {number} is at work", flush=True)
+    while True:
+        signal.pause()
+
+
 if __name__ == "__main__":
     ctx = mp.get_context("fork")
     ready, writer = os.pipe()
@@ -28,5 +34,6 @@ if __name__ == "__main__":
         ctx.Process(target=child, args=(writer, *work)).start()
     for _ in works:
         os.read(ready, 1)
-    print(f"{len(works)} children are at work", flush=True)
-    signal.pause()
+    # Its tasks say that they are at work.
+    with ctx.Pool(2) as pool:
+        pool.map(endless, range(2), 1)

@@ -12,10 +12,12 @@ use crate::channel::Channel;
 use crate::each;
 use crate::multiprocessing::{Exit, fork, spawn};
 use crate::pipe::{self, Connection};
+use crate::pool::Pool;
 use crate::queues::Queue;
 use crate::ring::Ring;
 use crate::shared::Value;
 use crate::socket::Socket;
+use crate::worker_killed::Work;
 
 /// So few that they are soon used up.
 const LIMIT: usize = 64;
@@ -30,6 +32,7 @@ pub fn run(rounds: u32) -> Result<String> {
         maximum: getrlimit(Resource::Nofile).maximum,
     };
     setrlimit(Resource::Nofile, limit).context("set the limit")?;
+    let mut first = None;
     each(rounds, |_| {
         processes().context("processes")?;
         large_items().context("large items")?;
@@ -37,13 +40,21 @@ pub fn run(rounds: u32) -> Result<String> {
         let on_rings = exhaust(Queue::<_, Ring>::new, put_and_get);
         let values = exhaust(|| Value::new(1), |value| Ok(value.set(2)?));
         let pipes = exhaust(Pipe::new, Pipe::ping);
-        Ok(format!(
-            "{} queues on sockets, {} on rings, {} values, {} pipes",
+        let pools = exhaust(|| Pool::<Socket>::with_workers(2), work);
+        let counts = format!(
+            "{} queues on sockets, {} on rings, {} values, {} pipes, {} pools",
             on_sockets.context("queues on sockets")?,
             on_rings.context("queues on rings")?,
             values.context("values")?,
-            pipes.context("pipes")?
-        ))
+            pipes.context("pipes")?,
+            pools.context("pools")?
+        );
+        let first = first.get_or_insert_with(|| counts.clone());
+        ensure!(
+            counts == *first,
+            "{counts} instead of {first}: descriptors are lost"
+        );
+        Ok(counts)
     })?;
     Ok("an error that says so; what was made works on".to_owned())
 }
@@ -121,6 +132,14 @@ fn large_items() -> Result<()> {
 fn put_and_get<C: Channel>(queue: &mut Queue<u32, C>) -> Result<()> {
     queue.put(&1)?;
     ensure!(queue.get()? == 1, "the item has changed");
+    Ok(())
+}
+
+fn work(pool: &mut Pool<Socket>) -> Result<()> {
+    ensure!(
+        pool.map([Work(0), Work(1)], Some(1))?.len() == 2,
+        "a task is missing"
+    );
     Ok(())
 }
 

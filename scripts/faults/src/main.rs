@@ -6,6 +6,7 @@
 mod consumer_killed;
 mod descriptor_limit;
 mod fork_beside_thread;
+mod interrupted;
 mod lock_holder_killed;
 mod parent_killed;
 mod pipe_peer_killed;
@@ -14,6 +15,7 @@ mod rlock_holder_killed;
 mod shm;
 mod shm_full;
 mod shm_read_only;
+mod worker_killed;
 
 /// The building blocks, which can do more than is asked of them here.
 #[allow(dead_code)]
@@ -28,6 +30,9 @@ mod multiprocessing;
 #[allow(dead_code)]
 #[path = "../../../pipe_demo/src/pipe.rs"]
 mod pipe;
+#[allow(dead_code)]
+#[path = "../../../pool_demo/src/pool.rs"]
+mod pool;
 #[allow(dead_code)]
 #[path = "../../../queue_demo/src/queues.rs"]
 mod queues;
@@ -50,8 +55,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::interrupted::Endless;
+use crate::pool::{entry, serve};
 use crate::ring::Ring;
 use crate::socket::Socket;
+use crate::worker_killed::Work;
 
 /// Longer than anything takes that does not hang.
 const LONG: Duration = Duration::from_secs(15);
@@ -61,6 +69,16 @@ type Fault = fn(u32) -> Result<String>;
 
 /// Each fault, on sockets and on the ring; the same where there is no queue in it.
 const FAULTS: &[(&str, Fault, Fault)] = &[
+    (
+        "worker_killed_in_task",
+        worker_killed::in_task::<Socket>,
+        worker_killed::in_task::<Ring>,
+    ),
+    (
+        "worker_killed_idle",
+        worker_killed::idle::<Socket>,
+        worker_killed::idle::<Ring>,
+    ),
     (
         "producer_killed",
         producer_killed::run::<Socket>,
@@ -83,6 +101,11 @@ const FAULTS: &[(&str, Fault, Fault)] = &[
     both("descriptor_limit", descriptor_limit::run),
     both("shm_full", shm_full::run),
     both("shm_read_only", shm_read_only::run),
+    (
+        "interrupted",
+        interrupted::run::<Socket>,
+        interrupted::run::<Ring>,
+    ),
 ];
 
 const fn both(name: &str, run: Fault) -> (&str, Fault, Fault) {
@@ -104,11 +127,20 @@ fn main() -> ExitCode {
     let Ok(rounds) = rounds.parse() else {
         return usage(&format!("{rounds:?} is no number of rounds"));
     };
-    let run = if rest.first() == Some(&"ring") {
-        on_ring
+    let tasks = [entry::<Work>(), entry::<Endless>()];
+    let (served, run) = if rest.first() == Some(&"ring") {
+        (serve::<Ring>(&tasks), on_ring)
     } else {
-        on_socket
+        (serve::<Socket>(&tasks), on_socket)
     };
+    match served {
+        Ok(false) => {}
+        Ok(true) => return ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("faults: a worker: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    }
     match run(rounds) {
         Ok(what) => {
             println!("held: {what}");

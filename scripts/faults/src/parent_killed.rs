@@ -2,18 +2,19 @@
 
 use std::io::{self, Read, Write};
 use std::process::{self, Stdio};
-use std::thread;
 
 use anyhow::{Context, Result, bail};
 
 use crate::channel::Channel;
+use crate::interrupted::Endless;
 use crate::multiprocessing::{Process, fork};
 use crate::pipe::{self, Connection};
+use crate::pool::Pool;
 use crate::queues::Queue;
 use crate::shared::Lock;
 
-/// Who runs this sends the signal when it has read the line.
-pub fn run<C: Channel>(_rounds: u32) -> Result<String> {
+/// Who runs this sends the signal when it has read a line.
+pub fn run<C: Channel + Send + Sync + 'static>(_rounds: u32) -> Result<String> {
     if let Some(role) = pipe::role() {
         let mut pipe = Connection::<(), ()>::to_parent(role)?;
         pipe.send(())?;
@@ -45,9 +46,9 @@ pub fn run<C: Channel>(_rounds: u32) -> Result<String> {
     let (mut pipe, peer) = Connection::<(), ()>::spawn(Stdio::null())?;
     pipe.recv().context("hear the peer")?;
     ready.read_exact(&mut [0; 4]).context("hear the children")?;
-    println!("{} children and a peer are at work", children.len());
-    let _peer = peer;
-    loop {
-        thread::park();
-    }
+    // Its tasks say that they are at work.
+    let pool = Pool::<C>::with_workers(2)?;
+    pool.map([Endless(0), Endless(1)], Some(1))?;
+    drop((children, peer));
+    bail!("it was not killed")
 }

@@ -39,12 +39,30 @@ enum How {
 
 const ONE: &[&str] = &[""];
 const BOTH: &[&str] = &["socket", "ring"];
+const CTRL_C: Interrupt = Interrupt {
+    signal: 2,
+    group: true,
+};
 const KILL: Interrupt = Interrupt {
     signal: 9,
     group: false,
 };
 
 pub const FAULTS: &[Fault] = &[
+    fault(
+        "worker_killed_in_task",
+        "Pool's worker killed in a task",
+        [100, 10],
+        BOTH,
+        How::Itself,
+    ),
+    fault(
+        "worker_killed_idle",
+        "Pool's worker killed while idle",
+        [100, 10],
+        BOTH,
+        How::Itself,
+    ),
     fault(
         "producer_killed",
         "producer killed in `put`",
@@ -75,7 +93,7 @@ pub const FAULTS: &[Fault] = &[
     ),
     fault(
         "pipe_peer_killed",
-        "pipe's peer killed",
+        "Pipe's peer killed",
         [50, 4],
         ONE,
         How::Itself,
@@ -83,7 +101,7 @@ pub const FAULTS: &[Fault] = &[
     fault(
         "parent_killed",
         "parent killed",
-        [10, 1],
+        [20, 1],
         BOTH,
         How::Signal(KILL),
     ),
@@ -114,6 +132,13 @@ pub const FAULTS: &[Fault] = &[
         [10, 2],
         ONE,
         How::Shm("read_only"),
+    ),
+    fault(
+        "interrupted",
+        "SIGINT to all during `map`",
+        [20, 1],
+        BOTH,
+        How::Signal(CTRL_C),
     ),
 ];
 
@@ -207,8 +232,8 @@ impl Fault {
             interrupt,
             patience: Some(patience),
         };
-        for _ in 0..rounds / in_a_run {
-            let outcome = judge(&run::run(&job)?, in_a_run, interrupt);
+        for before in (0..rounds).step_by(in_a_run as usize) {
+            let outcome = judge(&run::run(&job)?, before, rounds, interrupt);
             if interrupt.is_none() || outcome.verdict != Verdict::Held {
                 return Ok(outcome);
             }
@@ -220,11 +245,12 @@ impl Fault {
     }
 }
 
-/// What a run has come to. With a signal sent, the program must die of it, and all others go with it.
-fn judge(run: &Run, rounds: u32, interrupt: Option<Interrupt>) -> Outcome {
+/// What a run has come to that has some of the rounds behind it. With a signal sent, the program must die of it, and all
+/// others go with it.
+fn judge(run: &Run, before: u32, rounds: u32, interrupt: Option<Interrupt>) -> Outcome {
     let of = |stream| run.lines.iter().filter(move |line| line.stream == stream);
     let done = of(Stream::Stdout).filter(|line| line.text.starts_with("round "));
-    let (done, rounds) = (done.count(), rounds as usize);
+    let (done, rounds) = (before as usize + done.count(), rounds as usize);
     let last = of(Stream::Stdout).next_back().map_or("", |line| &line.text);
     let left = |problem: &&Problem| matches!(problem, Problem::Left(_));
     let left = run.problems.iter().filter(left).count();

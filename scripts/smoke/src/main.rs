@@ -232,11 +232,11 @@ fn table(names: &[String], rounds: Option<u32>, only_ours: bool) -> Result<()> {
     };
     let row = |what: &str, rounds: &str, theirs: &str, ours: &str| {
         say(&format!(
-            "| {what:33} | {rounds:>6} | {theirs:43} | {ours} |"
+            "| {what:39} | {rounds:>6} | {theirs:66} | {ours} |"
         ))
     };
     row("fault", "rounds", "CPython", "ours")?;
-    row(&"-".repeat(33), "-----:", &"-".repeat(43), "---")?;
+    row(&"-".repeat(39), "-----:", &"-".repeat(66), "---")?;
     let mut broken = 0;
     for fault in FAULTS
         .iter()
