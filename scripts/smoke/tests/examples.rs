@@ -43,7 +43,8 @@ fn main() -> ExitCode {
     }
     for fault in FAULTS {
         for form in fault.forms {
-            let name = format!("faults::{}", [fault.name, form].join(" ").trim_end());
+            let name = format!("faults::{}::{form}", fault.name);
+            let name = name.trim_end_matches("::");
             trials.push(Trial::ignorable_test(name, move || {
                 let outcome = fault.ours(form, fault.short).map_err(failed)?;
                 match outcome.verdict {
