@@ -5,8 +5,8 @@
 //! Order:   the second task begins when the first one's result is back.
 //! Usage:   apply [ring], by default on sockets
 //! Variants: ring
-//! Needs:   fork_demo/multiprocessing.rs, pool.rs, queue_demo/channel.rs, queue_demo/monitor.rs, queue_demo/ring.rs,
-//!          queue_demo/socket.rs, shm_demo/robust.rs
+//! Needs:   fork_demo/multiprocessing.rs, pool.rs, queue_demo/channel.rs, queue_demo/event.rs
+//! Needs:   queue_demo/monitor.rs, queue_demo/ring.rs, queue_demo/socket.rs, shm_demo/robust.rs
 //!
 //! ```cargo
 //! [dependencies]
@@ -18,8 +18,8 @@
 //! serde = { version = "1", features = ["derive"] }
 //! ```
 
-use std::time::{Duration, SystemTime};
-use std::{env, thread, time};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{env, thread};
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,7 @@ fn run<C: Channel + Send + Sync + 'static>() -> Result<()> {
     Ok(())
 }
 
+/// Takes a second and returns the time of day.
 #[derive(Serialize, Deserialize)]
 struct F;
 
@@ -58,8 +59,6 @@ impl Task for F {
 
     fn run(self) -> Result<f64> {
         thread::sleep(SECOND);
-        Ok(SystemTime::now()
-            .duration_since(time::UNIX_EPOCH)?
-            .as_secs_f64())
+        Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64())
     }
 }

@@ -5,8 +5,8 @@
 //!          worker that is killed fails its task and is replaced; Python's pool waits for ever (cpython #96062).
 //!          The workers are spawned, and so may be replaced while other threads run.
 //! Linux:   pidfds, to wait for the end of any worker, and what the channel needs.
-//! Needs:   queue_demo/channel.rs, queue_demo/socket.rs (or queue_demo/ring.rs), queue_demo/monitor.rs,
-//!          shm_demo/robust.rs, fork_demo/multiprocessing.rs
+//! Needs:   fork_demo/multiprocessing.rs, queue_demo/channel.rs, queue_demo/event.rs, queue_demo/monitor.rs
+//! Needs:   queue_demo/socket.rs (or queue_demo/ring.rs), shm_demo/robust.rs
 //!
 //! ```cargo
 //! [dependencies]
@@ -17,7 +17,7 @@
 //! ```
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
@@ -37,6 +37,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::channel::{Channel, Outcome};
+use crate::monitor::MARKS;
 use crate::multiprocessing::{Exit, Process, command, role};
 
 /// Something for a worker to do: its fields are the arguments, `run` is the function.
@@ -69,8 +70,8 @@ pub fn entry<T: Task>() -> Entry {
 pub enum PoolError {
     /// The task returned an error; its message.
     Failed(String),
-    /// The task panicked; the message and the place.
-    Panicked(String),
+    /// The task panicked.
+    Panicked { message: String, place: String },
     /// The worker ended in the middle of the task, or of another in the same chunk.
     #[serde(skip)]
     WorkerDied(Exit),
@@ -92,7 +93,9 @@ impl fmt::Display for PoolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PoolError::Failed(message) => f.write_str(message),
-            PoolError::Panicked(message) => write!(f, "the task panicked: {message}"),
+            PoolError::Panicked { message, place } => {
+                write!(f, "the task panicked at {place}: {message}")
+            }
             PoolError::WorkerDied(exit) => write!(f, "the worker died in its task: {exit}"),
             PoolError::TimedOut => f.write_str("the task was not done in time"),
             PoolError::Closed => f.write_str("the pool is closed"),
@@ -140,9 +143,10 @@ struct Shared<C> {
 struct State {
     /// Chunks that the channel had no room for.
     waiting: VecDeque<Chunk>,
-    /// Chunks in the channel or in a worker's hands, by their number, which is how many were put before.
-    given: HashMap<u64, Part>,
-    next: u64,
+    /// Chunks in the channel or in a worker's hands, from the number `first` on; `None` for one that is done. A chunk's
+    /// number is how many were put before it.
+    given: VecDeque<Option<Part>>,
+    first: u64,
     /// Which workers have said that they are ready.
     ready: Vec<bool>,
     /// What has become of workers, in order, each announced by a message among the results.
@@ -169,7 +173,7 @@ struct Part {
     index: usize,
 }
 
-/// The results of a chunk, as bytes; an error holds for all its tasks.
+/// The message with the results of a chunk; an error holds for all its tasks.
 type PartResult = Result<Vec<u8>, PoolError>;
 
 enum News {
@@ -195,6 +199,12 @@ const END: u8 = 4;
 /// The size of a number, in front of a chunk's tasks and of a message's text.
 const NUMBER: usize = mem::size_of::<u64>();
 
+/// What is in front of a message's text.
+const HEAD: usize = 1 + NUMBER;
+
+/// How many chunks are put, and how many messages are got, in one go at most.
+const BATCH: usize = 64;
+
 /// A worker's role begins like this; its number and the descriptors of the two channels follow.
 const ROLE: &str = "pool-worker";
 
@@ -204,8 +214,8 @@ const RETRY: Duration = Duration::from_secs(1);
 thread_local! {
     /// Whether this thread runs callbacks.
     static CALLS_BACK: Cell<bool> = const { Cell::new(false) };
-    /// The message of the last panic.
-    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// The last panic: the message and the place.
+    static PANIC: RefCell<Option<(String, String)>> = const { RefCell::new(None) };
 }
 
 impl<C: Channel + Send + Sync + 'static> Pool<C> {
@@ -214,10 +224,13 @@ impl<C: Channel + Send + Sync + 'static> Pool<C> {
         Pool::with_workers(thread::available_parallelism().map_or(1, usize::from))
     }
 
-    /// Starts so many workers and blocks until they are ready. Fails with the reason if one does not start, or ends
-    /// before it calls [`serve`].
+    /// Starts so many workers, 256 at most, and blocks until they are ready. Fails with the reason if one does not
+    /// start, or ends before it calls [`serve`].
     pub fn with_workers(workers: usize) -> Result<Pool<C>> {
-        ensure!(workers > 0, "a pool needs at least one worker");
+        ensure!(
+            (1..=MARKS).contains(&workers),
+            "a pool has 1 to {MARKS} workers, not {workers}"
+        );
         ensure!(
             worker_role().is_none(),
             "this process is a worker: `serve` must be called first in main"
@@ -385,7 +398,8 @@ impl<C: Channel + Send + Sync + 'static> Pool<C> {
         job: Arc<dyn Fn(usize, PartResult) + Send + Sync>,
     ) -> Result<(), PoolError> {
         let chunk = |(index, tasks): (usize, &[T])| {
-            let mut item = vec![0; NUMBER];
+            let mut item = Vec::with_capacity(64 + size_of_val(tasks));
+            item.extend([0; NUMBER]);
             item = postcard::to_extend(T::NAME, item)?;
             item = postcard::to_extend(tasks, item)?;
             let job = Arc::clone(&job);
@@ -490,25 +504,26 @@ impl<C: Channel> Shared<C> {
 
     fn collect_until_the_end(&self) -> Result<()> {
         loop {
-            let Outcome::Done(mut message) = self.results.get(None, None)? else {
+            let Outcome::Done(messages) = self.results.get_some(BATCH)? else {
                 return Ok(());
             };
-            let body = message.split_off(1 + NUMBER);
-            let (kind, number) = (message[0], number(&message[1..])?);
             let mut state = self.state();
             let mut finished = Vec::new();
-            match kind {
-                READY => self.ready(&mut state, number as usize),
-                NEWS => self.learn(&mut state, &mut finished),
-                END => return Ok(()),
-                // A chunk that was given up has no place any more.
-                _ => finished.extend(state.given.remove(&number).map(|part| match kind {
-                    DONE => (part, Ok(body)),
-                    _ => {
-                        let reason = String::from_utf8_lossy(&body).into_owned();
-                        (part, Err(PoolError::Channel(reason)))
-                    }
-                })),
+            for message in messages {
+                let number = number(&message[1..])?;
+                match message[0] {
+                    READY => self.ready(&mut state, number as usize),
+                    NEWS => self.learn(&mut state, &mut finished),
+                    END => return Ok(()),
+                    // A chunk that was given up has no place any more.
+                    kind => finished.extend(state.done(number).map(|part| match kind {
+                        DONE => (part, Ok(message)),
+                        _ => {
+                            let reason = String::from_utf8_lossy(&message[HEAD..]).into_owned();
+                            (part, Err(PoolError::Channel(reason)))
+                        }
+                    })),
+                }
             }
             finished.append(&mut self.feed(&mut state));
             self.end_if_over(&state)?;
@@ -534,7 +549,7 @@ impl<C: Channel> Shared<C> {
                 exit,
                 taken,
             }) => {
-                if let Some(part) = taken.and_then(|number| state.given.remove(&number)) {
+                if let Some(part) = taken.and_then(|number| state.done(number)) {
                     finished.push((part, Err(PoolError::WorkerDied(exit))));
                 }
                 if mem::take(&mut state.ready[worker]) {
@@ -563,7 +578,8 @@ impl<C: Channel> Shared<C> {
     fn take_all(&self, state: &mut State) -> Vec<Part> {
         let nothing = |outcome| !matches!(outcome, Ok(Outcome::Done(_)));
         while !nothing(self.tasks.get(None, Some(Instant::now()))) {}
-        let given = state.given.drain().map(|(_, part)| part);
+        state.first += state.given.len() as u64;
+        let given = state.given.drain(..).flatten();
         let waiting = state.waiting.drain(..).map(|chunk| chunk.part);
         given.chain(waiting).collect()
     }
@@ -572,21 +588,26 @@ impl<C: Channel> Shared<C> {
     /// do, and when its result comes there is room.
     fn feed(&self, state: &mut State) -> Vec<Finished> {
         let mut finished = Vec::new();
-        while let Some(mut chunk) = state.waiting.pop_front() {
-            chunk.item[..NUMBER].copy_from_slice(&state.next.to_le_bytes());
-            match self.tasks.put(&chunk.item, Some(Instant::now())) {
-                Ok(Outcome::Done(())) => {
-                    state.given.insert(state.next, chunk.part);
-                    state.next += 1;
+        while !state.waiting.is_empty() {
+            let next = state.first + state.given.len() as u64;
+            for (number, chunk) in (next..).zip(state.waiting.iter_mut().take(BATCH)) {
+                chunk.item[..NUMBER].copy_from_slice(&number.to_le_bytes());
+            }
+            let items = state.waiting.iter().take(BATCH);
+            let items: Vec<&[u8]> = items.map(|chunk| &chunk.item[..]).collect();
+            let all = items.len();
+            match self.tasks.put_some(&items) {
+                Ok(count) => {
+                    let given = state.waiting.drain(..count);
+                    state.given.extend(given.map(|chunk| Some(chunk.part)));
+                    if count < all {
+                        break;
+                    }
                 }
-                Ok(Outcome::TimedOut) => {
-                    state.waiting.push_front(chunk);
-                    break;
-                }
-                Ok(Outcome::Closed) => finished.push((chunk.part, Err(PoolError::Terminated))),
                 Err(error) => {
                     let error = PoolError::Channel(format!("{error:#}"));
-                    finished.push((chunk.part, Err(error)));
+                    let refused = state.waiting.pop_front();
+                    finished.extend(refused.map(|chunk| (chunk.part, Err(error))));
                 }
             }
         }
@@ -606,6 +627,17 @@ impl<C: Channel> Shared<C> {
 impl State {
     fn is_over(&self) -> bool {
         self.closed && self.waiting.is_empty() && self.given.is_empty()
+    }
+
+    /// Takes out the chunk with this number.
+    fn done(&mut self, number: u64) -> Option<Part> {
+        let place = number.checked_sub(self.first)?;
+        let part = self.given.get_mut(usize::try_from(place).ok()?)?.take();
+        while let Some(None) = self.given.front() {
+            self.given.pop_front();
+            self.first += 1;
+        }
+        part
     }
 }
 
@@ -703,7 +735,8 @@ impl<C: Channel> Shared<C> {
         };
         let (tasks_numbers, results_numbers) = (numbers(&tasks), numbers(&results));
         let mut command = command(&format!(
-            "{ROLE}:{worker}:{tasks_numbers}:{results_numbers}"
+            "{ROLE}:{}:{worker}:{tasks_numbers}:{results_numbers}",
+            C::NAME
         ))?;
         let fds: Vec<RawFd> = tasks
             .iter()
@@ -742,7 +775,10 @@ struct Worker {
 }
 
 fn message(kind: u8, number: u64) -> Vec<u8> {
-    [&[kind], &number.to_le_bytes()[..]].concat()
+    let mut message = Vec::with_capacity(64);
+    message.push(kind);
+    message.extend_from_slice(&number.to_le_bytes());
+    message
 }
 
 fn number(bytes: &[u8]) -> Result<u64> {
@@ -750,15 +786,15 @@ fn number(bytes: &[u8]) -> Result<u64> {
     Ok(u64::from_le_bytes(*bytes))
 }
 
-/// Runs tasks if this process is a worker, and then returns true when the pool has ended. Call it first in `main`, with
-/// all tasks and the channel of the pool.
-///
-/// A program with pools of two channels calls it for both; it is the one who has started the worker that counts.
+/// Runs tasks if this process is a worker of a pool on this channel, and returns true when the pool has ended; returns
+/// false at once if it is not. Call it first in `main`, with all tasks. What the workers need to have done before, like
+/// the function that Python calls `initializer`, comes before it.
 pub fn serve<C: Channel>(entries: &[Entry]) -> Result<bool> {
-    let Some(role) = worker_role() else {
-        return Ok(false);
-    };
+    let role = worker_role().unwrap_or_default();
     let mut parts = role.split(':').skip(1);
+    if parts.next() != Some(C::NAME) {
+        return Ok(false);
+    }
     let worker = parts.next().and_then(|number| number.parse().ok());
     let worker: usize = worker.context("a worker without a number")?;
     let tasks = channel::<C>(parts.next())?;
@@ -770,8 +806,8 @@ pub fn serve<C: Channel>(entries: &[Entry]) -> Result<bool> {
         }
         // The caller gets it; there is no need to print it as well.
         let message = info.payload_as_str().unwrap_or("something that is no text");
-        let place = info.location().map(|place| format!(" ({place})"));
-        PANIC.set(Some(message.to_owned() + &place.unwrap_or_default()));
+        let place = info.location().map_or(String::new(), ToString::to_string);
+        PANIC.set(Some((message.to_owned(), place)));
     }));
     put(&results, &message(READY, worker as u64))?;
     while let Outcome::Done(item) = tasks.get(Some(worker), None)? {
@@ -824,9 +860,19 @@ fn run(entries: &[Entry], item: &[u8], answer: Vec<u8>) -> Result<Vec<u8>> {
     (entry.run)(tasks, answer).with_context(|| format!("carry task {name:?} or its result"))
 }
 
-fn run_chunk<T: Task>(tasks: &[u8], answer: Vec<u8>) -> postcard::Result<Vec<u8>> {
+fn run_chunk<T: Task>(tasks: &[u8], mut answer: Vec<u8>) -> postcard::Result<Vec<u8>> {
     let tasks: Vec<T> = postcard::from_bytes(tasks)?;
-    let results: Results<T::Output> = tasks.into_iter().map(run_task).collect();
+    let mut results = Results {
+        outputs: Vec::with_capacity(tasks.len()),
+        errors: Vec::new(),
+    };
+    for (place, task) in tasks.into_iter().enumerate() {
+        match run_task(task) {
+            Ok(output) => results.outputs.push(output),
+            Err(error) => results.errors.push((place, error)),
+        }
+    }
+    answer.reserve(size_of_val(&results.outputs[..]));
     postcard::to_extend(&results, answer)
 }
 
@@ -834,12 +880,19 @@ fn run_task<T: Task>(task: T) -> Result<T::Output, PoolError> {
     match panic::catch_unwind(AssertUnwindSafe(|| task.run())) {
         Ok(Ok(output)) => Ok(output),
         Ok(Err(error)) => Err(PoolError::Failed(format!("{error:#}"))),
-        Err(_) => Err(PoolError::Panicked(PANIC.take().unwrap_or_default())),
+        Err(_) => {
+            let (message, place) = PANIC.take().unwrap_or_default();
+            Err(PoolError::Panicked { message, place })
+        }
     }
 }
 
-/// What a chunk has come to, one for each task.
-type Results<V> = Vec<Result<V, PoolError>>;
+/// What the tasks of a chunk have come to, in their order; each error with its place among them all.
+#[derive(Serialize, Deserialize)]
+struct Results<V> {
+    outputs: Vec<V>,
+    errors: Vec<(usize, PoolError)>,
+}
 
 /// The result of a task, or of a `map`, to be waited for.
 ///
@@ -934,7 +987,7 @@ impl Progress {
 /// The results of one part.
 fn results<V: DeserializeOwned>(part: &Option<PartResult>) -> Result<Results<V>, PoolError> {
     match part {
-        Some(Ok(bytes)) => postcard::from_bytes(bytes)
+        Some(Ok(message)) => postcard::from_bytes(&message[HEAD..])
             .map_err(|error| PoolError::Channel(format!("read the result: {error}"))),
         Some(Err(error)) => Err(error.clone()),
         None => Err(PoolError::TimedOut),
@@ -944,9 +997,11 @@ fn results<V: DeserializeOwned>(part: &Option<PartResult>) -> Result<Results<V>,
 fn all<T: Task>(parts: &[Option<PartResult>]) -> Result<Vec<T::Output>, PoolError> {
     let mut outputs = Vec::new();
     for part in parts {
-        for result in results(part)? {
-            outputs.push(result?);
+        let mut results = results(part)?;
+        if !results.errors.is_empty() {
+            return Err(results.errors.swap_remove(0).1);
         }
+        outputs.append(&mut results.outputs);
     }
     Ok(outputs)
 }
@@ -979,8 +1034,17 @@ impl<V: DeserializeOwned> Iterator for Unordered<V> {
     fn next(&mut self) -> Option<Result<V, PoolError>> {
         while self.ready.len() == 0 {
             let (size, part) = self.parts.recv().ok()?;
-            let failed = |error: PoolError| (0..size).map(|_| Err(error.clone())).collect();
-            self.ready = results(&Some(part)).unwrap_or_else(failed).into_iter();
+            let each: Vec<_> = match results(&Some(part)) {
+                Ok(Results { outputs, errors }) => {
+                    let mut each: Vec<_> = outputs.into_iter().map(Ok).collect();
+                    for (place, error) in errors {
+                        each.insert(place, Err(error));
+                    }
+                    each
+                }
+                Err(error) => (0..size).map(|_| Err(error.clone())).collect(),
+            };
+            self.ready = each.into_iter();
         }
         self.ready.next()
     }

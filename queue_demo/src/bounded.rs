@@ -4,7 +4,7 @@
 //! Order:   the third put returns only when a get has made room: after the child has begun.
 //! Usage:   bounded [ring], by default on sockets
 //! Variants: ring
-//! Needs:   channel.rs, fork_demo/multiprocessing.rs, monitor.rs, queues.rs, ring.rs, shm_demo/robust.rs, socket.rs
+//! Needs:   channel.rs, event.rs, fork_demo/multiprocessing.rs, monitor.rs, queues.rs, ring.rs, shm_demo/robust.rs, socket.rs
 //!
 //! ```cargo
 //! [dependencies]

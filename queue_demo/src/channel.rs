@@ -2,7 +2,7 @@
 //!
 //! Python:  the pipe, the locks and the semaphore inside `multiprocessing.Queue`
 //! Linux:   see monitor.rs.
-//! Needs:   monitor.rs, shm_demo/robust.rs
+//! Needs:   event.rs, monitor.rs, shm_demo/robust.rs
 //!
 //! ```cargo
 //! [dependencies]
@@ -29,6 +29,9 @@ pub trait Channel: Sized {
     /// What the processes share, the counts among it.
     type State: Pod + AsMut<Counts>;
 
+    /// What the channel is called, so that a process can be told which one its descriptors make up.
+    const NAME: &'static str;
+
     /// Makes a channel for `most` items, any number if 0. `counted` says whether `task_done`, `join` and `taken_by` will
     /// be used.
     fn new(most: usize, counted: bool) -> Result<Self>;
@@ -42,9 +45,37 @@ pub trait Channel: Sized {
     /// Adds an item; blocks while there is no room, until `until` at most.
     fn put(&self, item: &[u8], until: Option<Instant>) -> Result<Outcome<()>>;
 
+    /// Adds items for which there is room, and returns how many: the first so many, or an error if the first failed.
+    fn put_some(&self, items: &[&[u8]]) -> Result<usize> {
+        let now = Some(Instant::now());
+        for (count, item) in items.iter().enumerate() {
+            match self.put(item, now) {
+                Ok(Outcome::Done(())) => {}
+                Err(error) if count == 0 => return Err(error),
+                _ => return Ok(count),
+            }
+        }
+        Ok(items.len())
+    }
+
     /// Takes the oldest item; blocks while there is none, until `until` at most. A counted channel notes down that
     /// `consumer`, a number that the caller has chosen, has it.
     fn get(&self, consumer: Option<usize>, until: Option<Instant>) -> Result<Outcome<Vec<u8>>>;
+
+    /// Takes the oldest items, `most` at most; blocks while there is none.
+    fn get_some(&self, most: usize) -> Result<Outcome<Vec<Vec<u8>>>> {
+        let mut items = Vec::new();
+        let mut until = None;
+        while items.len() < most {
+            match self.get(None, until)? {
+                Outcome::Done(item) => items.push(item),
+                Outcome::Closed if items.is_empty() => return Ok(Outcome::Closed),
+                _ => break,
+            }
+            until = Some(Instant::now());
+        }
+        Ok(Outcome::Done(items))
+    }
 
     /// Ends the channel for all processes: nothing can be put any more, what is there can still be got.
     fn close(&self) -> Result<()>;
@@ -53,6 +84,14 @@ pub trait Channel: Sized {
 
     /// The channel's counts, if it keeps any: one that may be `counted`, or has a limit, or counts anyway.
     fn counts(&self) -> Result<Option<Locked<'_, Self::State>>>;
+
+    /// Blocks until `event`, until `until` at most, and returns whether there was time left. The state may have changed.
+    fn wait(
+        &self,
+        locked: &mut Locked<'_, Self::State>,
+        event: usize,
+        until: Option<Instant>,
+    ) -> Result<bool>;
 
     /// How many items there are, if the channel counts them.
     fn len(&self) -> Result<Option<usize>> {
@@ -89,7 +128,7 @@ pub trait Channel: Sized {
     fn join(&self) -> Result<()> {
         let mut locked = self.counts()?.context("this channel does not count")?;
         while locked.state().as_mut().unfinished > 0 {
-            locked.wait(ALL_DONE, None)?;
+            self.wait(&mut locked, ALL_DONE, None)?;
         }
         Ok(())
     }

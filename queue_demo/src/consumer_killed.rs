@@ -4,7 +4,7 @@
 //! Order:   the child is killed before the first item is put, and so takes none along.
 //! Usage:   consumer_killed [ring], by default on sockets
 //! Variants: ring
-//! Needs:   channel.rs, fork_demo/multiprocessing.rs, monitor.rs, queues.rs, ring.rs, shm_demo/robust.rs, socket.rs
+//! Needs:   channel.rs, event.rs, fork_demo/multiprocessing.rs, monitor.rs, queues.rs, ring.rs, shm_demo/robust.rs, socket.rs
 //!
 //! ```cargo
 //! [dependencies]

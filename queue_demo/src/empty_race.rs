@@ -5,7 +5,7 @@
 //! Order:   here the children are joined before the first put, so that the loss is certain and not a matter of luck.
 //! Usage:   empty_race [ring], by default on sockets
 //! Variants: ring
-//! Needs:   channel.rs, fork_demo/multiprocessing.rs, monitor.rs, queues.rs, ring.rs, shm_demo/robust.rs, socket.rs
+//! Needs:   channel.rs, event.rs, fork_demo/multiprocessing.rs, monitor.rs, queues.rs, ring.rs, shm_demo/robust.rs, socket.rs
 //!
 //! ```cargo
 //! [dependencies]

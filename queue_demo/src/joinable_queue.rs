@@ -5,7 +5,7 @@
 //! Order:   "joined" comes after the last item is done; one `task_done` too many is an error.
 //! Usage:   joinable_queue [ring], by default on sockets
 //! Variants: ring
-//! Needs:   channel.rs, fork_demo/multiprocessing.rs, monitor.rs, queues.rs, ring.rs, shm_demo/robust.rs, socket.rs
+//! Needs:   channel.rs, event.rs, fork_demo/multiprocessing.rs, monitor.rs, queues.rs, ring.rs, shm_demo/robust.rs, socket.rs
 //!
 //! ```cargo
 //! [dependencies]

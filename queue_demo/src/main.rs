@@ -15,6 +15,7 @@ mod bounded;
 mod channel;
 mod consumer_killed;
 mod empty_race;
+mod event;
 // Building blocks of other packages, which can do more than these examples ask of them.
 #[allow(dead_code)]
 #[path = "../../fork_demo/src/forkserver.rs"]

@@ -3,15 +3,15 @@
 //! Python:  what `multiprocessing.Condition` is for
 //! Differs: a change of the state is made beside the valid one and becomes valid by one store, so a process killed in
 //!          the middle of a change has not made it. A waiter that is killed takes nobody's wake-up along for long.
-//! Linux:   memfd, futex, robust mutexes.
-//! Needs:   shm_demo/robust.rs
+//! Linux:   memfd, robust mutexes, and what event.rs needs.
+//! Needs:   event.rs, shm_demo/robust.rs
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
 //! bytemuck = { version = "1", features = ["derive"] }
 //! libc = "0.2"
-//! rustix = { version = "1", features = ["fs", "mm", "thread"] }
+//! rustix = { version = "1", features = ["fs", "mm"] }
 //! ```
 
 use std::cell::UnsafeCell;
@@ -25,10 +25,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use bytemuck::Pod;
 use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, fstat, ftruncate, memfd_create};
-use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
-use rustix::thread::futex;
 
+use crate::event::Event;
 use crate::robust::{Acquired, Guard, Kind, RobustMutex};
 
 /// How many events there are to wait for.
@@ -49,10 +48,7 @@ struct Header<S> {
     lock: RobustMutex,
     /// The place of the valid state.
     valid: AtomicU32,
-    /// Each counts up when its event happens; processes sleep on it.
-    events: [AtomicU32; EVENTS],
-    /// How many sleep on each event, or did when they were killed.
-    sleepers: [AtomicU32; EVENTS],
+    events: [Event; EVENTS],
     marks: [AtomicU64; MARKS],
     states: [UnsafeCell<S>; 2],
 }
@@ -225,15 +221,7 @@ impl<S: Pod> Locked<'_, S> {
 
     /// Wakes one that waits for `event`, or all of them, once this is dropped or waits itself.
     pub fn notify(&mut self, event: usize, all: bool) {
-        let header = self.monitor.header();
-        header.events[event].fetch_add(1, Ordering::Relaxed);
-        if header.sleepers[event].load(Ordering::Relaxed) > 0 {
-            self.wake[event] = if all {
-                i32::MAX.cast_unsigned()
-            } else {
-                self.wake[event] + 1
-            };
-        }
+        self.wake[event] += self.monitor.header().events[event].happened(all);
     }
 
     /// Gives the lock back, sleeps until `event`, and takes the lock again. False when `until` has come.
@@ -245,34 +233,19 @@ impl<S: Pod> Locked<'_, S> {
         if left.is_zero() {
             return Ok(false);
         }
-        let header = self.monitor.header();
-        let seen = header.events[event].load(Ordering::Relaxed);
-        header.sleepers[event].fetch_add(1, Ordering::Relaxed);
+        let event = &self.monitor.header().events[event];
+        let seen = event.sleeper();
         self.unlock();
-        let time = futex::Timespec::try_from(left.min(LOOK_AGAIN)).context("a time to sleep")?;
-        match futex::wait(
-            &header.events[event],
-            futex::Flags::empty(),
-            seen,
-            Some(&time),
-        ) {
-            Ok(()) | Err(Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => {}
-            Err(error) => return Err(error).context("sleep"),
-        }
+        event.sleep(seen, left.min(LOOK_AGAIN))?;
         self.guard = self.monitor.lock()?.guard.take();
-        // Under the lock, so that it cannot fall below zero: what a killed process has added, nobody takes away.
-        header.sleepers[event].fetch_sub(1, Ordering::Relaxed);
+        event.awake();
         Ok(true)
     }
 
     fn unlock(&mut self) {
         if self.guard.take().is_some() {
             for (event, wake) in self.monitor.header().events.iter().zip(&mut self.wake) {
-                let count = mem::take(wake);
-                if count > 0 {
-                    // Only a bad address can fail.
-                    futex::wake(event, futex::Flags::empty(), count).ok();
-                }
+                event.wake(mem::take(wake));
             }
         }
     }

@@ -7,7 +7,7 @@
 //! Order:   which child gets which item is free; every child gets its items in the order they were put.
 //! Usage:   queue [ring], by default on sockets
 //! Variants: ring
-//! Needs:   channel.rs, fork_demo/multiprocessing.rs, monitor.rs, queues.rs, ring.rs, shm_demo/robust.rs, socket.rs
+//! Needs:   channel.rs, event.rs, fork_demo/multiprocessing.rs, monitor.rs, queues.rs, ring.rs, shm_demo/robust.rs, socket.rs
 //!
 //! ```cargo
 //! [dependencies]

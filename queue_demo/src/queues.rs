@@ -3,7 +3,7 @@
 //! Python:  `multiprocessing.Queue`, `JoinableQueue`, `SimpleQueue`
 //! Differs: `close` ends the queue for everybody, so a consumer reads to the end instead of asking `empty()`. There is
 //!          no feeder thread: `put` returns when the item is in the queue. A killed producer or consumer wedges nobody.
-//! Needs:   channel.rs, socket.rs (or ring.rs), monitor.rs, shm_demo/robust.rs
+//! Needs:   channel.rs, event.rs, socket.rs (or ring.rs), monitor.rs, shm_demo/robust.rs
 //!
 //! ```cargo
 //! [dependencies]
@@ -339,7 +339,9 @@ mod tests {
             4096,
             65_535,
             65_536,
-            65_537,
+            66_556,
+            66_557,
+            66_558,
             1 << 20,
             64 << 20,
         ] {

@@ -3,7 +3,7 @@
 //! Python:  the pipe and the locks inside `multiprocessing.Queue`
 //! Differs: no pipe, no feeder thread. `put` returns when the item is in the queue and survives its producer.
 //! Linux:   see monitor.rs.
-//! Needs:   channel.rs, monitor.rs, shm_demo/robust.rs
+//! Needs:   channel.rs, event.rs, monitor.rs, shm_demo/robust.rs
 //!
 //! ```cargo
 //! [dependencies]
@@ -64,6 +64,7 @@ pub struct Ring(Monitor<State>);
 
 impl Channel for Ring {
     type State = State;
+    const NAME: &str = "ring";
 
     fn new(most: usize, _counted: bool) -> Result<Ring> {
         let state = State {
@@ -91,44 +92,66 @@ impl Channel for Ring {
     }
 
     fn put(&self, item: &[u8], until: Option<Instant>) -> Result<Outcome<()>> {
-        let size = item.len() as u64;
-        ensure!(
-            size <= LARGEST,
-            "an item of {size} bytes is larger than {LARGEST}"
-        );
         let mut locked = self.0.lock()?;
         loop {
-            let state = locked.state();
-            if state.counts.closed != 0 {
+            if locked.state().counts.closed != 0 {
                 return Ok(Outcome::Closed);
             }
-            let room = state.counts.has_room().then(|| place(&state, size));
-            if let Some(place) = room.flatten() {
-                self.write(&mut locked, place, item)?;
-                locked.notify(PUT, false);
+            if self.put_locked(&mut locked, item)? {
                 return Ok(Outcome::Done(()));
             }
-            if !locked.wait(GOT, until)? {
+            if !self.wait(&mut locked, GOT, until)? {
                 return Ok(Outcome::TimedOut);
             }
         }
     }
 
+    fn put_some(&self, items: &[&[u8]]) -> Result<usize> {
+        let mut locked = self.0.lock()?;
+        if locked.state().counts.closed != 0 {
+            return Ok(0);
+        }
+        for (count, item) in items.iter().enumerate() {
+            match self.put_locked(&mut locked, item) {
+                Ok(true) => {}
+                Err(error) if count == 0 => return Err(error),
+                _ => return Ok(count),
+            }
+        }
+        Ok(items.len())
+    }
+
     fn get(&self, consumer: Option<usize>, until: Option<Instant>) -> Result<Outcome<Vec<u8>>> {
         let mut locked = self.0.lock()?;
         loop {
-            let state = locked.state();
-            if state.head != state.tail {
-                let item = self.take(&mut locked, consumer)?;
-                locked.notify(GOT, false);
+            if let Some(item) = self.get_locked(&mut locked, consumer)? {
                 return Ok(Outcome::Done(item));
             }
-            if state.counts.closed != 0 {
+            if locked.state().counts.closed != 0 {
                 return Ok(Outcome::Closed);
             }
-            if !locked.wait(PUT, until)? {
+            if !self.wait(&mut locked, PUT, until)? {
                 return Ok(Outcome::TimedOut);
             }
+        }
+    }
+
+    fn get_some(&self, most: usize) -> Result<Outcome<Vec<Vec<u8>>>> {
+        let mut items = Vec::new();
+        let mut locked = self.0.lock()?;
+        loop {
+            while items.len() < most
+                && let Some(item) = self.get_locked(&mut locked, None)?
+            {
+                items.push(item);
+            }
+            if !items.is_empty() {
+                return Ok(Outcome::Done(items));
+            }
+            if locked.state().counts.closed != 0 {
+                return Ok(Outcome::Closed);
+            }
+            self.wait(&mut locked, PUT, None)?;
         }
     }
 
@@ -148,6 +171,15 @@ impl Channel for Ring {
 
     fn counts(&self) -> Result<Option<Locked<'_, State>>> {
         self.0.lock().map(Some)
+    }
+
+    fn wait(
+        &self,
+        locked: &mut Locked<'_, State>,
+        event: usize,
+        until: Option<Instant>,
+    ) -> Result<bool> {
+        locked.wait(event, until)
     }
 }
 
@@ -170,6 +202,38 @@ fn place(state: &State, size: u64) -> Option<u64> {
 }
 
 impl Ring {
+    /// Adds an item, if there is room.
+    fn put_locked(&self, locked: &mut Locked<State>, item: &[u8]) -> Result<bool> {
+        let size = item.len() as u64;
+        ensure!(
+            size <= LARGEST,
+            "an item of {size} bytes is larger than {LARGEST}"
+        );
+        let state = locked.state();
+        let room = state.counts.has_room().then(|| place(&state, size));
+        let Some(place) = room.flatten() else {
+            return Ok(false);
+        };
+        self.write(locked, place, item)?;
+        locked.notify(PUT, false);
+        Ok(true)
+    }
+
+    /// Takes the oldest item, if there is one.
+    fn get_locked(
+        &self,
+        locked: &mut Locked<State>,
+        consumer: Option<usize>,
+    ) -> Result<Option<Vec<u8>>> {
+        let state = locked.state();
+        if state.head == state.tail {
+            return Ok(None);
+        }
+        let item = self.take(locked, consumer)?;
+        locked.notify(GOT, false);
+        Ok(Some(item))
+    }
+
     /// Writes an item to `place` and makes it the newest.
     fn write(&self, locked: &mut Locked<State>, place: u64, item: &[u8]) -> Result<()> {
         let mut state = locked.state();

@@ -4,7 +4,7 @@
 //! Order:   the child gets what was put, in this order; then the queue is empty again.
 //! Usage:   simple_queue [ring], by default on sockets
 //! Variants: ring
-//! Needs:   channel.rs, fork_demo/forkserver.rs, fork_demo/multiprocessing.rs, monitor.rs, queues.rs, ring.rs, shm_demo/robust.rs, socket.rs
+//! Needs:   channel.rs, event.rs, fork_demo/forkserver.rs, fork_demo/multiprocessing.rs, monitor.rs, queues.rs, ring.rs, shm_demo/robust.rs, socket.rs
 //!
 //! ```cargo
 //! [dependencies]

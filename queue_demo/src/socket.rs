@@ -5,7 +5,7 @@
 //!          some 200 KiB are unread, where Python's feeder thread takes any number of items (and loses them with the
 //!          process).
 //! Linux:   SOCK_SEQPACKET with several readers; large items travel as a memfd; counting needs monitor.rs.
-//! Needs:   channel.rs, monitor.rs, shm_demo/robust.rs
+//! Needs:   channel.rs, event.rs, monitor.rs, shm_demo/robust.rs
 //!
 //! ```cargo
 //! [dependencies]
@@ -38,8 +38,8 @@ use rustix::net::{
 use crate::channel::{Channel, Counts, GOT, Outcome, PUT};
 use crate::monitor::{Locked, Monitor};
 
-/// Items of up to this size lie in the packet itself.
-const INLINE: usize = 64 << 10;
+/// Items of up to this size lie in the packet itself: 64 KiB and some bytes that say how many.
+const INLINE: usize = 65 << 10;
 
 /// The first byte of a packet: whether the item follows, or a memfd holds it.
 const HERE: u8 = 0;
@@ -70,10 +70,13 @@ pub struct State {
     counts: Counts,
     /// How many bytes there are in the socket.
     bytes: u64,
-    /// The size of a packet that is about to be sent, negative for one about to be received. The kernel knows whether
-    /// a process that was killed in between had done it.
-    pending: i64,
+    /// Whether a packet is about to be sent or received. How many bytes there are tells whether a process that was
+    /// killed in between had done it.
+    pending: u64,
 }
+
+const PUTTING: u64 = 1;
+const GETTING: u64 = 2;
 
 impl AsMut<Counts> for State {
     fn as_mut(&mut self) -> &mut Counts {
@@ -83,6 +86,7 @@ impl AsMut<Counts> for State {
 
 impl Channel for Socket {
     type State = State;
+    const NAME: &str = "socket";
 
     fn new(most: usize, counted: bool) -> Result<Socket> {
         let (input, output) = net::socketpair(
@@ -137,18 +141,11 @@ impl Channel for Socket {
                 return Ok(Outcome::Closed);
             }
             if state.counts.has_room() {
-                let size = 1 + if item.len() <= INLINE {
-                    item.len() as u64
-                } else {
-                    0
-                };
-                locked.commit(State {
-                    pending: size.cast_signed(),
-                    ..state
-                });
+                let pending = PUTTING;
+                locked.commit(State { pending, ..state });
                 match self.send(item) {
-                    Ok(()) => {
-                        locked.commit(done(state, size.cast_signed()));
+                    Ok(size) => {
+                        locked.commit(done(state, pending, state.bytes + size));
                         locked.notify(PUT, false);
                         return Ok(Outcome::Done(()));
                     }
@@ -160,7 +157,7 @@ impl Channel for Socket {
                     }
                 }
             }
-            if !locked.wait(GOT, until)? {
+            if !self.wait(&mut locked, GOT, until)? {
                 return Ok(Outcome::TimedOut);
             }
         }
@@ -172,28 +169,24 @@ impl Channel for Socket {
         };
         loop {
             let state = locked.state();
-            let flags = RecvFlags::PEEK | RecvFlags::TRUNC | RecvFlags::DONTWAIT;
-            let no_bytes: &mut [u8] = &mut [];
-            match retry_on_intr(|| net::recv(&self.output, &mut *no_bytes, flags)) {
-                Ok((_, size)) if size > 0 => {
-                    if let Some(consumer) = consumer {
-                        // It holds as soon as so many are taken.
-                        locked
-                            .mark(consumer)?
-                            .store(state.counts.taken + 1, Ordering::Relaxed);
-                    }
-                    let pending = -(size as i64);
-                    locked.commit(State { pending, ..state });
-                    let item = self.receive().context("receive an item")?;
-                    locked.commit(done(state, pending));
-                    locked.notify(GOT, false);
-                    return Ok(Outcome::Done(item));
+            if state.counts.length > 0 {
+                if let Some(consumer) = consumer {
+                    // It holds as soon as so many are taken.
+                    locked
+                        .mark(consumer)?
+                        .store(state.counts.taken + 1, Ordering::Relaxed);
                 }
-                Ok(_) => return Ok(Outcome::Closed),
-                Err(Errno::AGAIN) => {}
-                Err(error) => return Err(error).context("look for an item"),
+                let pending = GETTING;
+                locked.commit(State { pending, ..state });
+                let (item, size) = self.receive().context("receive an item")?;
+                locked.commit(done(state, pending, state.bytes - size));
+                locked.notify(GOT, false);
+                return Ok(Outcome::Done(item));
             }
-            if !locked.wait(PUT, until)? {
+            if state.counts.closed != 0 {
+                return Ok(Outcome::Closed);
+            }
+            if !self.wait(&mut locked, PUT, until)? {
                 return Ok(Outcome::TimedOut);
             }
         }
@@ -214,45 +207,64 @@ impl Channel for Socket {
         Ok(ioctl_fionread(&self.output).context("look into the socket")? == 0)
     }
 
-    /// Takes the lock, and finishes the counting of a process that was killed before it could.
     fn counts(&self) -> Result<Option<Locked<'_, State>>> {
         let Some(monitor) = &self.monitor else {
             return Ok(None);
         };
         let mut locked = monitor.lock()?;
-        let state = locked.state();
-        if state.pending != 0 {
-            let bytes = ioctl_fionread(&self.output).context("look into the socket")?;
-            locked.commit(if bytes == state.bytes {
-                State {
-                    pending: 0,
-                    ..state
-                }
-            } else {
-                done(state, state.pending)
-            });
-        }
+        self.settle(&mut locked)?;
         Ok(Some(locked))
+    }
+
+    fn wait(
+        &self,
+        locked: &mut Locked<'_, State>,
+        event: usize,
+        until: Option<Instant>,
+    ) -> Result<bool> {
+        let in_time = locked.wait(event, until)?;
+        self.settle(locked)?;
+        Ok(in_time)
     }
 }
 
-/// The state after a packet of so many bytes was sent, or received if negative.
-fn done(mut state: State, size: i64) -> State {
-    if size > 0 {
+/// The state after a packet was sent or received, with so many bytes in the socket.
+fn done(mut state: State, pending: u64, bytes: u64) -> State {
+    if pending == PUTTING {
         state.counts.put();
     } else {
         state.counts.got();
     }
-    state.bytes = state.bytes.saturating_add_signed(size);
-    state.pending = 0;
-    state
+    State {
+        bytes,
+        pending: 0,
+        ..state
+    }
 }
 
 impl Socket {
+    /// Finishes the counting of a process that was killed before it could. Whoever has taken the lock begins with it.
+    fn settle(&self, locked: &mut Locked<'_, State>) -> Result<()> {
+        let state = locked.state();
+        if state.pending != 0 {
+            let bytes = ioctl_fionread(&self.output).context("look into the socket")?;
+            let happened = bytes != state.bytes;
+            locked.commit(if happened {
+                done(state, state.pending, bytes)
+            } else {
+                State {
+                    pending: 0,
+                    ..state
+                }
+            });
+        }
+        Ok(())
+    }
+
     fn put_uncounted(&self, item: &[u8], until: Option<Instant>) -> Result<Outcome<()>> {
         loop {
             match self.send(item) {
-                Ok(()) => return Ok(Outcome::Done(())),
+                Ok(_) => return Ok(Outcome::Done(())),
                 Err(Errno::PIPE) => return Ok(Outcome::Closed),
                 Err(Errno::AGAIN) if !ready(&self.input, PollFlags::OUT, until)? => {
                     return Ok(Outcome::TimedOut);
@@ -266,7 +278,7 @@ impl Socket {
     fn get_uncounted(&self, until: Option<Instant>) -> Result<Outcome<Vec<u8>>> {
         loop {
             match self.receive() {
-                Ok(item) => return Ok(Outcome::Done(item)),
+                Ok((item, _)) => return Ok(Outcome::Done(item)),
                 Err(Errno::PIPE) => return Ok(Outcome::Closed),
                 Err(Errno::AGAIN) if !ready(&self.output, PollFlags::IN, until)? => {
                     return Ok(Outcome::TimedOut);
@@ -277,20 +289,15 @@ impl Socket {
         }
     }
 
-    /// Sends an item without waiting; [`Errno::AGAIN`] if the socket is full, [`Errno::PIPE`] if it is closed.
-    fn send(&self, item: &[u8]) -> rustix::io::Result<()> {
+    /// Sends an item without waiting and returns the size of its packet; [`Errno::AGAIN`] if the socket is full,
+    /// [`Errno::PIPE`] if it is closed.
+    fn send(&self, item: &[u8]) -> rustix::io::Result<u64> {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         if item.len() <= INLINE {
             let parts = [IoSlice::new(&[HERE]), IoSlice::new(item)];
-            retry_on_intr(|| {
-                net::sendmsg(
-                    &self.input,
-                    &parts,
-                    &mut SendAncillaryBuffer::default(),
-                    flags,
-                )
-            })?;
-            return Ok(());
+            let mut no_fds = SendAncillaryBuffer::default();
+            let sent = retry_on_intr(|| net::sendmsg(&self.input, &parts, &mut no_fds, flags))?;
+            return Ok(sent as u64);
         }
         let file = File::from(memfd_create("item", MemfdFlags::CLOEXEC)?);
         file.write_all_at(item, 0)
@@ -299,14 +306,14 @@ impl Socket {
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         control.push(SendAncillaryMessage::ScmRights(&fds));
-        retry_on_intr(|| {
-            net::sendmsg(&self.input, &[IoSlice::new(&[THERE])], &mut control, flags)
-        })?;
-        Ok(())
+        let parts = [IoSlice::new(&[THERE])];
+        let sent = retry_on_intr(|| net::sendmsg(&self.input, &parts, &mut control, flags))?;
+        Ok(sent as u64)
     }
 
-    /// Receives an item without waiting; [`Errno::AGAIN`] if there is none, [`Errno::PIPE`] at the end.
-    fn receive(&self) -> rustix::io::Result<Vec<u8>> {
+    /// Receives an item without waiting, and the size of its packet; [`Errno::AGAIN`] if there is none, [`Errno::PIPE`] at
+    /// the end.
+    fn receive(&self) -> rustix::io::Result<(Vec<u8>, u64)> {
         let mut tag = [HERE];
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -321,7 +328,8 @@ impl Socket {
             Ok(buffer[..size].to_vec())
         })?;
         if tag == [HERE] {
-            return Ok(item);
+            let size = 1 + item.len() as u64;
+            return Ok((item, size));
         }
         let file = control.drain().find_map(|message| match message {
             RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
@@ -332,7 +340,7 @@ impl Socket {
         let mut item = vec![0; fstat(&file)?.st_size as usize];
         let read = File::from(file).read_exact_at(&mut item, 0);
         read.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-        Ok(item)
+        Ok((item, 1))
     }
 }
 

@@ -22,6 +22,9 @@ mod worker_killed;
 #[path = "../../../queue_demo/src/channel.rs"]
 mod channel;
 #[allow(dead_code)]
+#[path = "../../../queue_demo/src/event.rs"]
+mod event;
+#[allow(dead_code)]
 #[path = "../../../queue_demo/src/monitor.rs"]
 mod monitor;
 #[allow(dead_code)]

@@ -173,10 +173,11 @@ impl Header {
                             .map(|variant| variant.trim().to_owned())
                             .collect();
                     } else if let Some(needs) = line.strip_prefix("Needs:") {
-                        header.needs = needs
-                            .split(',')
-                            .map(|block| block.trim().trim_end_matches(".rs").to_owned())
-                            .collect();
+                        header.needs.extend(
+                            needs
+                                .split(',')
+                                .map(|block| block.trim().trim_end_matches(".rs").to_owned()),
+                        );
                     }
                 }
             }

@@ -48,7 +48,7 @@ impl Operator {
     pub fn holds(self, left: f64, right: f64) -> bool {
         let fractions =
             left.is_finite() && right.is_finite() && (left.fract() != 0.0 || right.fract() != 0.0);
-        let near = (left - right).abs() <= 1e-9 * left.abs().max(right.abs()).max(1.0);
+        let near = (left - right).abs() <= 1e-12 * left.abs().max(right.abs()).max(1.0);
         let equal = left == right || fractions && near;
         match self {
             Operator::Equal => equal,
