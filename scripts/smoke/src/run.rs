@@ -39,7 +39,7 @@ pub struct Job<'t> {
     pub grace: Duration,
     /// Sends a signal to the first program, or its process group, after its first line.
     pub interrupt: Option<Interrupt>,
-    /// How long the programs may print nothing.
+    /// How long the programs may print nothing on stdout.
     pub patience: Option<Duration>,
 }
 
@@ -241,12 +241,9 @@ impl Runner<'_> {
         let within = self.job.trace.within;
         let mut late = false;
         while !self.programs.is_empty() {
-            let printed = self
-                .run
-                .lines
-                .last()
-                .map(|line| line.at)
-                .unwrap_or_default();
+            let mut printed = self.run.lines.iter().rev();
+            let printed = printed.find(|line| line.stream == Stream::Stdout);
+            let printed = printed.map(|line| line.at).unwrap_or_default();
             let quiet = self.job.patience.map(|patience| printed + patience);
             let until = within.min(quiet.unwrap_or(within));
             let left = until.saturating_sub(self.start.elapsed());
