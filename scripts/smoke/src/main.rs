@@ -251,7 +251,9 @@ fn table(names: &[String], rounds: Option<u32>, only_ours: bool) -> Result<()> {
             let ours = fault.ours(form, rounds)?;
             broken += u32::from(ours.verdict == Verdict::Broken);
             row(&fault.title(form), &rounds.to_string(), &theirs, &ours.text)?;
-            theirs = "the same".to_owned();
+            if python.is_ok() {
+                theirs = "the same".to_owned();
+            }
         }
     }
     if let Err(reason) = python {
