@@ -161,7 +161,7 @@ struct State {
     terminated: bool,
 }
 
-/// Tasks that one worker does in one go: a place for its number, the tasks' name, the tasks.
+/// Tasks that one worker does in one go, encoded.
 struct Chunk {
     item: Vec<u8>,
     part: Part,
@@ -204,6 +204,9 @@ const HEAD: usize = 1 + NUMBER;
 
 /// How many chunks are put, and how many messages are got, in one go at most.
 const BATCH: usize = 64;
+
+/// No more chunks are put in one go than have so many bytes.
+const BATCH_BYTES: usize = 16 << 10;
 
 /// A worker's role begins like this; its number and the descriptors of the two channels follow.
 const ROLE: &str = "pool-worker";
@@ -397,31 +400,38 @@ impl<C: Channel + Send + Sync + 'static> Pool<C> {
         chunksize: usize,
         job: Arc<dyn Fn(usize, PartResult) + Send + Sync>,
     ) -> Result<(), PoolError> {
-        let chunk = |(index, tasks): (usize, &[T])| {
-            let mut item = Vec::with_capacity(64 + size_of_val(tasks));
-            item.extend([0; NUMBER]);
-            item = postcard::to_extend(T::NAME, item)?;
-            item = postcard::to_extend(tasks, item)?;
-            let job = Arc::clone(&job);
-            Ok(Chunk {
-                item,
-                part: Part { job, index },
-            })
-        };
-        let chunks: postcard::Result<Vec<Chunk>> =
-            tasks.chunks(chunksize).enumerate().map(chunk).collect();
-        let chunks = chunks.map_err(|error| PoolError::Channel(error.to_string()))?;
-        let mut state = self.shared.state();
-        if state.closed {
-            return Err(PoolError::Closed);
+        if let Some(error) = self.shared.state().refusal() {
+            return Err(error);
         }
-        if let Some(reason) = &state.failure {
-            return Err(PoolError::NoWorkers(reason.clone()));
+        let mut chunks = tasks.chunks(chunksize).enumerate().peekable();
+        // The workers begin with the first while the last are still to be encoded.
+        while chunks.peek().is_some() {
+            let (mut batch, mut bytes, mut finished) = (Vec::new(), 0, Vec::new());
+            while batch.len() < BATCH
+                && bytes < BATCH_BYTES
+                && let Some((index, tasks)) = chunks.next()
+            {
+                let job = Arc::clone(&job);
+                let part = Part { job, index };
+                match encode(tasks) {
+                    Ok(item) => {
+                        bytes += item.len();
+                        batch.push(Chunk { item, part });
+                    }
+                    Err(error) => finished.push((part, Err(PoolError::Channel(error.to_string())))),
+                }
+            }
+            let mut state = self.shared.state();
+            if let Some(error) = state.refusal() {
+                let refused = |chunk: Chunk| (chunk.part, Err(error.clone()));
+                finished.extend(batch.into_iter().map(refused));
+            } else {
+                state.waiting.extend(batch);
+                finished.append(&mut self.shared.feed(&mut state));
+            }
+            drop(state);
+            finish(finished);
         }
-        state.waiting.extend(chunks);
-        let finished = self.shared.feed(&mut state);
-        drop(state);
-        finish(finished);
         Ok(())
     }
 
@@ -625,6 +635,15 @@ impl<C: Channel> Shared<C> {
 }
 
 impl State {
+    /// Why the pool takes no tasks, if it takes none.
+    fn refusal(&self) -> Option<PoolError> {
+        match &self.failure {
+            _ if self.closed => Some(PoolError::Closed),
+            Some(reason) => Some(PoolError::NoWorkers(reason.clone())),
+            None => None,
+        }
+    }
+
     fn is_over(&self) -> bool {
         self.closed && self.waiting.is_empty() && self.given.is_empty()
     }
@@ -639,6 +658,14 @@ impl State {
         }
         part
     }
+}
+
+/// A place for the number, the tasks' name, the tasks.
+fn encode<T: Task>(tasks: &[T]) -> postcard::Result<Vec<u8>> {
+    let mut item = Vec::with_capacity(64 + size_of_val(tasks));
+    item.extend([0; NUMBER]);
+    item = postcard::to_extend(T::NAME, item)?;
+    postcard::to_extend(tasks, item)
 }
 
 type Finished = (Part, PartResult);
@@ -810,16 +837,14 @@ pub fn serve<C: Channel>(entries: &[Entry]) -> Result<bool> {
         PANIC.set(Some((message.to_owned(), place)));
     }));
     put(&results, &message(READY, worker as u64))?;
-    while let Outcome::Done(item) = tasks.get(Some(worker), None)? {
+    let mut item = Vec::new();
+    while tasks.get_into(&mut item, Some(worker), None)? == Outcome::Done(()) {
         let number = number(&item)?;
-        let unable = |error: &dyn fmt::Display| {
+        let answer = run(entries, &item[NUMBER..], message(DONE, number));
+        if let Err(error) = answer.and_then(|answer| put(&results, &answer)) {
             let mut answer = message(UNABLE, number);
-            answer.extend(error.to_string().bytes());
-            put(&results, &answer)
-        };
-        match run(entries, &item[NUMBER..], message(DONE, number)) {
-            Ok(answer) => put(&results, &answer).or_else(|error| unable(&error))?,
-            Err(error) => unable(&error)?,
+            answer.extend(format!("{error:#}").bytes());
+            put(&results, &answer)?;
         }
     }
     Ok(true)
@@ -1000,6 +1025,9 @@ fn all<T: Task>(parts: &[Option<PartResult>]) -> Result<Vec<T::Output>, PoolErro
         let mut results = results(part)?;
         if !results.errors.is_empty() {
             return Err(results.errors.swap_remove(0).1);
+        }
+        if outputs.is_empty() {
+            outputs.reserve(results.outputs.len() * parts.len());
         }
         outputs.append(&mut results.outputs);
     }

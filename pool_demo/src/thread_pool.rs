@@ -1,4 +1,4 @@
-//! What a Rust program should usually take instead: threads share one core no more than processes do.
+//! What a Rust program should usually take instead: threads, which use all cores and share what they work on.
 //!
 //! Python:  `multiprocessing.pool.ThreadPool`, whose threads share one core because of the GIL
 //! Differs: nothing is copied to another process, a task may borrow what it works on, and no worker can be killed alone.

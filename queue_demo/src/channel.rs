@@ -58,9 +58,24 @@ pub trait Channel: Sized {
         Ok(items.len())
     }
 
-    /// Takes the oldest item; blocks while there is none, until `until` at most. A counted channel notes down that
-    /// `consumer`, a number that the caller has chosen, has it.
-    fn get(&self, consumer: Option<usize>, until: Option<Instant>) -> Result<Outcome<Vec<u8>>>;
+    /// Takes the oldest item, into `item`; blocks while there is none, until `until` at most. A counted channel notes down
+    /// that `consumer`, a number that the caller has chosen, has it.
+    fn get_into(
+        &self,
+        item: &mut Vec<u8>,
+        consumer: Option<usize>,
+        until: Option<Instant>,
+    ) -> Result<Outcome<()>>;
+
+    /// Takes the oldest item, as [`Channel::get_into`].
+    fn get(&self, consumer: Option<usize>, until: Option<Instant>) -> Result<Outcome<Vec<u8>>> {
+        let mut item = Vec::new();
+        Ok(match self.get_into(&mut item, consumer, until)? {
+            Outcome::Done(()) => Outcome::Done(item),
+            Outcome::TimedOut => Outcome::TimedOut,
+            Outcome::Closed => Outcome::Closed,
+        })
+    }
 
     /// Takes the oldest items, `most` at most; blocks while there is none.
     fn get_some(&self, most: usize) -> Result<Outcome<Vec<Vec<u8>>>> {

@@ -12,6 +12,7 @@
 //! serde = "1"
 //! ```
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ use crate::channel::{Channel, Outcome};
 /// Every item is delivered once, whole; those of one producer in their order. A process that is killed takes along at
 /// most the one item that it was getting. Forked children use the queue as it is; to others, send or leave its
 /// descriptors.
+///
+/// For bulk bytes take `serde_bytes::ByteBuf`, which is copied at once; serde walks through a `Vec<u8>` byte by byte.
 pub struct Queue<T, C> {
     channel: C,
     items: PhantomData<fn(T) -> T>,
@@ -74,6 +77,26 @@ impl fmt::Display for QueueError {
 impl error::Error for QueueError {}
 
 type Result<T> = std::result::Result<T, QueueError>;
+
+thread_local! {
+    /// Memory for an item's bytes, kept from one item to the next.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// The most memory that a thread keeps.
+const KEPT: usize = 1 << 20;
+
+fn buffer() -> Vec<u8> {
+    let mut buffer = BUFFER.take();
+    buffer.clear();
+    buffer
+}
+
+fn give_back(buffer: Vec<u8>) {
+    if buffer.capacity() <= KEPT {
+        BUFFER.set(buffer);
+    }
+}
 
 impl<T: Serialize + DeserializeOwned, C: Channel> Queue<T, C> {
     /// A queue of any number of items.
@@ -124,12 +147,10 @@ impl<T: Serialize + DeserializeOwned, C: Channel> Queue<T, C> {
     }
 
     fn put_until(&self, item: &T, until: Option<Instant>) -> Result<()> {
-        let bytes = postcard::to_stdvec(item).map_err(QueueError::Item)?;
-        match self
-            .channel
-            .put(&bytes, until)
-            .map_err(QueueError::Channel)?
-        {
+        let bytes = postcard::to_extend(item, buffer()).map_err(QueueError::Item)?;
+        let put = self.channel.put(&bytes, until);
+        give_back(bytes);
+        match put.map_err(QueueError::Channel)? {
             Outcome::Done(()) => Ok(()),
             Outcome::TimedOut => Err(QueueError::Full),
             Outcome::Closed => Err(QueueError::Closed),
@@ -152,11 +173,15 @@ impl<T: Serialize + DeserializeOwned, C: Channel> Queue<T, C> {
     }
 
     fn get_until(&self, until: Option<Instant>) -> Result<T> {
-        match self.channel.get(None, until).map_err(QueueError::Channel)? {
-            Outcome::Done(bytes) => postcard::from_bytes(&bytes).map_err(QueueError::Item),
-            Outcome::TimedOut => Err(QueueError::Empty),
-            Outcome::Closed => Err(QueueError::Closed),
-        }
+        let mut bytes = buffer();
+        let item = match self.channel.get_into(&mut bytes, None, until) {
+            Ok(Outcome::Done(())) => postcard::from_bytes(&bytes).map_err(QueueError::Item),
+            Ok(Outcome::TimedOut) => Err(QueueError::Empty),
+            Ok(Outcome::Closed) => Err(QueueError::Closed),
+            Err(error) => Err(QueueError::Channel(error)),
+        };
+        give_back(bytes);
+        item
     }
 
     /// Whether the queue was empty a moment ago. Another process may have put or got since: no ground for a decision.

@@ -163,9 +163,14 @@ impl Channel for Socket {
         }
     }
 
-    fn get(&self, consumer: Option<usize>, until: Option<Instant>) -> Result<Outcome<Vec<u8>>> {
+    fn get_into(
+        &self,
+        item: &mut Vec<u8>,
+        consumer: Option<usize>,
+        until: Option<Instant>,
+    ) -> Result<Outcome<()>> {
         let Some(mut locked) = self.counts()? else {
-            return self.get_uncounted(until);
+            return self.get_uncounted(item, until);
         };
         loop {
             let state = locked.state();
@@ -178,10 +183,10 @@ impl Channel for Socket {
                 }
                 let pending = GETTING;
                 locked.commit(State { pending, ..state });
-                let (item, size) = self.receive().context("receive an item")?;
+                let size = self.receive(item).context("receive an item")?;
                 locked.commit(done(state, pending, state.bytes - size));
                 locked.notify(GOT, false);
-                return Ok(Outcome::Done(item));
+                return Ok(Outcome::Done(()));
             }
             if state.counts.closed != 0 {
                 return Ok(Outcome::Closed);
@@ -275,10 +280,10 @@ impl Socket {
         }
     }
 
-    fn get_uncounted(&self, until: Option<Instant>) -> Result<Outcome<Vec<u8>>> {
+    fn get_uncounted(&self, item: &mut Vec<u8>, until: Option<Instant>) -> Result<Outcome<()>> {
         loop {
-            match self.receive() {
-                Ok((item, _)) => return Ok(Outcome::Done(item)),
+            match self.receive(item) {
+                Ok(_) => return Ok(Outcome::Done(())),
                 Err(Errno::PIPE) => return Ok(Outcome::Closed),
                 Err(Errno::AGAIN) if !ready(&self.output, PollFlags::IN, until)? => {
                     return Ok(Outcome::TimedOut);
@@ -311,25 +316,26 @@ impl Socket {
         Ok(sent as u64)
     }
 
-    /// Receives an item without waiting, and the size of its packet; [`Errno::AGAIN`] if there is none, [`Errno::PIPE`] at
-    /// the end.
-    fn receive(&self) -> rustix::io::Result<(Vec<u8>, u64)> {
+    /// Receives an item without waiting and returns the size of its packet; [`Errno::AGAIN`] if there is none,
+    /// [`Errno::PIPE`] at the end.
+    fn receive(&self, item: &mut Vec<u8>) -> rustix::io::Result<u64> {
         let mut tag = [HERE];
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-        let item = BUFFER.with_borrow_mut(|buffer| {
+        item.clear();
+        let received = BUFFER.with_borrow_mut(|buffer| {
             buffer.resize(INLINE, 0);
             let received = retry_on_intr(|| {
                 let mut parts = [IoSliceMut::new(&mut tag), IoSliceMut::new(buffer)];
                 net::recvmsg(&self.output, &mut parts, &mut control, flags)
             })?;
             let size = received.bytes.checked_sub(1).ok_or(Errno::PIPE)?;
-            Ok(buffer[..size].to_vec())
+            item.extend_from_slice(&buffer[..size]);
+            Ok(received.bytes as u64)
         })?;
         if tag == [HERE] {
-            let size = 1 + item.len() as u64;
-            return Ok((item, size));
+            return Ok(received);
         }
         let file = control.drain().find_map(|message| match message {
             RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
@@ -337,10 +343,10 @@ impl Socket {
         });
         // The kernel drops a descriptor that finds no room here.
         let file = file.ok_or(Errno::MFILE)?;
-        let mut item = vec![0; fstat(&file)?.st_size as usize];
-        let read = File::from(file).read_exact_at(&mut item, 0);
+        item.resize(fstat(&file)?.st_size as usize, 0);
+        let read = File::from(file).read_exact_at(item, 0);
         read.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-        Ok((item, 1))
+        Ok(received)
     }
 }
 

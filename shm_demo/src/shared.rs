@@ -10,20 +10,24 @@
 //! anyhow = "1"
 //! bytemuck = "1"
 //! libc = "0.2"
-//! rustix = { version = "1", features = ["fs", "shm"] }
+//! rustix = { version = "1", features = ["fs", "process", "shm"] }
 //! shared_memory = "0.12"
 //! ```
 
+use std::ffi::CString;
+use std::io::{self, PipeWriter, Write};
 use std::marker::PhantomData;
 use std::mem::{self, ManuallyDrop};
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
-use std::{io, process, ptr, slice};
+use std::{process, ptr, slice};
 
 use anyhow::{Context, Result, ensure};
 use bytemuck::Pod;
 use rustix::fs::{FallocateFlags, Mode, fallocate};
+use rustix::io::retry_on_intr;
+use rustix::process::{Pid, WaitOptions, setsid, waitpid};
 use rustix::shm;
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 
@@ -55,17 +59,18 @@ impl Segment {
         let size = DATA
             .checked_add(data)
             .context("more memory than there are addresses")?;
+        // What is mapped stays until the last process has unmapped it. The name could only be left behind.
+        let unlinker = Unlinker::start(&name)?;
         let mut shmem = ShmemConf::new()
             .os_id(&name)
             .size(size)
             .create()
             .map_err(reason)
             .context("make shared memory")?;
+        shmem.set_owner(false);
         let file =
             shm::open(&name, shm::OFlags::RDWR, Mode::empty()).context("open shared memory")?;
-        // What is mapped stays until the last process has unmapped it. The name could only be left behind.
-        shm::unlink(&name).context("unlink shared memory")?;
-        shmem.set_owner(false);
+        drop(unlinker);
         // Otherwise a full /dev/shm would be told by a SIGBUS at the first write.
         fallocate(file, FallocateFlags::empty(), 0, size as u64).context("fill shared memory")?;
         let segment = Segment {
@@ -111,6 +116,44 @@ impl Drop for Segment {
             // SAFETY: this is the only place that drops the mapping, and nobody uses the segment after it.
             unsafe { ManuallyDrop::drop(&mut self.shmem) };
         }
+    }
+}
+
+/// A child that removes a segment's name: when this is dropped, or this process is killed before that.
+struct Unlinker {
+    control: PipeWriter,
+    child: Pid,
+}
+
+impl Unlinker {
+    fn start(name: &str) -> Result<Unlinker> {
+        let (wait, control) = io::pipe().context("make a pipe")?;
+        let name = CString::new(name).context("a name for shared memory")?;
+        // SAFETY: the child only makes system calls, so it does not matter what other threads are doing.
+        match unsafe { libc::fork() } {
+            0 => {
+                drop(control);
+                // A signal to the parent's group is not for this process.
+                setsid().ok();
+                retry_on_intr(|| rustix::io::read(&wait, &mut [0])).ok();
+                shm::unlink(&name).ok();
+                // SAFETY: ending the process has no precondition.
+                unsafe { libc::_exit(0) }
+            }
+            -1 => Err(io::Error::last_os_error()).context("fork"),
+            pid => Ok(Unlinker {
+                control,
+                child: Pid::from_raw(pid).context("fork returned no pid")?,
+            }),
+        }
+    }
+}
+
+impl Drop for Unlinker {
+    fn drop(&mut self) {
+        // Both fail only if the child was killed.
+        (&self.control).write_all(&[0]).ok();
+        retry_on_intr(|| waitpid(Some(self.child), WaitOptions::empty())).ok();
     }
 }
 
@@ -407,7 +450,7 @@ mod tests {
         assert_eq!(data.as_ptr().addr() % 64, 0);
         data.iter_mut().for_each(|n| *n = -*n);
         assert_eq!(*data, [-1, -2, -3]);
-        assert_eq!(*Array::<i32>::new(&[]).unwrap().lock().unwrap(), []);
+        assert!(Array::<i32>::new(&[]).unwrap().lock().unwrap().is_empty());
     }
 
     #[test]

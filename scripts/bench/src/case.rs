@@ -1,0 +1,121 @@
+//! What is measured: groups of cases, each a handful of contestants and what is expected of ours.
+
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::Result;
+
+pub struct Group {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub cases: &'static [Case],
+}
+
+/// Contestants that do the same. They run in turn, round by round, so that a ratio is always of neighbours in time.
+pub struct Case {
+    pub name: &'static str,
+    pub unit: Unit,
+    pub contestants: &'static [Contestant],
+}
+
+/// What a contestant's figure is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Nanoseconds for an operation; less is better.
+    Time,
+    /// How many times faster two workers are than one; more is better.
+    SpeedUp,
+}
+
+pub struct Contestant {
+    pub kind: Kind,
+    pub name: &'static str,
+    /// How often it does what is measured, in a full run.
+    pub count: u64,
+    pub how: How,
+    pub goals: &'static [Goal],
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Python,
+    Peer,
+    Ours,
+    Limit,
+}
+
+#[derive(Clone, Copy)]
+pub enum How {
+    /// A case of the group's program in `python/`.
+    Python(&'static str),
+    /// Takes the count and returns the figure. It runs in a process of its own, and checks its result itself.
+    Rust(fn(u64) -> Result<f64>),
+}
+
+/// What is expected of a building block, as a ratio of figures of the same round.
+#[derive(Clone, Copy)]
+pub enum Goal {
+    /// At least so many times better than the contestant of this name.
+    Over(&'static str, f64),
+    /// At most so many times the time of the limit of this name.
+    Within(&'static str, f64),
+}
+
+impl Goal {
+    pub fn against(self) -> &'static str {
+        let (Goal::Over(name, _) | Goal::Within(name, _)) = self;
+        name
+    }
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Goal::Over(_, least) => write!(f, "≥{least}"),
+            Goal::Within(_, most) => write!(f, "≤{most}"),
+        }
+    }
+}
+
+/// The first Python of a case is what all others are compared with, as is its first limit.
+pub const fn python(name: &'static str, case: &'static str, count: u64) -> Contestant {
+    contestant(Kind::Python, name, count, How::Python(case), &[])
+}
+
+pub const fn peer(name: &'static str, count: u64, run: fn(u64) -> Result<f64>) -> Contestant {
+    contestant(Kind::Peer, name, count, How::Rust(run), &[])
+}
+
+pub const fn ours(
+    name: &'static str,
+    count: u64,
+    run: fn(u64) -> Result<f64>,
+    goals: &'static [Goal],
+) -> Contestant {
+    contestant(Kind::Ours, name, count, How::Rust(run), goals)
+}
+
+pub const fn limit(name: &'static str, count: u64, run: fn(u64) -> Result<f64>) -> Contestant {
+    contestant(Kind::Limit, name, count, How::Rust(run), &[])
+}
+
+const fn contestant(
+    kind: Kind,
+    name: &'static str,
+    count: u64,
+    how: How,
+    goals: &'static [Goal],
+) -> Contestant {
+    Contestant {
+        kind,
+        name,
+        count,
+        how,
+        goals,
+    }
+}
+
+/// The figure of `count` operations that took so long together.
+pub fn nanoseconds(elapsed: Duration, count: u64) -> f64 {
+    elapsed.as_secs_f64() * 1e9 / count as f64
+}

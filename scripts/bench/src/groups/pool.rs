@@ -1,0 +1,290 @@
+//! Tasks for two workers: so small that only their way counts, or so large that only the work does.
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use std::{ptr, slice};
+
+use anyhow::{Context, Result, ensure};
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
+use serde::{Deserialize, Serialize};
+
+use crate::channel::Channel;
+use crate::pool::{Pool, Task, entry, serve};
+use crate::ring::Ring;
+use crate::socket::Socket;
+use crate::workers::together;
+use bench::case::Goal::Over;
+use bench::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
+
+const WORKERS: usize = 2;
+
+pub const GROUP: Group = Group {
+    name: "pool",
+    title: "tasks for two workers: add one to a number, or calculate for a while",
+    cases: &[
+        Case {
+            name: "tiny, chunk 1",
+            unit: Unit::Time,
+            contestants: &[
+                python("CPython", "chunk 1", 5000),
+                peer("procspawn", 3000, procspawn_tiny),
+                peer("rayon", 400_000, |count| rayon_tiny(count, 1)),
+                ours(
+                    "socket",
+                    40_000,
+                    |count| tiny::<Socket>(count, Some(1)),
+                    &[Over("CPython", 6.0), Over("procspawn", 10.0)],
+                ),
+                ours(
+                    "ring",
+                    100_000,
+                    |count| tiny::<Ring>(count, Some(1)),
+                    &[Over("CPython", 40.0), Over("procspawn", 10.0)],
+                ),
+                limit("shared index", 2_000_000, shared_index),
+            ],
+        },
+        Case {
+            name: "tiny, default chunk",
+            unit: Unit::Time,
+            contestants: &[
+                python("CPython", "default chunk", 300_000),
+                peer("rayon", 4_000_000, |count| rayon_tiny(count, usize::MAX)),
+                ours(
+                    "socket",
+                    1_000_000,
+                    |count| tiny::<Socket>(count, None),
+                    &[Over("CPython", 12.0)],
+                ),
+                ours(
+                    "ring",
+                    1_000_000,
+                    |count| tiny::<Ring>(count, None),
+                    &[Over("CPython", 12.0)],
+                ),
+                limit("shared index", 2_000_000, shared_index),
+            ],
+        },
+        Case {
+            name: "2 workers for 1",
+            unit: Unit::SpeedUp,
+            contestants: &[
+                python("CPython", "cpu", 160_000),
+                peer("rayon", 16_000_000, rayon_speed_up),
+                ours(
+                    "socket",
+                    16_000_000,
+                    speed_up::<Socket>,
+                    &[Over("2 forks", 0.8)],
+                ),
+                ours(
+                    "ring",
+                    16_000_000,
+                    speed_up::<Ring>,
+                    &[Over("2 forks", 0.8)],
+                ),
+                limit("2 forks", 16_000_000, forks_speed_up),
+            ],
+        },
+    ],
+};
+
+/// What the name of a worker's role begins with.
+pub const WORKER: &str = "pool-worker";
+
+/// A worker of the contestant of this name.
+pub fn worker(contestant: &str) -> Result<()> {
+    let tasks = [entry::<AddOne>(), entry::<Calculate>()];
+    let served = match contestant {
+        "ring" => serve::<Ring>(&tasks)?,
+        _ => serve::<Socket>(&tasks)?,
+    };
+    ensure!(served, "this process is no worker");
+    Ok(())
+}
+
+#[derive(Serialize, Deserialize)]
+struct AddOne(u64);
+
+impl Task for AddOne {
+    const NAME: &str = "add one";
+    type Output = u64;
+
+    fn run(self) -> Result<u64> {
+        Ok(self.0 + 1)
+    }
+}
+
+/// The most numbers that a map gets. More of them at once would measure how fresh memory is filled.
+const LONGEST: u64 = 100_000;
+
+/// Times maps of one over so many numbers together, after a warm-up.
+fn time(count: u64, mut map: impl FnMut(u64) -> Result<Vec<u64>>) -> Result<f64> {
+    let maps = count.div_ceil(LONGEST);
+    let length = count.div_ceil(maps);
+    map(length.div_ceil(10))?;
+    let mut elapsed = Duration::ZERO;
+    for _ in 0..maps {
+        let begin = Instant::now();
+        let results = map(length)?;
+        elapsed += begin.elapsed();
+        ensure!(results.into_iter().eq(1..=length), "a wrong result");
+    }
+    Ok(nanoseconds(elapsed, maps * length))
+}
+
+fn tiny<C: Channel + Send + Sync + 'static>(count: u64, chunksize: Option<usize>) -> Result<f64> {
+    let pool = Pool::<C>::with_workers(WORKERS)?;
+    time(count, |count| {
+        Ok(pool.map((0..count).map(AddOne), chunksize)?)
+    })
+}
+
+fn procspawn_tiny(count: u64) -> Result<f64> {
+    // In the workers this does not return.
+    procspawn::init();
+    let pool = procspawn::Pool::new(WORKERS).context("make a pool")?;
+    time(count, |count| {
+        let numbers: Vec<u64> = (0..count).collect();
+        let mut results = vec![];
+        // A task that waits takes two descriptors, of which there may be a thousand.
+        for numbers in numbers.chunks(64) {
+            let spawn = |number: &u64| pool.spawn(*number, |number| number + 1);
+            for handle in numbers.iter().map(spawn).collect::<Vec<_>>() {
+                results.push(handle.join().context("a task failed")?);
+            }
+        }
+        Ok(results)
+    })
+}
+
+fn threads(count: usize) -> Result<ThreadPool> {
+    let pool = ThreadPoolBuilder::new().num_threads(count).build();
+    pool.context("start threads")
+}
+
+fn rayon_tiny(count: u64, longest: usize) -> Result<f64> {
+    let pool = threads(WORKERS)?;
+    time(count, |count| {
+        let numbers: Vec<u64> = (0..count).collect();
+        Ok(pool.install(|| {
+            let numbers = numbers.into_par_iter().with_max_len(longest);
+            numbers.map(|number| black_box(number) + 1).collect()
+        }))
+    })
+}
+
+/// Forked workers take indices from a shared number and write their results where all see them.
+fn shared_index(count: u64) -> Result<f64> {
+    let length = 1 + count as usize;
+    let access = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new mapping, where the kernel chooses, touches nobody's memory.
+    let memory = unsafe { mmap_anonymous(ptr::null_mut(), 8 * length, access, MapFlags::SHARED) };
+    let memory = memory.context("map shared memory")?.cast::<AtomicU64>();
+    // SAFETY: so many zeros are there, until the process ends, and they are used as atomics alone.
+    let numbers = unsafe { slice::from_raw_parts(memory, length) };
+    let (next, results) = (&numbers[0], &numbers[1..]);
+    let (elapsed, done) = together(WORKERS, |_, start| {
+        start()?;
+        for done in 0.. {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(result) = results.get(index as usize) else {
+                return Ok(done);
+            };
+            result.store(index + 1, Ordering::Relaxed);
+        }
+        Ok(0)
+    })?;
+    let results = results.iter().map(|result| result.load(Ordering::Relaxed));
+    ensure!(done == count && results.eq(1..=count), "a wrong result");
+    Ok(nanoseconds(elapsed, count))
+}
+
+/// How many tasks share the work of the last case.
+const TASKS: u64 = 8;
+
+#[derive(Serialize, Deserialize)]
+struct Calculate {
+    seed: u64,
+    steps: u64,
+}
+
+impl Task for Calculate {
+    const NAME: &str = "calculate";
+    type Output = u64;
+
+    fn run(self) -> Result<u64> {
+        Ok(calculate(self.seed, self.steps))
+    }
+}
+
+/// Each step needs the one before it.
+fn calculate(seed: u64, steps: u64) -> u64 {
+    (0..steps).fold(seed, |number, step| {
+        number
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(black_box(step))
+    })
+}
+
+/// How many times faster `run` is with two workers than with one. It is told their number and the steps of a task, and
+/// returns the time and the sum of the results.
+fn compare(steps: u64, mut run: impl FnMut(usize, u64) -> Result<(Duration, u64)>) -> Result<f64> {
+    let expected = (0..TASKS).fold(0_u64, |sum, seed| sum.wrapping_add(calculate(seed, steps)));
+    let mut times = [Duration::ZERO; 2];
+    // What else goes on should hit both.
+    for _ in 0..2 {
+        for (time, workers) in times.iter_mut().zip([1, 2]) {
+            let (elapsed, sum) = run(workers, steps)?;
+            ensure!(sum == expected, "a wrong result");
+            *time += elapsed;
+        }
+    }
+    Ok(times[0].as_secs_f64() / times[1].as_secs_f64())
+}
+
+fn tasks(steps: u64) -> impl Iterator<Item = Calculate> {
+    (0..TASKS).map(move |seed| Calculate { seed, steps })
+}
+
+fn sum(results: impl IntoIterator<Item = u64>) -> u64 {
+    results.into_iter().fold(0, u64::wrapping_add)
+}
+
+fn speed_up<C: Channel + Send + Sync + 'static>(steps: u64) -> Result<f64> {
+    let pools = [Pool::<C>::with_workers(1)?, Pool::with_workers(2)?];
+    compare(steps, |workers, steps| {
+        let begin = Instant::now();
+        let results = pools[workers - 1].map(tasks(steps), Some(1))?;
+        Ok((begin.elapsed(), sum(results)))
+    })
+}
+
+fn rayon_speed_up(steps: u64) -> Result<f64> {
+    let pools = [threads(1)?, threads(2)?];
+    compare(steps, |workers, steps| {
+        let tasks: Vec<Calculate> = tasks(steps).collect();
+        let begin = Instant::now();
+        let results: Result<Vec<u64>> = pools[workers - 1].install(|| {
+            tasks
+                .into_par_iter()
+                .with_max_len(1)
+                .map(Task::run)
+                .collect()
+        });
+        Ok((begin.elapsed(), sum(results?)))
+    })
+}
+
+fn forks_speed_up(steps: u64) -> Result<f64> {
+    compare(steps, |workers, steps| {
+        together(workers, |index, start| {
+            start()?;
+            let own = (index as u64..TASKS).step_by(workers);
+            Ok(sum(own.map(|seed| calculate(seed, steps))))
+        })
+    })
+}

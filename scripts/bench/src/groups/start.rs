@@ -1,0 +1,135 @@
+//! Starting a child that does nothing, and waiting for its end.
+
+use std::process::Command;
+use std::time::Instant;
+use std::{io, ptr};
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, WaitOptions, waitpid};
+
+use crate::forkserver::ForkServer;
+use crate::multiprocessing::{Exit, fork, spawn};
+use crate::workers::{Line, lines};
+use bench::case::Goal::{Over, Within};
+use bench::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
+
+/// The role of a child that does nothing.
+pub const NOTHING: &str = "nothing";
+
+pub const GROUP: Group = Group {
+    name: "start",
+    title: "start and join a child that does nothing",
+    cases: &[
+        Case {
+            name: "fork",
+            unit: Unit::Time,
+            contestants: &[
+                python("CPython", "fork", 150),
+                ours(
+                    "fork",
+                    800,
+                    forked,
+                    &[Over("CPython", 10.0), Within("vfork", 3.0)],
+                ),
+                limit("vfork", 2000, vforked),
+            ],
+        },
+        Case {
+            name: "spawn",
+            unit: Unit::Time,
+            contestants: &[
+                python("CPython", "spawn", 8),
+                peer("procspawn", 100, procspawned),
+                ours("spawn", 150, spawned, &[Over("CPython", 45.0)]),
+                limit("vfork+exec true", 250, executed),
+            ],
+        },
+        Case {
+            name: "forkserver",
+            unit: Unit::Time,
+            contestants: &[
+                python("CPython", "forkserver", 40),
+                ours("ForkServer", 800, served, &[Over("CPython", 30.0)]),
+                limit("vfork", 2000, vforked),
+            ],
+        },
+    ],
+};
+
+/// Times `start` after a warm-up.
+fn time(count: u64, mut start: impl FnMut() -> Result<()>) -> Result<f64> {
+    for _ in 0..count.div_ceil(10) {
+        start()?;
+    }
+    let begin = Instant::now();
+    for _ in 0..count {
+        start()?;
+    }
+    Ok(nanoseconds(begin.elapsed(), count))
+}
+
+fn succeeded(exit: Exit) -> Result<()> {
+    ensure!(exit == Exit::Code(0), "a child failed: {exit}");
+    Ok(())
+}
+
+fn forked(count: u64) -> Result<f64> {
+    time(count, || succeeded(fork(|| Ok(0))?.join()?))
+}
+
+fn spawned(count: u64) -> Result<f64> {
+    time(count, || succeeded(spawn(NOTHING)?.join()?))
+}
+
+fn served(count: u64) -> Result<f64> {
+    let server = ForkServer::start()?;
+    time(count, || succeeded(server.fork(NOTHING, &[])?.join()?))
+}
+
+fn procspawned(count: u64) -> Result<f64> {
+    // In the children this does not return.
+    procspawn::init();
+    time(count, || {
+        let number = procspawn::spawn(7_u32, |number| number).join();
+        ensure!(number.context("a child failed")? == 7, "a wrong number");
+        Ok(())
+    })
+}
+
+fn executed(count: u64) -> Result<f64> {
+    // Nothing of it makes std fork: this is a posix_spawn, which is a vfork and an exec.
+    let mut command = Command::new("/bin/true");
+    time(count, || {
+        let status = command.status().context("run /bin/true")?;
+        ensure!(status.success(), "/bin/true failed: {status}");
+        Ok(())
+    })
+}
+
+fn vforked(count: u64) -> Result<f64> {
+    let mut stack = lines(64 << 10);
+    time(count, || {
+        let pid = vfork(&mut stack)?;
+        let ended = waitpid(Some(pid), WaitOptions::empty()).context("wait for the child")?;
+        let (_, status) = ended.context("the child has not ended")?;
+        succeeded(status.into())
+    })
+}
+
+/// Starts a child in this process's memory, which only ends; this process goes on when it has.
+fn vfork(stack: &mut [Line]) -> Result<Pid> {
+    extern "C" fn end(_: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: ending the process has no precondition.
+        unsafe { libc::_exit(0) }
+    }
+    // The stack grows down from its end.
+    let top = stack.as_mut_ptr_range().end.cast();
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: the child has a stack of its own and only ends; until then the kernel keeps this thread, the only one,
+    // from running.
+    let pid = unsafe { libc::clone(end, top, flags, ptr::null_mut()) };
+    Pid::from_raw(pid)
+        .filter(|_| pid > 0)
+        .ok_or_else(io::Error::last_os_error)
+        .context("vfork")
+}

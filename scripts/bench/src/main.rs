@@ -1,0 +1,313 @@
+//! `cargo run --release -p bench`: measures the building blocks beside CPython, peer crates and what the system can do.
+
+// The building blocks, which can do more than is measured here.
+#[allow(dead_code)]
+#[path = "../../../queue_demo/src/channel.rs"]
+mod channel;
+#[allow(dead_code)]
+#[path = "../../../queue_demo/src/event.rs"]
+mod event;
+#[allow(dead_code)]
+#[path = "../../../fork_demo/src/forkserver.rs"]
+mod forkserver;
+#[allow(dead_code)]
+#[path = "../../../queue_demo/src/monitor.rs"]
+mod monitor;
+#[allow(dead_code)]
+#[path = "../../../fork_demo/src/multiprocessing.rs"]
+mod multiprocessing;
+#[allow(dead_code)]
+#[path = "../../../pipe_demo/src/pipe.rs"]
+mod pipe;
+#[allow(dead_code)]
+#[path = "../../../pool_demo/src/pool.rs"]
+mod pool;
+#[allow(dead_code)]
+#[path = "../../../queue_demo/src/queues.rs"]
+mod queues;
+#[allow(dead_code)]
+#[path = "../../../queue_demo/src/ring.rs"]
+mod ring;
+#[allow(dead_code)]
+#[path = "../../../shm_demo/src/robust.rs"]
+mod robust;
+#[allow(dead_code)]
+#[path = "../../../shm_demo/src/shared.rs"]
+mod shared;
+#[allow(dead_code)]
+#[path = "../../../queue_demo/src/socket.rs"]
+mod socket;
+
+mod groups;
+mod workers;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::{env, fs, io, thread};
+
+use anyhow::{Context, Result, bail};
+use bench::case::{Case, Group, How};
+use bench::contest;
+use bench::report::{COLUMNS, Figures, line};
+use clap::Parser;
+use clap::error::ErrorKind;
+use serde_json::{Value, json};
+use smoke::supervise;
+
+use crate::forkserver::ForkServer;
+
+/// Measures the building blocks beside CPython, peer crates and what the system can do.
+#[derive(Parser)]
+#[command(name = "bench")]
+struct Arguments {
+    /// Three short rounds instead of seven: less than a minute for everything, and rough figures
+    #[arg(long)]
+    quick: bool,
+    /// Write all figures of all rounds to this file; by default to bench.json in the target folder
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// List the groups and their cases, and measure nothing
+    #[arg(long)]
+    list: bool,
+    /// Measure only these groups
+    #[arg(value_name = "GROUP")]
+    groups: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let mut args = env::args_os().skip(1);
+    let done = match args.next() {
+        Some(first) if first == supervise::ARGUMENT => return supervise::main(args),
+        Some(first) if first == contest::ARGUMENT => contestant(args.collect()),
+        _ => match arguments(env::args_os()) {
+            Ok((args, groups)) => run(&args, &groups),
+            Err(usage) => {
+                eprintln!("bench: {usage}");
+                return ExitCode::from(2);
+            }
+        },
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody may read it.
+            writeln!(io::stderr(), "bench: {error:#}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The arguments and the groups they name, all if none; or in a line what is wrong with them.
+fn arguments(
+    args: impl Iterator<Item = OsString>,
+) -> Result<(Arguments, Vec<&'static Group>), String> {
+    let names: Vec<&str> = groups::ALL.iter().map(|group| group.name).collect();
+    let known = format!("the groups are {}", names.join(", "));
+    let args = Arguments::try_parse_from(args).map_err(|error| {
+        if matches!(
+            error.kind(),
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+        ) {
+            error.exit();
+        }
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        format!("{}; {known}", first.trim_start_matches("error: "))
+    })?;
+    if let Some(name) = args
+        .groups
+        .iter()
+        .find(|name| !names.contains(&name.as_str()))
+    {
+        return Err(format!("there is no group {name:?}; {known}"));
+    }
+    let named = |group: &&Group| {
+        args.groups.is_empty() || args.groups.iter().any(|name| name == group.name)
+    };
+    let groups = groups::ALL.iter().filter(named).collect();
+    Ok((args, groups))
+}
+
+/// This program as a contestant, `GROUP CASE NAME COUNT`, or as a child that one of them has started.
+fn contestant(args: Vec<OsString>) -> Result<()> {
+    let args: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
+    let [group, case, name, count, ..] = args[..] else {
+        bail!("expected GROUP CASE CONTESTANT COUNT");
+    };
+    match multiprocessing::role().as_deref() {
+        None => {}
+        Some(groups::start::NOTHING) => return Ok(()),
+        Some(ForkServer::ROLE) => return forkserver::serve(|_, _| Ok(0)),
+        Some(role) if role.starts_with(groups::pool::WORKER) => return groups::pool::worker(name),
+        Some(socket) => return groups::pipe::child(socket.to_owned()),
+    }
+    let groups = groups::ALL.iter().filter(|of| of.name == group);
+    let mut contestants = groups
+        .flat_map(|group| group.cases)
+        .filter(|of| of.name == case)
+        .flat_map(|case| case.contestants)
+        .filter(|of| of.name == name);
+    let Some(How::Rust(run)) = contestants.next().map(|contestant| contestant.how) else {
+        bail!("there is no contestant {group}, {case}, {name}");
+    };
+    println!("{}", run(count.parse().context("the count")?)?);
+    Ok(())
+}
+
+fn run(args: &Arguments, groups: &[&Group]) -> Result<()> {
+    if args.list {
+        for group in groups {
+            say(&format!("{:10}{}", group.name, group.title))?;
+            for case in group.cases {
+                let names: Vec<&str> = case.contestants.iter().map(|one| one.name).collect();
+                say(&format!("  {:21}{}", case.name, names.join(", ")))?;
+                for contestant in case.contestants {
+                    let goals = contestant.goals.iter();
+                    let goals = goals.map(|goal| format!("{goal} {}", goal.against()));
+                    let goals: Vec<String> = goals.collect();
+                    if !goals.is_empty() {
+                        say(&format!(
+                            "    goal of {}: {}",
+                            contestant.name,
+                            goals.join(", ")
+                        ))?;
+                    }
+                }
+            }
+        }
+        return Ok(());
+    }
+    let python = python();
+    let rounds = if args.quick { 3 } else { 7 };
+    let profile = match cfg!(debug_assertions) {
+        true => "debug, whose figures mean nothing: use --release",
+        false => "release",
+    };
+    let cores = thread::available_parallelism().map_or(1, |cores| cores.get());
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').take(3).collect::<Vec<_>>().join(" ");
+    say(&match &python {
+        Ok(version) => version.clone(),
+        Err(reason) => format!("The columns of CPython stay empty: {reason}"),
+    })?;
+    say(&format!(
+        "Rust profile {profile} · {cores} cores · load average {load} · medians of {rounds} rounds (least..most)"
+    ))?;
+    let path = match &args.json {
+        Some(path) => path.clone(),
+        None => target()?.join("bench.json"),
+    };
+    let mut json = json!({
+        "python": python.as_ref().ok(),
+        "profile": profile,
+        "cores": cores,
+        "load": load,
+        "rounds": rounds,
+        "quick": args.quick,
+        "groups": {},
+    });
+    // Written after each case, and now: what cannot be written should be told before minutes have passed.
+    save(&path, &json)?;
+    let (mut met, mut missed) = (0, vec![]);
+    for group in groups {
+        say(&format!("\n{}: {}", group.name, group.title))?;
+        say(&line(&COLUMNS.map(|(name, _)| name)))?;
+        let mut cases = vec![];
+        for case in group.cases {
+            let figures = measure(group, case, rounds, args.quick, python.is_ok())?;
+            for cells in figures.lines() {
+                say(&line(&cells))?;
+            }
+            let goals = figures.goals_met();
+            met += goals.0;
+            missed.extend(goals.1.iter().map(|goal| format!("{} {goal}", group.name)));
+            cases.push(figures.json());
+            json["groups"][group.name] = Value::Array(cases.clone());
+            save(&path, &json)?;
+        }
+    }
+    say(&format!(
+        "\nGoals met: {met} of {}. All figures: {}",
+        met + missed.len(),
+        path.display()
+    ))?;
+    missed
+        .iter()
+        .try_for_each(|goal| say(&format!("  missed: {goal}")))
+}
+
+/// Runs the contestants of a case in turn, each round beginning with another one.
+fn measure<'c>(
+    group: &Group,
+    case: &'c Case,
+    rounds: usize,
+    quick: bool,
+    python: bool,
+) -> Result<Figures<'c>> {
+    let count = case.contestants.len();
+    let mut rows = vec![vec![]; count];
+    for round in 0..rounds {
+        for place in (0..count).map(|place| (place + round) % count) {
+            let contestant = &case.contestants[place];
+            if matches!(contestant.how, How::Python(_)) && !python {
+                continue;
+            }
+            let count = if quick {
+                contestant.count.div_ceil(8)
+            } else {
+                contestant.count
+            };
+            let figure = contest::run(group, case, contestant, count).with_context(|| {
+                format!(
+                    "{} {}, {}, round {}",
+                    group.name,
+                    case.name,
+                    contestant.name,
+                    round + 1
+                )
+            })?;
+            rows[place].push(figure);
+        }
+    }
+    Ok(Figures { case, rows })
+}
+
+/// Which Python there is; an error says why there is none.
+fn python() -> Result<String, String> {
+    const ASK: &str = "import platform, sysconfig
+print(platform.python_implementation(), platform.python_version(), end=', ')
+options = sysconfig.get_config_var('CONFIG_ARGS') or ''
+print('with' if '--enable-optimizations' in options else 'without', 'PGO')";
+    let asked = Command::new("python3")
+        .args(["-P", "-c", ASK])
+        .stderr(Stdio::null())
+        .output();
+    let said = asked.map_err(|error| format!("no python3: {error}"))?;
+    match String::from_utf8(said.stdout) {
+        Ok(text) if said.status.success() => Ok(text.trim().to_owned()),
+        _ => Err("python3 is not Python 3.11 or newer".into()),
+    }
+}
+
+/// The target folder: this program is in the folder of its profile.
+fn target() -> Result<PathBuf> {
+    let this = env::current_exe().context("find this program's file")?;
+    let target = this.ancestors().nth(2).map(Path::to_owned);
+    target.context("find the target folder")
+}
+
+fn save(path: &Path, json: &Value) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(json).context("write JSON")?;
+    text.push('\n');
+    fs::write(path, text).with_context(|| format!("write {}", path.display()))
+}
+
+/// Prints a line; a reader that has gone (`| head -1`) ends the program quietly.
+fn say(line: &str) -> Result<()> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        written => written.context("print"),
+    }
+}
