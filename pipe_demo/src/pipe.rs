@@ -32,6 +32,7 @@ use serde::{Deserialize, Serialize};
 /// One end of a pipe: sends `S`, receives `R`. Dropping it closes it, and the other side reads to the end of file.
 ///
 /// Cost: one `sendmsg` or `recvmsg` for a message of up to about 200 KiB; larger ones travel in pieces, whole.
+/// To receive a larger one takes a free descriptor; where there is none, ipc-channel 0.23 panics.
 pub struct Connection<S, R> {
     sender: IpcSender<S>,
     receiver: IpcReceiver<R>,
