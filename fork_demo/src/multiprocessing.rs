@@ -138,14 +138,38 @@ fn leave(result: std::thread::Result<Result<u8>>) -> ! {
 
 /// Fork copies only the calling thread. A lock that another thread holds stays locked in the child for ever.
 pub fn ensure_one_thread() -> Result<()> {
-    let threads = fs::read_dir("/proc/self/task")
-        .context("count the threads")?
-        .count();
+    let threads = threads().context("count the threads")?;
     ensure!(
         threads == 1,
         "fork with {threads} threads: the child would wait for ever for what they lock; fork first"
     );
     Ok(())
+}
+
+/// How many threads may still run code of this program. One that was joined is in the list for a moment longer.
+fn threads() -> io::Result<usize> {
+    let mut threads = 0;
+    for thread in fs::read_dir("/proc/self/task")? {
+        match fs::read_to_string(thread?.path().join("stat")) {
+            Ok(stat) => threads += usize::from(!is_leaving(&stat)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(threads)
+}
+
+/// Whether a thread's flags say that it is on its way out of the kernel, and never returns to the program.
+fn is_leaving(stat: &str) -> bool {
+    const PF_EXITING: u32 = 4;
+    // pid (name) state ppid pgrp session tty tpgid flags ...: the name may hold anything.
+    let flags = stat
+        .rsplit_once(')')
+        .and_then(|(_, tail)| tail.split_whitespace().nth(6));
+    flags
+        .and_then(|flags| flags.parse().ok())
+        .is_some_and(|flags: u32| flags & PF_EXITING != 0)
 }
 
 /// Starts this program again, in a role and with nothing of this process's memory or files but the standard streams.
@@ -195,6 +219,14 @@ mod tests {
             .unwrap();
         let threads: u32 = error.split(' ').nth(2).unwrap().parse().unwrap();
         assert!(threads >= 2, "{error}");
+    }
+
+    #[test]
+    fn a_thread_that_leaves_is_known_by_its_flags() {
+        assert!(!is_leaving("7 (a) b) R 1 7 7 0 -1 4194304 0"));
+        assert!(is_leaving("7 (a) b) R 1 7 7 0 -1 4194308 0"));
+        let own = fs::read_to_string("/proc/self/stat").unwrap();
+        assert!(!is_leaving(&own));
     }
 
     /// The test program knows no roles: it refuses the argument, which makes it a child that fails.

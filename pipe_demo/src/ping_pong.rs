@@ -11,6 +11,7 @@
 //! anyhow = "1"
 //! ipc-channel = "0.23"
 //! nix = { version = "0.31", features = ["process", "signal"] }
+//! rustix = { version = "1", features = ["net"] }
 //! serde = "1"
 //! tempfile = "3"
 //! ```

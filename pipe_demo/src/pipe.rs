@@ -8,6 +8,7 @@
 //! anyhow = "1"
 //! ipc-channel = "0.23"
 //! nix = { version = "0.31", features = ["process", "signal"] }
+//! rustix = { version = "1", features = ["net"] }
 //! serde = "1"
 //! tempfile = "3"
 //! ```
@@ -25,11 +26,13 @@ use ipc_channel::{IpcError, TryRecvError};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use serde::{Deserialize, Serialize};
 
 /// One end of a pipe: sends `S`, receives `R`. Dropping it closes it, and the other side reads to the end of file.
 ///
 /// Cost: one `sendmsg` or `recvmsg` for a message of up to about 200 KiB; larger ones travel in pieces, whole.
+/// To receive a larger one takes a free descriptor; where there is none, ipc-channel 0.23 panics.
 pub struct Connection<S, R> {
     sender: IpcSender<S>,
     receiver: IpcReceiver<R>,
@@ -39,6 +42,9 @@ pub struct Connection<S, R> {
 
 /// The size of a socket address's name, its last byte included.
 const LONGEST_NAME: usize = 108;
+
+/// How many descriptors are open at most while the two connect.
+const DESCRIPTORS: usize = 8;
 
 /// The child's two ends, as it sends them to its parent.
 type Ends<S, R> = (IpcSender<S>, IpcReceiver<R>);
@@ -86,6 +92,10 @@ where
             folder.path().display()
         );
         drop(folder);
+        // Nor can it take a message whose descriptors find no room: it panics.
+        let room = (0..DESCRIPTORS).map(|_| fs::File::open("/dev/null"));
+        room.collect::<Result<Vec<_>, _>>()
+            .context("make room for the pipe's descriptors")?;
         let (server, name) = IpcOneShotServer::<Ends<S, R>>::new().context("make a socket")?;
         let mut child = Command::new(env::current_exe().context("find this program's file")?)
             .args(env::args_os().skip(1))
@@ -98,7 +108,7 @@ where
         let pid = Pid::from_raw(child.id().cast_signed());
         thread::spawn(move || {
             if waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).is_ok() {
-                drop(IpcSender::<Ends<S, R>>::connect(name));
+                connect(&name).ok();
             }
         });
         match server.accept() {
@@ -177,6 +187,13 @@ where
         }
         true
     }
+}
+
+/// Connects to the socket and closes it. ipc-channel 0.23 would leave a descriptor open where it is refused.
+fn connect(name: &str) -> rustix::io::Result<()> {
+    let (kind, flags) = (SocketType::SEQPACKET, SocketFlags::CLOEXEC);
+    let socket = net::socket_with(AddressFamily::UNIX, kind, flags, None)?;
+    net::connect(&socket, &SocketAddrUnix::new(name)?)
 }
 
 #[cfg(test)]

@@ -53,6 +53,9 @@ thread_local! {
 /// A queue of byte strings in a pair of sockets that all processes share: what is written to one end waits at the
 /// other until some process reads it.
 ///
+/// An item of more than 64 KiB takes a descriptor on its way. Where there is no room for one, `put` or `get` fails; what
+/// `get` was about to take is lost then.
+///
 /// Cost: one `sendmsg` or `recvmsg`, and a `poll` where it waits. Counted, each takes a lock and a second look besides.
 pub struct Socket {
     input: OwnedFd,
@@ -381,7 +384,8 @@ impl Socket {
             RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
             _ => None,
         });
-        let file = file.ok_or(Errno::BADF)?;
+        // The kernel drops a descriptor that finds no room here.
+        let file = file.ok_or(Errno::MFILE)?;
         item.resize(fstat(&file)?.st_size as usize, 0);
         let read = File::from(file).read_exact_at(item, 0);
         read.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;

@@ -29,7 +29,7 @@ use rustix::fs::{FallocateFlags, Mode, fallocate};
 use rustix::io::retry_on_intr;
 use rustix::process::{Pid, WaitOptions, setsid, waitpid};
 use rustix::shm;
-use shared_memory::{Shmem, ShmemConf};
+use shared_memory::{Shmem, ShmemConf, ShmemError};
 
 use crate::robust::{Acquired, Error, Guard, Kind, RobustMutex};
 
@@ -65,6 +65,7 @@ impl Segment {
             .os_id(&name)
             .size(size)
             .create()
+            .map_err(reason)
             .context("make shared memory")?;
         shmem.set_owner(false);
         let file =
@@ -95,6 +96,16 @@ impl Segment {
     fn data(&self) -> *mut u8 {
         // SAFETY: the segment has at least DATA bytes.
         unsafe { self.shmem.as_ptr().add(DATA) }
+    }
+}
+
+/// The crate tells the system's reasons as bare numbers.
+fn reason(error: ShmemError) -> anyhow::Error {
+    match error {
+        ShmemError::MapCreateFailed(code) | ShmemError::UnknownOsError(code) => {
+            io::Error::from_raw_os_error(code.cast_signed()).into()
+        }
+        error => error.into(),
     }
 }
 

@@ -30,8 +30,9 @@ pub fn bless(example: &Example) -> Result<String> {
         terminal: false,
         grace: Duration::ZERO,
         interrupt: None,
+        patience: None,
     })?;
-    ensure!(run.problems.is_empty(), "{}", run.problems.join("\n"));
+    ensure!(run.problems.is_empty(), "{}", run.wrong().join("\n"));
     let text = draft(&run.lines, run.pid);
     Trace::parse("draft", &text)
         .context("the draft is no trace")?

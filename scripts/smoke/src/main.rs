@@ -9,6 +9,7 @@ use std::{hint, io, thread};
 
 use anyhow::{Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
+use smoke::faults::{FAULTS, Verdict};
 use smoke::suite::{self, Check, Passed};
 use smoke::workspace::{self, Example};
 use smoke::{bless, fresh, readme, supervise};
@@ -56,6 +57,18 @@ enum Task {
     },
     /// Build, format-check and run examples as crates of their own, outside the workspace
     Fresh(Selection),
+    /// Kill, exhaust and interrupt CPython's multiprocessing and ours, side by side, and print what came of it
+    Faults {
+        /// Only these; by default all
+        #[arg(value_name = "FAULT")]
+        names: Vec<String>,
+        /// So many rounds of each
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: Option<u32>,
+        /// Without CPython
+        #[arg(long)]
+        only_ours: bool,
+    },
     /// Write the table of examples into README.md and README.zh-CN.md
     Readme {
         /// Only compare, and fail if the tables are out of date
@@ -113,6 +126,11 @@ fn run(args: Arguments) -> Result<()> {
                 fresh::gate(example).map(|()| Passed::Checked)
             });
         }
+        Some(Task::Faults {
+            names,
+            rounds,
+            only_ours,
+        }) => return table(&names, rounds, only_ours),
         Some(Task::Readme { check: true }) => return readme::check(&workspace::examples()?),
         Some(Task::Readme { check: false }) => return readme::write(&workspace::examples()?),
         None => {}
@@ -194,6 +212,55 @@ fn each<C: Name>(
         1 => bail!("a check failed"),
         _ => bail!("{failed} checks failed"),
     }
+}
+
+/// Runs faults and prints a table, a row as soon as it is known.
+fn table(names: &[String], rounds: Option<u32>, only_ours: bool) -> Result<()> {
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| !FAULTS.iter().any(|fault| fault.name == **name))
+    {
+        let known: Vec<&str> = FAULTS.iter().map(|fault| fault.name).collect();
+        let known = known.join("\n  ");
+        bail!(Usage(format!(
+            "there is no fault {unknown:?}, only:\n  {known}"
+        )));
+    }
+    let python = match only_ours {
+        true => Err("it was not asked for"),
+        false => workspace::python(),
+    };
+    let row = |what: &str, rounds: &str, theirs: &str, ours: &str| {
+        say(&format!(
+            "| {what:39} | {rounds:>6} | {theirs:66} | {ours} |"
+        ))
+    };
+    row("fault", "rounds", "CPython", "ours")?;
+    row(&"-".repeat(39), "-----:", &"-".repeat(66), "---")?;
+    let mut broken = 0;
+    for fault in FAULTS
+        .iter()
+        .filter(|fault| names.is_empty() || names.iter().any(|name| name == fault.name))
+    {
+        let rounds = rounds.unwrap_or(fault.rounds);
+        let mut theirs = match python {
+            Ok(python) => fault.cpython(python, rounds)?.text,
+            Err(_) => "-".to_owned(),
+        };
+        for form in fault.forms {
+            let ours = fault.ours(form, rounds)?;
+            broken += u32::from(ours.verdict == Verdict::Broken);
+            row(&fault.title(form), &rounds.to_string(), &theirs, &ours.text)?;
+            if python.is_ok() {
+                theirs = "the same".to_owned();
+            }
+        }
+    }
+    if let Err(reason) = python {
+        say(&format!("\nWithout CPython: {reason}."))?;
+    }
+    ensure!(broken == 0, "{broken} of ours did not hold");
+    Ok(())
 }
 
 trait Name {

@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, thread};
+use std::{env, fmt, thread};
 
 use anyhow::{Context, Result, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -39,6 +39,8 @@ pub struct Job<'t> {
     pub grace: Duration,
     /// Sends a signal to the first program, or its process group, after its first line.
     pub interrupt: Option<Interrupt>,
+    /// How long the programs may print nothing on stdout.
+    pub patience: Option<Duration>,
 }
 
 #[derive(Clone, Copy)]
@@ -56,10 +58,26 @@ pub struct Run {
     pub parent: u32,
     /// How every program ended, in the order of the trace.
     pub ends: Vec<Option<End>>,
-    /// Everything else that is wrong: no end in time, processes, files and shared memory left behind.
-    pub problems: Vec<String>,
+    /// Everything else that is wrong.
+    pub problems: Vec<Problem>,
     /// Children that a program had not waited for when it ended.
     pub unwaited: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Problem {
+    /// The programs did not end, or print, in time, so everything was killed.
+    Late(String),
+    /// A process was left behind.
+    Left(String),
+    Other(String),
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Problem::Late(what) | Problem::Left(what) | Problem::Other(what)) = self;
+        f.write_str(what)
+    }
 }
 
 impl Run {
@@ -69,6 +87,11 @@ impl Run {
             pid: self.pid,
             parent: self.parent,
         }
+    }
+
+    /// The problems, for a person.
+    pub fn wrong(&self) -> Vec<String> {
+        self.problems.iter().map(Problem::to_string).collect()
     }
 }
 
@@ -154,14 +177,15 @@ pub fn run(job: &Job) -> Result<Run> {
         run.lines.retain(|line| line.stream == Stream::Stdout);
     }
     for path in files_below(folder.path()) {
-        run.problems.push(format!(
+        run.problems.push(Problem::Other(format!(
             "a temporary file is left behind: {}",
             path.display()
-        ));
+        )));
     }
     for name in shm_left(&shm_before) {
-        run.problems
-            .push(format!("shared memory is left behind: /dev/shm/{name}"));
+        run.problems.push(Problem::Other(format!(
+            "shared memory is left behind: /dev/shm/{name}"
+        )));
     }
     folder.close().context("remove the temporary folder")?;
     Ok(run)
@@ -214,16 +238,23 @@ impl Runner<'_> {
 
     /// Reads until all programs have ended and all they wrote is read.
     fn attend(&mut self, mut sources: [Source; 2]) -> Result<()> {
-        let deadline = self.start + self.job.trace.within;
+        let within = self.job.trace.within;
         let mut late = false;
         while !self.programs.is_empty() {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let mut printed = self.run.lines.iter().rev();
+            let printed = printed.find(|line| line.stream == Stream::Stdout);
+            let printed = printed.map(|line| line.at).unwrap_or_default();
+            let quiet = self.job.patience.map(|patience| printed + patience);
+            let until = within.min(quiet.unwrap_or(within));
+            let left = until.saturating_sub(self.start.elapsed());
             if left.is_zero() && !late {
                 late = true;
-                self.run.problems.push(format!(
-                    "no end within {:?}, so everything was killed",
-                    self.job.trace.within
-                ));
+                let what = match self.job.patience {
+                    Some(patience) if until < within => format!("no line for {patience:?}"),
+                    _ => format!("no end within {within:?}"),
+                };
+                let what = format!("{what}, so everything was killed");
+                self.run.problems.push(Problem::Late(what));
                 self.kill();
             }
             let timeout = if late { Duration::from_secs(60) } else { left };
@@ -256,26 +287,26 @@ impl Runner<'_> {
         for source in sources {
             if !source.partial.is_empty() {
                 let text = String::from_utf8_lossy(&source.partial).into_owned();
-                self.run.problems.push(format!(
+                self.run.problems.push(Problem::Other(format!(
                     "the last line on {:?} has no end: {text}",
                     source.stream
-                ));
+                )));
             }
         }
         for (send, sent) in self.job.trace.sends.iter().zip(&self.sent) {
             if !sent && self.job.interrupt.is_none() {
                 let name = &self.job.trace.programs[send.program].name;
-                self.run.problems.push(format!(
+                self.run.problems.push(Problem::Other(format!(
                     "a signal to {name} was never sent: no line called for it in time"
-                ));
+                )));
             }
         }
         for (index, started) in self.started.iter().enumerate() {
             if !started && self.job.interrupt.is_none() {
                 let name = &self.job.trace.programs[index].name;
-                self.run.problems.push(format!(
+                self.run.problems.push(Problem::Other(format!(
                     "program {name} was never started, because no line called for it"
-                ));
+                )));
             }
         }
         Ok(())
@@ -310,9 +341,9 @@ impl Runner<'_> {
         self.total += count;
         if self.total > MOST_OUTPUT {
             if self.total - count <= MOST_OUTPUT {
-                self.run.problems.push(format!(
+                self.run.problems.push(Problem::Other(format!(
                     "more than {MOST_OUTPUT} bytes of output, so everything was killed"
-                ));
+                )));
                 self.kill();
             }
             return Ok(());
@@ -378,7 +409,8 @@ impl Runner<'_> {
                     self.run.ends[*index] = exit.map(End::Exit).or(signal.map(End::Signal));
                     let left = left
                         .into_iter()
-                        .map(|process| format!("{name} left a process running: {process}"));
+                        .map(|process| format!("{name} left a process running: {process}"))
+                        .map(Problem::Left);
                     self.run.problems.extend(left);
                     self.run.unwaited.extend(unwaited);
                     return Ok(());

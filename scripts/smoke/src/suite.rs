@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
-use crate::run::{self, Interrupt, Job, Run};
+use crate::run::{self, Interrupt, Job, Problem, Run};
 use crate::trace::{End, Trace, mutate, signal_name};
 use crate::workspace::{self, Example};
 
@@ -80,6 +80,7 @@ pub fn check(example: &Example, check: Check) -> Result<Passed> {
                 terminal: true,
                 grace: 2 * GRACE,
                 interrupt: None,
+                patience: None,
             })?;
             judge(&trace, &run)?;
         }
@@ -122,13 +123,14 @@ pub fn check(example: &Example, check: Check) -> Result<Passed> {
                     terminal: false,
                     grace: GRACE,
                     interrupt: Some(interrupt),
+                    patience: None,
                 };
                 let run = run::run(&job)?;
                 let name = signal_name(interrupt.signal).unwrap_or("?");
                 ensure!(
                     run.problems.is_empty(),
                     "after SIG{name}:\n  {}",
-                    run.problems.join("\n  ")
+                    run.wrong().join("\n  ")
                 );
                 // An example that has printed all it had to may end before the signal reaches it.
                 let ended = run.ends[0];
@@ -158,12 +160,14 @@ pub fn run_and_check(trace: &Trace, command: Vec<OsString>) -> Result<Run> {
         terminal: false,
         grace,
         interrupt: None,
+        patience: None,
     })?;
     if !trace.orphans_any {
         let unwaited = std::mem::take(&mut run.unwaited).into_iter();
         run.problems.extend(
             unwaited
-                .map(|child| format!("the program ended without waiting for its child {child}")),
+                .map(|child| format!("the program ended without waiting for its child {child}"))
+                .map(Problem::Other),
         );
     }
     judge(trace, &run)?;
@@ -181,7 +185,7 @@ pub fn parse(example: &Example) -> Result<Trace> {
 
 /// Compares what was seen with what the trace promises.
 fn judge(trace: &Trace, run: &Run) -> Result<()> {
-    let mut wrong = run.problems.clone();
+    let mut wrong = run.wrong();
     for (program, ended) in trace.programs.iter().zip(&run.ends) {
         if *ended != Some(program.ends) {
             wrong.push(format!(
@@ -199,7 +203,7 @@ fn judge(trace: &Trace, run: &Run) -> Result<()> {
     }
 }
 
-fn show(end: Option<End>) -> String {
+pub fn show(end: Option<End>) -> String {
     match end {
         Some(End::Exit(code)) => format!("exit code {code}"),
         Some(End::Signal(signal)) => format!(

@@ -195,7 +195,7 @@ impl Header {
     }
 }
 
-/// Builds the demo crates, once, and returns each one's program.
+/// Builds the demo crates and the faults, once, and returns each one's program.
 pub fn programs() -> Result<&'static BTreeMap<String, PathBuf>> {
     static PROGRAMS: OnceLock<Result<BTreeMap<String, PathBuf>, String>> = OnceLock::new();
     match PROGRAMS.get_or_init(|| build().map_err(|error| format!("{error:#}"))) {
@@ -218,6 +218,7 @@ fn build() -> Result<BTreeMap<String, PathBuf>> {
             .arg("--package")
             .arg(folder.file_name().unwrap_or_default());
     }
+    command.args(["--package", "faults"]);
     let built = command
         .stderr(Stdio::piped())
         .output()
@@ -246,11 +247,19 @@ pub fn cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or("cargo".into()))
 }
 
+/// The program of a package.
+pub fn program(package: &str) -> Result<&'static Path> {
+    let program = programs()?.get(package);
+    let program = program.with_context(|| format!("cargo built no program {package}"))?;
+    Ok(program)
+}
+
 /// The command that runs an example behind its crate's dispatcher.
 pub fn command(example: &Example) -> Result<Vec<OsString>> {
-    let program = programs()?.get(&example.package);
-    let program = program.with_context(|| format!("cargo built no program {}", example.package))?;
-    Ok(vec![program.into(), example.name.clone().into()])
+    Ok(vec![
+        program(&example.package)?.into(),
+        example.name.clone().into(),
+    ])
 }
 
 /// The Python that runs the twins, or why there is none.

@@ -4,6 +4,7 @@ use std::env;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use smoke::faults::{FAULTS, Verdict};
 use smoke::suite::{self, Check, Passed};
 use smoke::{readme, supervise, workspace};
 
@@ -36,6 +37,20 @@ fn main() -> ExitCode {
                 match suite::check(&example, check).map_err(failed)? {
                     Passed::Checked => Ok(Completion::Completed),
                     Passed::Ignored(reason) => Ok(Completion::ignored_with(reason)),
+                }
+            }));
+        }
+    }
+    for fault in FAULTS {
+        for form in fault.forms {
+            let name = format!("faults::{}::{form}", fault.name);
+            let name = name.trim_end_matches("::");
+            trials.push(Trial::ignorable_test(name, move || {
+                let outcome = fault.ours(form, fault.short).map_err(failed)?;
+                match outcome.verdict {
+                    Verdict::Held => Ok(Completion::Completed),
+                    Verdict::Broken => Err(outcome.text.into()),
+                    Verdict::NotPossible => Ok(Completion::ignored_with(outcome.text)),
                 }
             }));
         }

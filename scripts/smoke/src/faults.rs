@@ -1,0 +1,302 @@
+//! Does the worst to CPython and to our blocks, side by side, and says what came of it.
+//!
+//! A fault is a program of the crate `faults`, and the Python beside it. A program prints a line `round N: ...` as soon
+//! as a round is over, and at last `held: ...` or `broken: ...`. Whatever it does instead is found out here: that it
+//! prints no more, ends in another way, or leaves something behind.
+
+use std::ffi::{OsStr, OsString};
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use crate::run::{self, Interrupt, Job, Problem, Run};
+use crate::suite;
+use crate::trace::{End, Stream, Trace};
+use crate::workspace;
+
+/// What can go wrong, and how it is brought about.
+#[derive(Clone, Copy)]
+pub struct Fault {
+    pub name: &'static str,
+    pub what: &'static str,
+    /// How many rounds make the table, and a test.
+    pub rounds: u32,
+    pub short: u32,
+    /// The arguments of ours: each transport, where that matters.
+    pub forms: &'static [&'static str],
+    how: How,
+}
+
+#[derive(Clone, Copy)]
+enum How {
+    /// By the program itself.
+    Itself,
+    /// By a signal after the program's first line; each round is a run.
+    Signal(Interrupt),
+    /// By what is mounted on `/dev/shm`: an argument of `faults --shm`.
+    Shm(&'static str),
+}
+
+const ONE: &[&str] = &[""];
+const BOTH: &[&str] = &["socket", "ring"];
+const CTRL_C: Interrupt = Interrupt {
+    signal: 2,
+    group: true,
+};
+const KILL: Interrupt = Interrupt {
+    signal: 9,
+    group: false,
+};
+
+pub const FAULTS: &[Fault] = &[
+    fault(
+        "worker_killed_in_task",
+        "Pool's worker killed in a task",
+        [100, 10],
+        BOTH,
+        How::Itself,
+    ),
+    fault(
+        "worker_killed_idle",
+        "Pool's worker killed while idle",
+        [100, 10],
+        BOTH,
+        How::Itself,
+    ),
+    fault(
+        "producer_killed",
+        "producer killed in `put`",
+        [300, 10],
+        BOTH,
+        How::Itself,
+    ),
+    fault(
+        "consumer_killed",
+        "consumer killed in `get`",
+        [300, 20],
+        BOTH,
+        How::Itself,
+    ),
+    fault(
+        "lock_holder_killed",
+        "Lock's holder killed",
+        [100, 10],
+        ONE,
+        How::Itself,
+    ),
+    fault(
+        "rlock_holder_killed",
+        "RLock's holder killed",
+        [100, 10],
+        ONE,
+        How::Itself,
+    ),
+    fault(
+        "pipe_peer_killed",
+        "Pipe's peer killed",
+        [50, 4],
+        ONE,
+        How::Itself,
+    ),
+    fault(
+        "parent_killed",
+        "parent killed",
+        [20, 1],
+        BOTH,
+        How::Signal(KILL),
+    ),
+    fault(
+        "fork_beside_thread",
+        "fork beside a printing thread",
+        [60, 10],
+        ONE,
+        How::Itself,
+    ),
+    fault(
+        "descriptor_limit",
+        "descriptor limit reached",
+        [10, 1],
+        ONE,
+        How::Itself,
+    ),
+    fault(
+        "shm_full",
+        "`/dev/shm` full",
+        [10, 2],
+        ONE,
+        How::Shm("full"),
+    ),
+    fault(
+        "shm_read_only",
+        "`/dev/shm` not writable",
+        [10, 2],
+        ONE,
+        How::Shm("read_only"),
+    ),
+    fault(
+        "interrupted",
+        "SIGINT to all during `map`",
+        [20, 1],
+        BOTH,
+        How::Signal(CTRL_C),
+    ),
+];
+
+const fn fault(
+    name: &'static str,
+    what: &'static str,
+    [rounds, short]: [u32; 2],
+    forms: &'static [&'static str],
+    how: How,
+) -> Fault {
+    Fault {
+        name,
+        what,
+        rounds,
+        short,
+        forms,
+        how,
+    }
+}
+
+/// What came of a fault, in few words.
+pub struct Outcome {
+    pub text: String,
+    pub verdict: Verdict,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Held,
+    Broken,
+    /// This machine does not allow the fault.
+    NotPossible,
+}
+
+/// How long what a killed program leaves may take to leave by itself.
+const GRACE: Duration = Duration::from_secs(1);
+
+impl Fault {
+    /// What the form is called.
+    pub fn title(&self, form: &str) -> String {
+        match form {
+            "" => self.what.to_owned(),
+            form => format!("{}, {form}", self.what),
+        }
+    }
+
+    /// Does it to our blocks.
+    pub fn ours(&self, form: &str, rounds: u32) -> Result<Outcome> {
+        let program = workspace::program("faults")?.as_os_str();
+        let form = (!form.is_empty()).then_some(form.as_ref());
+        let limits = [Duration::from_secs(20), Duration::ZERO];
+        self.run(&[program, self.name.as_ref()], form, rounds, limits)
+    }
+
+    /// Does it to CPython, whose helpers may stay a little longer.
+    pub fn cpython(&self, python: &str, rounds: u32) -> Result<Outcome> {
+        let script = workspace::root().join("scripts/faults/python");
+        let script = script.join(format!("{}.py", self.name));
+        ensure!(script.exists(), "{} is missing", script.display());
+        let program = [python.as_ref(), "-P".as_ref(), script.as_os_str()];
+        let limits = [Duration::from_secs(5), Duration::from_secs(2)];
+        self.run(&program, None, rounds, limits)
+    }
+
+    /// Runs a program, which may print nothing for so long and leave something running for so long.
+    fn run(
+        &self,
+        program: &[&OsStr],
+        form: Option<&OsStr>,
+        rounds: u32,
+        [patience, grace]: [Duration; 2],
+    ) -> Result<Outcome> {
+        let (in_a_run, interrupt) = match self.how {
+            How::Signal(interrupt) => (1, Some(interrupt)),
+            _ => (rounds, None),
+        };
+        let mut command: Vec<OsString> = vec![];
+        if let How::Shm(what) = self.how {
+            let faults = workspace::program("faults")?;
+            command.extend([faults.into(), "--shm".into(), what.into()]);
+        }
+        command.extend(program.iter().map(OsString::from));
+        command.push(in_a_run.to_string().into());
+        command.extend(form.map(OsString::from));
+        let any = Trace::parse("any", "within 3600s\nlane any\n  | {:text}")?;
+        let job = Job {
+            trace: &any,
+            command,
+            terminal: false,
+            grace: if interrupt.is_some() { GRACE } else { grace },
+            interrupt,
+            patience: Some(patience),
+        };
+        for before in (0..rounds).step_by(in_a_run as usize) {
+            let outcome = judge(&run::run(&job)?, before, rounds, interrupt);
+            if interrupt.is_none() || outcome.verdict != Verdict::Held {
+                return Ok(outcome);
+            }
+        }
+        Ok(Outcome {
+            text: format!("{rounds} of {rounds} rounds: nothing is left"),
+            verdict: Verdict::Held,
+        })
+    }
+}
+
+/// What a run has come to that has some of the rounds behind it. With a signal sent, the program must die of it, and all
+/// others go with it.
+fn judge(run: &Run, before: u32, rounds: u32, interrupt: Option<Interrupt>) -> Outcome {
+    let of = |stream| run.lines.iter().filter(move |line| line.stream == stream);
+    let done = of(Stream::Stdout).filter(|line| line.text.starts_with("round "));
+    let (done, rounds) = (before as usize + done.count(), rounds as usize);
+    let last = of(Stream::Stdout).next_back().map_or("", |line| &line.text);
+    let left = |problem: &&Problem| matches!(problem, Problem::Left(_));
+    let left = run.problems.iter().filter(left).count();
+    let other = run.problems.iter().filter_map(|problem| match problem {
+        Problem::Other(what) => Some(what.as_str()),
+        _ => None,
+    });
+    let late = |problem: &Problem| matches!(problem, Problem::Late(_));
+    let end = run.ends[0];
+    let (mut verdict, mut text) = (Verdict::Broken, String::new());
+    match (last.split_once(": "), end) {
+        // What was left was killed with the rest.
+        _ if run.problems.iter().any(late) => {
+            text = format!("hangs in round {} of {rounds}", done + 1);
+            return Outcome { text, verdict };
+        }
+        (Some(("not possible here", _)), _) => {
+            (verdict, text) = (Verdict::NotPossible, last.to_owned());
+        }
+        (Some(("held", what)), Some(End::Exit(0))) if done == rounds && interrupt.is_none() => {
+            verdict = Verdict::Held;
+            text = format!("{done} of {rounds} rounds: {what}");
+        }
+        (Some(("broken", what)), Some(End::Exit(1))) => text = what.to_owned(),
+        (_, Some(End::Signal(signal))) if interrupt.is_some_and(|sent| sent.signal == signal) => {
+            verdict = Verdict::Held;
+        }
+        _ => {
+            let error = of(Stream::Stderr).next_back();
+            let at = run.lines.last().map_or(0.0, |line| line.at.as_secs_f64());
+            let error = error.map_or(String::new(), |line| format!(": {}", line.text));
+            text = format!("{} after {at:.1} s{error}", suite::show(end));
+        }
+    }
+    let left = match left {
+        0 => None,
+        1 => Some("leaves a process behind".to_owned()),
+        left => Some(format!("leaves {left} processes behind")),
+    };
+    for wrong in left.iter().map(String::as_str).chain(other) {
+        verdict = Verdict::Broken;
+        text = if text.is_empty() {
+            wrong.to_owned()
+        } else {
+            format!("{text}; {wrong}")
+        };
+    }
+    Outcome { text, verdict }
+}
