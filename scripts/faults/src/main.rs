@@ -25,6 +25,9 @@ mod channel;
 #[path = "../../../queue_demo/src/event.rs"]
 mod event;
 #[allow(dead_code)]
+#[path = "../../../queue_demo/src/memory.rs"]
+mod memory;
+#[allow(dead_code)]
 #[path = "../../../queue_demo/src/monitor.rs"]
 mod monitor;
 #[allow(dead_code)]
