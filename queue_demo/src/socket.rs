@@ -30,6 +30,7 @@ use rustix::cmsg_space;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, fstat, memfd_create};
 use rustix::io::{Errno, ioctl_fionread, retry_on_intr};
+use rustix::net::sockopt;
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, SendAncillaryBuffer, SendAncillaryMessage,
@@ -40,6 +41,9 @@ use crate::monitor::{Locked, Monitor};
 
 /// Items of up to this size lie in the packet itself: 64 KiB and some bytes that say how many.
 const INLINE: usize = 65 << 10;
+
+/// How many bytes may wait in the socket, if the system allows so many (`net.core.wmem_max`).
+const BUFFERED: usize = 4 << 20;
 
 /// The first byte of a packet: whether the item follows, or a memfd holds it.
 const HERE: u8 = 0;
@@ -96,6 +100,8 @@ impl Channel for Socket {
             None,
         )
         .context("make a socket pair")?;
+        // As much as the system allows; without that, some 280 small items fill it.
+        sockopt::set_socket_send_buffer_size(&input, BUFFERED).context("size the socket")?;
         let state = State {
             most: most as u64,
             ..State::zeroed()
@@ -362,22 +368,21 @@ impl Socket {
     /// Receives an item without waiting and returns the size of its packet; [`Errno::AGAIN`] if there is none,
     /// [`Errno::PIPE`] at the end.
     fn receive(&self, item: &mut Vec<u8>) -> rustix::io::Result<u64> {
-        let mut tag = [HERE];
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
         item.clear();
-        let received = BUFFER.with_borrow_mut(|buffer| {
-            buffer.resize(INLINE, 0);
+        let (tag, received) = BUFFER.with_borrow_mut(|buffer| {
+            buffer.resize(1 + INLINE, 0);
             let received = retry_on_intr(|| {
-                let mut parts = [IoSliceMut::new(&mut tag), IoSliceMut::new(buffer)];
+                let mut parts = [IoSliceMut::new(buffer)];
                 net::recvmsg(&self.output, &mut parts, &mut control, flags)
             })?;
-            let size = received.bytes.checked_sub(1).ok_or(Errno::PIPE)?;
-            item.extend_from_slice(&buffer[..size]);
-            Ok(received.bytes as u64)
+            let (tag, bytes) = buffer[..received.bytes].split_first().ok_or(Errno::PIPE)?;
+            item.extend_from_slice(bytes);
+            Ok((*tag, received.bytes as u64))
         })?;
-        if tag == [HERE] {
+        if tag == HERE {
             return Ok(received);
         }
         let file = control.drain().find_map(|message| match message {
