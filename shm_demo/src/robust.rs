@@ -9,7 +9,7 @@
 //! libc = "0.2"
 //! ```
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,7 +21,12 @@ use std::{error, fmt, io};
 /// Cost: an uncontended acquire and release are an atomic operation each, without a system call; some 10 ns more than
 /// a mutex that is not robust.
 #[repr(C, align(64))]
-pub struct RobustMutex(UnsafeCell<libc::pthread_mutex_t>);
+pub struct RobustMutex {
+    mutex: UnsafeCell<libc::pthread_mutex_t>,
+    /// Not 0 when somebody has refused to repair. POSIX has that too, ENOTRECOVERABLE, but with glibc 2.36 some of those
+    /// who wait then sleep for ever.
+    refused: AtomicU32,
+}
 
 // SAFETY: a mutex is made to be used by many threads, and all access goes through its functions.
 unsafe impl Sync for RobustMutex {}
@@ -88,12 +93,13 @@ impl fmt::Display for Error {
 impl error::Error for Error {}
 
 /// Holds the lock; dropping it releases.
-#[derive(Debug)]
 pub struct Guard<'a> {
-    mutex: *mut libc::pthread_mutex_t,
+    lock: &'a RobustMutex,
     held: &'a AtomicU32,
+    /// Whether the last owner died and nothing was repaired yet.
+    broken: Cell<bool>,
     /// The lock belongs to the thread that acquired it, so the guard must not leave it.
-    lock: PhantomData<(&'a RobustMutex, *mut ())>,
+    not_send: PhantomData<*mut ()>,
 }
 
 impl RobustMutex {
@@ -132,7 +138,7 @@ impl RobustMutex {
         block: bool,
         timeout: Option<Duration>,
     ) -> Result<Acquired<Guard<'a>>, Error> {
-        let mutex = self.0.get();
+        let mutex = self.mutex.get();
         let result = match timeout {
             // SAFETY: a RobustMutex is initialised before anybody gets a reference to it.
             _ if !block => unsafe { libc::pthread_mutex_trylock(mutex) },
@@ -144,22 +150,27 @@ impl RobustMutex {
                 unsafe { libc::pthread_mutex_timedlock(mutex, &until) }
             }
         };
-        let guard = || {
-            // Only the lock's owner changes it, so it need not be one operation.
-            held.store(held.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-            Guard {
-                mutex,
-                held,
-                lock: PhantomData,
-            }
-        };
         match result {
-            0 => Ok(Acquired::Locked(guard())),
-            libc::EOWNERDEAD => Ok(Acquired::OwnerDied(guard())),
-            libc::EBUSY | libc::ETIMEDOUT => Ok(Acquired::TimedOut),
-            libc::EDEADLK => Err(Error::Deadlock),
-            libc::ENOTRECOVERABLE => Err(Error::NotRecoverable),
-            error => Err(Error::Os(io::Error::from_raw_os_error(error))),
+            0 | libc::EOWNERDEAD => {}
+            libc::EBUSY | libc::ETIMEDOUT => return Ok(Acquired::TimedOut),
+            libc::EDEADLK => return Err(Error::Deadlock),
+            error => return Err(Error::Os(io::Error::from_raw_os_error(error))),
+        }
+        // Only the lock's owner changes it, so it need not be one operation.
+        held.store(held.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        let guard = Guard {
+            lock: self,
+            held,
+            broken: Cell::new(result == libc::EOWNERDEAD),
+            not_send: PhantomData,
+        };
+        // Under the lock, and so never too late.
+        if self.refused.load(Ordering::Relaxed) != 0 {
+            Err(Error::NotRecoverable)
+        } else if guard.broken.get() {
+            Ok(Acquired::OwnerDied(guard))
+        } else {
+            Ok(Acquired::Locked(guard))
         }
     }
 }
@@ -167,17 +178,26 @@ impl RobustMutex {
 impl Guard<'_> {
     /// Says that what the lock guards is whole again, after [`Acquired::OwnerDied`].
     pub fn repaired(&self) -> io::Result<()> {
-        // SAFETY: the mutex is initialised, and this thread owns it.
-        check(unsafe { libc::pthread_mutex_consistent(self.mutex) })
+        if self.broken.get() {
+            // SAFETY: the mutex is initialised, and this thread owns it.
+            check(unsafe { libc::pthread_mutex_consistent(self.lock.mutex.get()) })?;
+            self.broken.set(false);
+        }
+        Ok(())
     }
 }
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
+        if self.broken.get() {
+            self.lock.refused.store(1, Ordering::Relaxed);
+            // It can only fail if nothing is broken.
+            self.repaired().ok();
+        }
         let held = self.held.load(Ordering::Relaxed);
         self.held.store(held - 1, Ordering::Relaxed);
         // SAFETY: the mutex is initialised. In a child forked by the owner this is an error, and does nothing.
-        unsafe { libc::pthread_mutex_unlock(self.mutex) };
+        unsafe { libc::pthread_mutex_unlock(self.lock.mutex.get()) };
     }
 }
 

@@ -443,6 +443,35 @@ mod tests {
         assert!(matches!(value.get(), Err(Error::NotRecoverable)));
     }
 
+    /// The owner is a process, because those who wait are to be woken by its death.
+    #[test]
+    fn who_waits_is_refused_too() {
+        for _ in 0..20 {
+            let value = Value::new(0_u64).unwrap();
+            // SAFETY: the child only locks, which is all atomic operations and system calls, and sleeps.
+            let owner = match unsafe { libc::fork() } {
+                0 => {
+                    let _held = value.lock();
+                    // SAFETY: sleeping has no precondition.
+                    unsafe { libc::pause() };
+                    // SAFETY: ending the process has no precondition.
+                    unsafe { libc::_exit(0) }
+                }
+                pid => Pid::from_raw(pid).unwrap(),
+            };
+            while !matches!(value.acquire(false, None), Ok(Acquired::TimedOut)) {
+                thread::yield_now();
+            }
+            thread::scope(|scope| {
+                let waiting = [(); 6].map(|()| scope.spawn(|| value.get().is_err()));
+                thread::sleep(Duration::from_millis(10));
+                rustix::process::kill_process(owner, rustix::process::Signal::KILL).unwrap();
+                assert!(waiting.into_iter().all(|waiting| waiting.join().unwrap()));
+            });
+            waitpid(Some(owner), WaitOptions::empty()).unwrap();
+        }
+    }
+
     #[test]
     fn data_is_aligned_and_holds_what_was_put_in() {
         let array = Array::new(&[1_i32, 2, 3]).unwrap();
