@@ -52,7 +52,8 @@ fn run<C: Channel>() -> Result<()> {
         refused(queue.put_timeout(&3, SECOND))?
     );
     let child = fork(|| r(&queue))?;
-    queue.put(&3)?;
+    let put = queue.put_timeout(&3, SECOND * 100);
+    put.context("put the third, while nobody gets: was the child killed?")?;
     println!("main process {main} put the third");
     let exit = child.join()?;
     ensure!(exit == Exit::Code(0), "the child failed: {exit}");

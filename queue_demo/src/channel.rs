@@ -95,8 +95,9 @@ pub trait Channel: Sized {
     /// Says that an item that was got from a counted channel is done. False if that was said of all items already.
     fn task_done(&self) -> Result<bool>;
 
-    /// Blocks until all items that were put into a counted channel are done.
-    fn join(&self) -> Result<()>;
+    /// Blocks until all items that were put into a counted channel are done, until `until` at most. Returns whether they
+    /// are.
+    fn join(&self, until: Option<Instant>) -> Result<bool>;
 }
 
 /// How many consumers a channel can keep apart.

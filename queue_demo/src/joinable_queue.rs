@@ -45,7 +45,8 @@ fn run<C: Channel>() -> Result<()> {
     for item in 0..10 {
         queue.put(&item)?;
     }
-    queue.join()?;
+    let joined = queue.join_timeout(SECOND * 100)?;
+    ensure!(joined, "not all items are done: was a child killed?");
     println!("main process {} joined the queue", process::id());
     match queue.task_done() {
         Err(QueueError::TooManyTasksDone) => println!("{}", QueueError::TooManyTasksDone),

@@ -217,7 +217,15 @@ impl<T: Serialize + DeserializeOwned, C: Channel> JoinableQueue<T, C> {
 
     /// Blocks until every item that was put is done.
     pub fn join(&self) -> Result<()> {
-        self.0.channel.join().map_err(QueueError::Channel)
+        let joined = self.0.channel.join(None).map_err(QueueError::Channel)?;
+        debug_assert!(joined, "there was no time limit");
+        Ok(())
+    }
+
+    /// As [`JoinableQueue::join`], but returns false if that has not come in time: perhaps a consumer was killed.
+    pub fn join_timeout(&self, timeout: Duration) -> Result<bool> {
+        let until = Some(Instant::now() + timeout);
+        self.0.channel.join(until).map_err(QueueError::Channel)
     }
 }
 
@@ -409,6 +417,7 @@ mod tests {
     fn join_waits_for_the_last_task<C: Channel + Sync>() {
         let queue = JoinableQueue::<u32, C>::new(0).unwrap();
         (0..10).for_each(|n| queue.put(&n).unwrap());
+        assert!(!queue.join_timeout(MOMENT).unwrap());
         let done = Mutex::new(0);
         thread::scope(|scope| {
             scope.spawn(|| {

@@ -298,16 +298,18 @@ impl Channel for Ring {
         Ok(done.is_ok())
     }
 
-    fn join(&self) -> Result<()> {
+    fn join(&self, until: Option<Instant>) -> Result<bool> {
         let header = self.header();
         let all_done = || {
             let done = header.done.load(Ordering::Acquire);
             done >= At::load(&header.put.at, Ordering::Acquire).count
         };
         while !all_done() {
-            self.wait(ALL_DONE, None, all_done, None)?;
+            if !self.wait(ALL_DONE, None, all_done, until)? {
+                return Ok(false);
+            }
         }
-        Ok(())
+        Ok(true)
     }
 }
 

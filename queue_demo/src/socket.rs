@@ -246,12 +246,14 @@ impl Channel for Socket {
         Ok(true)
     }
 
-    fn join(&self) -> Result<()> {
+    fn join(&self, until: Option<Instant>) -> Result<bool> {
         let mut locked = self.counted()?;
         while locked.state().unfinished > 0 {
-            self.wait(&mut locked, ALL_DONE, None)?;
+            if !self.wait(&mut locked, ALL_DONE, until)? {
+                return Ok(false);
+            }
         }
-        Ok(())
+        Ok(true)
     }
 }
 

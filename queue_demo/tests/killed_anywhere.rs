@@ -235,7 +235,7 @@ fn check<C: Channel>(channel: &C, operation: &str, done: bool) -> Result<(), Str
     ensure(items == before, &format!("the items are {items:?}"))?;
     ensure(happened || !done, "it had done nothing")?;
     if operation == "task_done" {
-        channel.join().unwrap();
+        assert!(channel.join(None).unwrap());
     }
     if !closed {
         let until = Some(std::time::Instant::now() + LONG);
