@@ -15,10 +15,12 @@
 //! ```
 
 use std::ffi::CString;
-use std::io::{self, PipeWriter, Write};
+use std::io::{self, Read};
 use std::marker::PhantomData;
 use std::mem::{self, ManuallyDrop};
+use std::net::Shutdown;
 use std::ops::{Deref, DerefMut};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 use std::{process, ptr, slice};
@@ -119,40 +121,51 @@ impl Drop for Segment {
     }
 }
 
-/// A child that removes a segment's name: when this is dropped, or this process is killed before that.
+/// Removes a segment's name when it is dropped. If this process is killed before that, a child does.
 struct Unlinker {
-    control: PipeWriter,
+    name: CString,
     child: Pid,
+    /// Its end tells the child that it is time.
+    control: UnixStream,
 }
 
 impl Unlinker {
     fn start(name: &str) -> Result<Unlinker> {
-        let (wait, control) = io::pipe().context("make a pipe")?;
+        let (control, theirs) = UnixStream::pair().context("make a socket pair")?;
         let name = CString::new(name).context("a name for shared memory")?;
         // SAFETY: the child only makes system calls, so it does not matter what other threads are doing.
-        match unsafe { libc::fork() } {
+        let child = match unsafe { libc::fork() } {
             0 => {
                 drop(control);
-                // A signal to the parent's group is not for this process.
+                // What is sent to the parent's group, from now on, is not for this process.
                 setsid().ok();
-                retry_on_intr(|| rustix::io::read(&wait, &mut [0])).ok();
+                rustix::io::write(&theirs, &[0]).ok();
+                retry_on_intr(|| rustix::io::read(&theirs, &mut [0])).ok();
                 shm::unlink(&name).ok();
                 // SAFETY: ending the process has no precondition.
                 unsafe { libc::_exit(0) }
             }
-            -1 => Err(io::Error::last_os_error()).context("fork"),
-            pid => Ok(Unlinker {
-                control,
-                child: Pid::from_raw(pid).context("fork returned no pid")?,
-            }),
-        }
+            -1 => return Err(io::Error::last_os_error()).context("fork"),
+            pid => Pid::from_raw(pid).context("fork returned no pid")?,
+        };
+        drop(theirs);
+        let mut unlinker = Unlinker {
+            name,
+            child,
+            control,
+        };
+        let ready = unlinker.control.read_exact(&mut [0]);
+        ready.context("start a child to remove a name")?;
+        Ok(unlinker)
     }
 }
 
 impl Drop for Unlinker {
     fn drop(&mut self) {
-        // Both fail only if the child was killed.
-        (&self.control).write_all(&[0]).ok();
+        // There is no name if making the segment has failed.
+        shm::unlink(&self.name).ok();
+        // Closing the socket would not do, if another thread has forked meanwhile.
+        self.control.shutdown(Shutdown::Both).ok();
         retry_on_intr(|| waitpid(Some(self.child), WaitOptions::empty())).ok();
     }
 }
