@@ -10,8 +10,10 @@
 //! instead) and a `close` that can be told from a drop. `gen` blocks, the half that only gives, are iterators. Until then
 //! a generator is an iterator (`std::iter::from_fn`), and a coroutine is one of these.
 
+mod coroutine;
+mod generator;
 mod yield_send;
 mod yield_send_async;
 mod yield_send_stackful;
 
-demo::examples![yield_send, yield_send_stackful, yield_send_async];
+demo::examples![yield_send, yield_send_stackful, yield_send_async, generator];
