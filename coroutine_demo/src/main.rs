@@ -12,8 +12,18 @@
 
 mod coroutine;
 mod generator;
+mod greenlets;
+mod greenlets_tokio;
+mod hub;
 mod yield_send;
 mod yield_send_async;
 mod yield_send_stackful;
 
-demo::examples![yield_send, yield_send_stackful, yield_send_async, generator];
+demo::examples![
+    yield_send,
+    yield_send_stackful,
+    yield_send_async,
+    generator,
+    greenlets,
+    greenlets_tokio
+];
