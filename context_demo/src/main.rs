@@ -6,5 +6,8 @@
 #[allow(dead_code)]
 mod contextvars;
 mod copy_context;
+mod explicit;
+mod task_context;
+mod task_local;
 
-demo::examples![copy_context];
+demo::examples![copy_context, task_context, task_local, explicit];
