@@ -9,5 +9,6 @@ mod copy_context;
 mod explicit;
 mod task_context;
 mod task_local;
+mod token;
 
-demo::examples![copy_context, task_context, task_local, explicit];
+demo::examples![copy_context, token, task_context, task_local, explicit];

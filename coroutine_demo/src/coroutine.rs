@@ -237,14 +237,23 @@ mod tests {
     #[test]
     fn an_abandoned_suspend_leaves_nothing_to_the_next() {
         let mut c = Coroutine::new(|mut co: Yielder<u32, u32, Infallible>| async move {
-            // Polled once and dropped, as by a `select`.
-            let mut once = Box::pin(co.suspend(1));
-            poll_fn(|context| Poll::Ready(once.as_mut().poll(context).is_ready())).await;
-            drop(once);
+            // Waits once and is dropped then, as the loser of a `select`.
+            let mut loser = Box::pin(co.suspend(1));
+            let mut polls = 0;
+            poll_fn(|context| {
+                polls += 1;
+                if polls == 1 {
+                    return loser.as_mut().poll(context).map(|_| ());
+                }
+                Poll::Ready(())
+            })
+            .await;
+            drop(loser);
             let Ok(n) = co.suspend(2).await;
             n
         });
-        assert_eq!(c.start(), Ok(Step::Yielded(2)));
-        assert_eq!(c.send(3), Ok(Step::Returned(3)));
+        assert_eq!(c.start(), Ok(Step::Yielded(1)));
+        assert_eq!(c.send(3), Ok(Step::Yielded(2)));
+        assert_eq!(c.send(4), Ok(Step::Returned(4)));
     }
 }

@@ -1,6 +1,6 @@
 //! An async block is a coroutine: the compiler writes its state machine, and `poll` is what resumes it.
 //!
-//! Python:  `n = yield n + 1`, `c.send(n)`, `c.close()`; Python's `async def` grew out of these generators, too
+//! Python:  `n = yield n + 1`, `c.send(n)`, `c.close()`, as `async def` and `send` would do it
 //! Differs: a `poll` carries no value, so what is sent and what is yielded lie in two cells which both sides see.
 //!          `close` is the drop: it drops what the block holds at the point where it stopped.
 //! Order:   as yield_send, whose trace it shares.

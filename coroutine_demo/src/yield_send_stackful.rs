@@ -1,8 +1,9 @@
 //! A coroutine with a stack of its own: an ordinary closure, which may stop in the middle of any call.
 //!
-//! Python:  `n = yield n + 1`, `c.send(n)`, `c.close()`; a generator has one frame, this one a whole stack, as a greenlet
-//! Differs: `close` is the drop: it unwinds the coroutine's stack from where it stopped, so the destructors run.
-//! Notes:   the stack is 1 MiB of address space with a guard page, used as far as it is touched.
+//! Python:  `n = yield n + 1`, `c.send(n)`, `c.close()`, as a greenlet would do it
+//! Differs: a generator has one frame and stops in its own body, this has a whole stack and stops in any call: 1 MiB of
+//!          address space with a guard page, used as far as it is touched. `close` is the drop: it unwinds that stack from
+//!          where it stopped, so the destructors run. That needs `panic = "unwind"`; otherwise the program aborts.
 //! Order:   as yield_send, whose trace it shares.
 //!
 //! ```cargo
