@@ -1,0 +1,259 @@
+//! A coroutine as Python's generators are one: `send`, `throw`, `close`; on stable Rust, without `unsafe`.
+//!
+//! Python:   a generator function; `n = yield value` is `let n = co.suspend(value).await?`
+//! Differs:  what is sent, yielded, thrown and returned has a type of its own. Python has `send(None)` for the first step,
+//!           here it is `start`. What is thrown arrives as the `Err` of a `Result`. `close` raises nothing in the body: it
+//!           drops it where it stopped, so cleanup belongs in destructors, and cannot yield, which Python forbids, too.
+//! Blocks:   as long as the body runs to its next `suspend`, in the caller's thread.
+//! Panics:   a panic of the body goes on to the caller; the coroutine has finished then.
+//! Threads:  a coroutine stays on the thread that made it.
+//! Cost:     two allocations to make one; a step is one indirect call and moves two values.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::{error, fmt};
+
+/// Takes an `S` at each step, or an `E` thrown at it; yields a `Y` at each; returns an `R`. What it borrows outlives `'a`.
+pub struct Coroutine<'a, S, Y, E, R> {
+    /// Nothing once it has finished.
+    body: Option<Pin<Box<dyn Future<Output = R> + 'a>>>,
+    channel: Rc<Channel<S, Y, E>>,
+    started: bool,
+}
+
+/// How far a step came.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step<Y, R> {
+    Yielded(Y),
+    Returned(R),
+}
+
+/// Why there was no step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CoroutineError {
+    /// It waits for `start`; Python's `TypeError: can't send non-None value to a just-started generator`.
+    NotStarted,
+    /// `start` was called twice.
+    Started,
+    /// It has returned, panicked or been closed; Python's `StopIteration`.
+    Finished,
+    /// Its body awaited something that is no `suspend`, and that only an executor could wait for. It is closed.
+    Foreign,
+}
+
+/// The body's end, with which it suspends itself.
+pub struct Yielder<S, Y, E> {
+    channel: Rc<Channel<S, Y, E>>,
+}
+
+struct Channel<S, Y, E> {
+    sent: Cell<Option<Result<S, E>>>,
+    yielded: Cell<Option<Y>>,
+}
+
+impl<'a, S, Y, E, R> Coroutine<'a, S, Y, E, R> {
+    /// Nothing of the body runs before `start`.
+    pub fn new<F>(body: impl FnOnce(Yielder<S, Y, E>) -> F) -> Self
+    where
+        F: Future<Output = R> + 'a,
+    {
+        let channel = Rc::new(Channel {
+            sent: Cell::new(None),
+            yielded: Cell::new(None),
+        });
+        let yielder = Yielder {
+            channel: Rc::clone(&channel),
+        };
+        Coroutine {
+            body: Some(Box::pin(body(yielder))),
+            channel,
+            started: false,
+        }
+    }
+
+    /// Runs to the first `suspend`: `next(c)`, `c.send(None)`.
+    pub fn start(&mut self) -> Result<Step<Y, R>, CoroutineError> {
+        if self.started && !self.finished() {
+            return Err(CoroutineError::Started);
+        }
+        self.started = true;
+        self.resume(None)
+    }
+
+    /// Sends a value to where it stopped, and runs to the next `suspend`.
+    pub fn send(&mut self, value: S) -> Result<Step<Y, R>, CoroutineError> {
+        self.suspended()?;
+        self.resume(Some(Ok(value)))
+    }
+
+    /// Has the `suspend` where it stopped return `error`, and runs to the next one. An error that the body does not handle
+    /// is its `R`; Python raises it again, here where it was thrown.
+    pub fn throw(&mut self, error: E) -> Result<Step<Y, R>, CoroutineError> {
+        self.suspended()?;
+        self.resume(Some(Err(error)))
+    }
+
+    /// Ends it where it stopped: what the body holds there is dropped. A second time does nothing.
+    pub fn close(&mut self) {
+        self.body = None;
+    }
+
+    pub fn finished(&self) -> bool {
+        self.body.is_none()
+    }
+
+    fn suspended(&self) -> Result<(), CoroutineError> {
+        match (&self.body, self.started) {
+            (None, _) => Err(CoroutineError::Finished),
+            (_, false) => Err(CoroutineError::NotStarted),
+            _ => Ok(()),
+        }
+    }
+
+    /// The body is put back only when it has yielded: after a panic, it has finished.
+    fn resume(&mut self, input: Option<Result<S, E>>) -> Result<Step<Y, R>, CoroutineError> {
+        let mut body = self.body.take().ok_or(CoroutineError::Finished)?;
+        self.channel.sent.set(input);
+        // Nobody is to be woken: whoever sends, polls.
+        match (body.as_mut()).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => Ok(Step::Returned(value)),
+            Poll::Pending => {
+                let value = self.channel.yielded.take();
+                let value = value.ok_or(CoroutineError::Foreign)?;
+                self.body = Some(body);
+                Ok(Step::Yielded(value))
+            }
+        }
+    }
+}
+
+impl<S, Y, E> Yielder<S, Y, E> {
+    /// `yield value`: stops here until something is sent or thrown. The body has one yielder and each `suspend` borrows
+    /// it, so two cannot be pending at once.
+    pub async fn suspend(&mut self, value: Y) -> Result<S, E> {
+        // What an abandoned `suspend` did not take was not meant for this one.
+        self.channel.sent.set(None);
+        self.channel.yielded.set(Some(value));
+        poll_fn(|_| (self.channel.sent.take()).map_or(Poll::Pending, Poll::Ready)).await
+    }
+}
+
+impl fmt::Display for CoroutineError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            CoroutineError::NotStarted => "the coroutine has not started: nothing takes the value",
+            CoroutineError::Started => "the coroutine has started: it waits for a value",
+            CoroutineError::Finished => "the coroutine has finished",
+            CoroutineError::Foreign => "the coroutine awaits something else than its own suspend",
+        })
+    }
+}
+
+impl error::Error for CoroutineError {}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::pending;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    #[test]
+    fn each_state_says_what_it_refuses() {
+        let mut c = Coroutine::new(|mut co: Yielder<u32, u32, &str>| async move {
+            let n = co.suspend(1).await?;
+            let n = n + co.suspend(n).await?;
+            Ok::<_, &str>(n)
+        });
+        assert_eq!(c.send(7), Err(CoroutineError::NotStarted));
+        assert_eq!(c.throw("early"), Err(CoroutineError::NotStarted));
+        assert_eq!(c.start(), Ok(Step::Yielded(1)));
+        assert_eq!(c.start(), Err(CoroutineError::Started));
+        assert_eq!(c.send(2), Ok(Step::Yielded(2)));
+        assert_eq!(c.send(3), Ok(Step::Returned(Ok(5))));
+        assert!(c.finished());
+        assert_eq!(c.send(4), Err(CoroutineError::Finished));
+        assert_eq!(c.throw("late"), Err(CoroutineError::Finished));
+        assert_eq!(c.start(), Err(CoroutineError::Finished));
+        c.close();
+    }
+
+    #[test]
+    fn an_error_that_is_not_handled_comes_back() {
+        let mut c = Coroutine::new(|mut co: Yielder<(), (), &str>| async move {
+            loop {
+                co.suspend(()).await?;
+            }
+            #[allow(unreachable_code)]
+            Ok::<(), &str>(())
+        });
+        assert_eq!(c.start(), Ok(Step::Yielded(())));
+        assert_eq!(c.throw("no"), Ok(Step::Returned(Err("no"))));
+        assert_eq!(c.send(()), Err(CoroutineError::Finished));
+    }
+
+    #[test]
+    fn close_drops_what_the_body_holds_and_no_more_of_it_runs() {
+        let (held, ran_on) = (Rc::new(()), Cell::new(false));
+        let mut c = Coroutine::new(|mut co: Yielder<(), (), Infallible>| {
+            let (held, ran_on) = (Rc::clone(&held), &ran_on);
+            async move {
+                let Ok(()) = co.suspend(()).await;
+                ran_on.set(true);
+                drop(held);
+            }
+        });
+        assert_eq!(c.start(), Ok(Step::Yielded(())));
+        assert_eq!(Rc::strong_count(&held), 2);
+        c.close();
+        assert_eq!(Rc::strong_count(&held), 1);
+        c.close();
+        drop(c);
+        assert!(!ran_on.get());
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_finishes_it() {
+        let mut c = Coroutine::new(|mut co: Yielder<(), (), Infallible>| async move {
+            let Ok(()) = co.suspend(()).await;
+            panic!("on purpose");
+        });
+        assert_eq!(c.start(), Ok(Step::<_, ()>::Yielded(())));
+        assert!(catch_unwind(AssertUnwindSafe(|| c.send(()))).is_err());
+        assert_eq!(c.send(()), Err(CoroutineError::Finished));
+    }
+
+    #[test]
+    fn what_needs_an_executor_is_refused() {
+        let mut c = Coroutine::new(|_: Yielder<(), (), Infallible>| pending::<()>());
+        assert_eq!(c.start(), Err(CoroutineError::Foreign));
+        assert_eq!(c.start(), Err(CoroutineError::Finished));
+    }
+
+    #[test]
+    fn an_abandoned_suspend_leaves_nothing_to_the_next() {
+        let mut c = Coroutine::new(|mut co: Yielder<u32, u32, Infallible>| async move {
+            // Waits once and is dropped then, as the loser of a `select`.
+            let mut loser = Box::pin(co.suspend(1));
+            let mut polls = 0;
+            poll_fn(|context| {
+                polls += 1;
+                if polls == 1 {
+                    return loser.as_mut().poll(context).map(|_| ());
+                }
+                Poll::Ready(())
+            })
+            .await;
+            drop(loser);
+            let Ok(n) = co.suspend(2).await;
+            n
+        });
+        assert_eq!(c.start(), Ok(Step::Yielded(1)));
+        assert_eq!(c.send(3), Ok(Step::Yielded(2)));
+        assert_eq!(c.send(4), Ok(Step::Returned(4)));
+    }
+}

@@ -1,0 +1,103 @@
+//! An async block is a coroutine: the compiler writes its state machine, and `poll` is what resumes it.
+//!
+//! Python:  `n = yield n + 1`, `c.send(n)`, `c.close()`, as `async def` and `send` would do it
+//! Differs: a `poll` carries no value, so what is sent and what is yielded lie in two cells which both sides see.
+//!          `close` is the drop: it drops what the block holds at the point where it stopped.
+//! Order:   as yield_send, whose trace it shares.
+//!
+//! ```cargo
+//! [dependencies]
+//! anyhow = "1"
+//! ```
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context as Poller, Poll, Waker};
+
+use anyhow::{Context, Result, bail};
+
+pub fn main() -> Result<()> {
+    let channel = Channel::default();
+    producer(Consumer {
+        body: Box::pin(consumer(&channel)),
+        channel: &channel,
+    })
+}
+
+/// What the consumer yields.
+enum Value {
+    Text(&'static str),
+    Number(u32),
+}
+
+#[derive(Default)]
+struct Channel {
+    sent: Cell<Option<u32>>,
+    yielded: Cell<Option<Value>>,
+}
+
+/// The body never returns, so it cannot be polled once too often.
+struct Consumer<'a> {
+    body: Pin<Box<dyn Future<Output = Infallible> + 'a>>,
+    channel: &'a Channel,
+}
+
+impl Consumer<'_> {
+    /// Runs to the next `yield` and returns what it gives. Nobody is to be woken: whoever sends, polls.
+    fn send(&mut self, n: Option<u32>) -> Result<Value> {
+        self.channel.sent.set(n);
+        let Poll::Pending = (self.body.as_mut()).poll(&mut Poller::from_waker(Waker::noop()));
+        (self.channel.yielded.take()).context("the consumer still waits for a number")
+    }
+}
+
+impl Channel {
+    /// `yield value`: stops until something has been sent.
+    async fn suspend(&self, value: Value) -> u32 {
+        self.yielded.set(Some(value));
+        poll_fn(|_| self.sent.take().map_or(Poll::Pending, Poll::Ready)).await
+    }
+}
+
+fn producer(mut c: Consumer) -> Result<()> {
+    println!("[生产者] 首次send(None)执行之前。");
+    let Value::Text(r) = c.send(None)? else {
+        bail!("the consumer begins with a number");
+    };
+    println!("[生产者] 首次send(None)执行之后，获得yield发出的值\"{r}\".");
+
+    println!("[生产者] 第二次send执行之前.");
+
+    let mut n = 0;
+    while n < 5 {
+        println!("[生产者] 发送值\"{n}\"");
+        let Value::Number(next) = c.send(Some(n))? else {
+            bail!("the consumer answers with a text");
+        };
+        n = next;
+        println!("[生产者] 收到值\"{n}\"");
+    }
+    drop(c);
+    Ok(())
+}
+
+async fn consumer(channel: &Channel) -> Infallible {
+    println!(
+        "[消费者] 第一次send(None)执行倒这里停止，yield返回一个值，但此次并未执行到接受send发出的None。"
+    );
+    let mut n = channel.suspend(Value::Text("start")).await;
+    println!(
+        "[消费者] 第二次send从这里继续执行，从第一个yield获取到第二个send发出的值\"{n}\"，下一个yield返回\"{}\"",
+        n + 1
+    );
+
+    loop {
+        n = channel.suspend(Value::Number(n + 1)).await;
+        println!(
+            "[消费者] 上一个yield收到值\"{n}\", 下一个yield返回值\"{}\"",
+            n + 1
+        );
+    }
+}
