@@ -16,6 +16,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::{Child, Command};
+use std::sync::OnceLock;
 use std::{env, fmt, fs};
 
 use anyhow::{Context, Result, ensure};
@@ -198,15 +199,25 @@ pub fn command(role: &str) -> Result<Command> {
 /// Ask first thing in `main`: it also has the kernel kill this process when its parent ends. If the parent has ended
 /// already, so does this process.
 pub fn role() -> Option<String> {
+    // Once, because a child forked from this process has the same arguments, but another parent.
+    static ROLE: OnceLock<Option<String>> = OnceLock::new();
+    ROLE.get_or_init(find_role).clone()
+}
+
+fn find_role() -> Option<String> {
     let args: Vec<_> = env::args_os().collect();
     let role = |arg: &OsString| arg.to_str()?.strip_prefix("--role=").map(str::to_owned);
     let role = args.iter().rev().find_map(role)?;
-    let Some((name, parent)) = role.rsplit_once('@') else {
+    let parent = role.rsplit_once('@').and_then(|(name, parent)| {
+        let parent = Pid::from_raw(parent.parse().ok()?)?;
+        Some((name, parent))
+    });
+    let Some((name, parent)) = parent else {
         return Some(role);
     };
-    let parent = parent.parse().ok().and_then(Pid::from_raw);
-    if parent.is_none_or(|parent| end_with(parent).is_err()) {
-        std::process::exit(1); // There is nobody to be told.
+    if end_with(parent).is_err() {
+        writeln!(io::stderr(), "{name}: the parent has ended").ok();
+        std::process::exit(1);
     }
     Some(name.to_owned())
 }

@@ -143,7 +143,7 @@ struct State {
     /// Chunks that the channel had no room for.
     waiting: VecDeque<Chunk>,
     /// Chunks in the channel or in a worker's hands, from the number `first` on; `None` for one that is done. A chunk's
-    /// number is how many were put before it.
+    /// number is how many were put before it, and so the one by which the channel says who has taken it.
     given: VecDeque<Option<Part>>,
     first: u64,
     /// Which workers have said that they are ready.
@@ -284,8 +284,8 @@ impl<C: Channel + Send + Sync + 'static> Pool<C> {
         self.submit(&[task], 1, only::<T>, None)
     }
 
-    /// As [`Pool::apply_async`]; one of the two is called with what has come of the task, in a thread of the pool. It
-    /// should be quick: no other result is collected meanwhile.
+    /// As [`Pool::apply_async`]; one of the two is called with what has come of the task, in a thread of the pool (or in
+    /// this one, if the task cannot be handed in). It should be quick: no other result is collected meanwhile.
     pub fn apply_async_with<T: Task>(
         &self,
         task: T,
@@ -364,6 +364,9 @@ impl<C: Channel + Send + Sync + 'static> Pool<C> {
         decode: Decode<V>,
         callback: Option<Callback<V>>,
     ) -> Result<AsyncResult<V>, PoolError> {
+        if let Some(error) = self.shared.state().refusal() {
+            return Err(error);
+        }
         let parts = tasks.len().div_ceil(chunksize);
         let progress = Arc::new(Progress {
             parts: Mutex::new(Parts {
@@ -441,8 +444,10 @@ impl<C: Channel + Send + Sync + 'static> Pool<C> {
         self.shared.end_if_over(&state)
     }
 
-    /// Closes the pool and blocks until all tasks are done and the workers have left.
+    /// Closes the pool and blocks until all tasks are done and the workers have left. In a callback it cannot, and the
+    /// pool is terminated.
     pub fn join(mut self) -> Result<()> {
+        ensure!(!CALLS_BACK.get(), PoolError::InCallback);
         self.close()?;
         self.join_threads();
         Ok(())
@@ -517,13 +522,14 @@ impl<C: Channel> Shared<C> {
                 return Ok(());
             };
             let mut state = self.state();
-            let mut finished = Vec::new();
+            let (mut finished, mut ended) = (Vec::new(), false);
             for message in messages {
-                let number = number(&message[1..])?;
+                // Messages are the pool's own, and have one.
+                let number = number(message.get(1..).unwrap_or_default()).unwrap_or_default();
                 match message[0] {
                     READY => self.ready(&mut state, number as usize),
                     NEWS => self.learn(&mut state, &mut finished),
-                    END => return Ok(()),
+                    END => ended = true,
                     // A chunk that was given up has no place any more.
                     kind => finished.extend(state.done(number).map(|part| match kind {
                         DONE => (part, Ok(message)),
@@ -535,16 +541,21 @@ impl<C: Channel> Shared<C> {
                 }
             }
             finished.append(&mut self.feed(&mut state));
-            self.end_if_over(&state)?;
+            let over = self.end_if_over(&state);
             drop(state);
+            // Whatever else there is: these results have come.
             finish(finished);
+            over?;
+            if ended {
+                return Ok(());
+            }
         }
     }
 
     fn ready(&self, state: &mut State, worker: usize) {
         state.ready[worker] = true;
         state.complete |= !state.ready.contains(&false);
-        if state.complete {
+        if state.complete && !state.terminated {
             state.failure = None;
         }
         self.started.notify_all();
@@ -604,12 +615,12 @@ impl<C: Channel> Shared<C> {
             }
             let items = state.waiting.iter().take(BATCH);
             let items: Vec<&[u8]> = items.map(|chunk| &chunk.item[..]).collect();
-            let all = items.len();
+            let offered = items.len();
             match self.tasks.put_some(&items) {
                 Ok(count) => {
                     let given = state.waiting.drain(..count);
                     state.given.extend(given.map(|chunk| Some(chunk.part)));
-                    if count < all {
+                    if count < offered {
                         break;
                     }
                 }
@@ -639,7 +650,7 @@ impl State {
         match &self.failure {
             _ if self.closed => Some(PoolError::Closed),
             Some(reason) => Some(PoolError::NoWorkers(reason.clone())),
-            None => None,
+            None => self.terminated.then_some(PoolError::Terminated),
         }
     }
 
@@ -700,6 +711,7 @@ impl<C: Channel> Shared<C> {
         woken: &mut PipeReader,
         slots: &mut [Option<Worker>],
     ) -> Result<()> {
+        let mut retry: Option<Instant> = None;
         loop {
             let mut state = self.state();
             let starting = mem::take(&mut state.starting);
@@ -719,12 +731,17 @@ impl<C: Channel> Shared<C> {
                     }
                 }
             }
-            let retry = slots.iter().any(Option::is_none).then_some(RETRY);
-            let retry = retry.map(Timespec::try_from).transpose()?;
+            // However often something else happens meanwhile.
+            retry = slots
+                .iter()
+                .any(Option::is_none)
+                .then(|| retry.unwrap_or_else(|| Instant::now() + RETRY));
+            let left = retry.map(|retry| retry.saturating_duration_since(Instant::now()));
+            let left = left.map(Timespec::try_from).transpose()?;
             let mut fds = vec![PollFd::new(&*woken, PollFlags::IN)];
             let pidfds = slots.iter().flatten().map(|worker| &worker.pidfd);
             fds.extend(pidfds.map(|pidfd| PollFd::new(pidfd, PollFlags::IN)));
-            let events = match poll(&mut fds, retry.as_ref()) {
+            match poll(&mut fds, left.as_ref()) {
                 Err(Errno::INTR) => continue,
                 events => events?,
             };
@@ -732,7 +749,8 @@ impl<C: Channel> Shared<C> {
             if ready[0] {
                 woken.read_exact(&mut [0])?;
             }
-            if events == 0 {
+            if retry.is_some_and(|retry| retry <= Instant::now()) {
+                retry = None;
                 self.state().starting.extend(0..slots.len());
             }
             let present = (0..)
@@ -784,6 +802,7 @@ impl<C: Channel> Shared<C> {
         Ok(Worker { process, pidfd })
     }
 
+    /// The message stands behind all that the worker has put, so its last results count.
     fn tell(&self, news: News) {
         self.state().news.push_back(news);
         self.announce(NEWS);

@@ -165,6 +165,10 @@ fn tests<C: Channel + Send + Sync + 'static>() -> Vec<Test> {
         ),
         test("callbacks", callbacks::<C>),
         test(
+            "results_that_have_come_survive_the_end",
+            results_that_have_come_survive_the_end::<C>,
+        ),
+        test(
             "unordered_results_come_as_they_are_done",
             unordered_results_come_as_they_are_done::<C>,
         ),
@@ -412,6 +416,20 @@ fn callbacks<C: Channel + Send + Sync + 'static>() {
     )
     .unwrap();
     assert_eq!(pool.apply(Double(2)).unwrap(), 4);
+}
+
+fn results_that_have_come_survive_the_end<C: Channel + Send + Sync + 'static>() {
+    let pool = pool::<C>(1);
+    let slow = |_| thread::sleep(6 * MOMENT);
+    let first = pool.apply_async_with(Double(1), slow, |_| {}).unwrap();
+    let second = pool.apply_async(Double(2)).unwrap();
+    thread::sleep(3 * MOMENT); // Meanwhile the second is done too, and waits for the callback.
+    pool.terminate();
+    assert_eq!(first.get_timeout(LONG).unwrap(), 2);
+    assert!(!matches!(
+        second.get_timeout(LONG),
+        Err(PoolError::TimedOut)
+    ));
 }
 
 fn unordered_results_come_as_they_are_done<C: Channel + Send + Sync + 'static>() {

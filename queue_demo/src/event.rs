@@ -30,7 +30,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 #[repr(C)]
 pub struct Event {
     /// How many are between `sleeper` and `awake`; in the upper half, how many of them were woken. A process that was
-    /// killed there stays among the sleepers; one wake-up later it is among the woken too, and costs nothing any more.
+    /// killed there stays among the sleepers; after one wake-up for nothing it is among the woken too. Whoever wakes up by
+    /// itself may make it a sleeper again, so it costs a system call now and then.
     sleepers: AtomicU64,
     /// Changes when somebody has been counted among the woken and before it is woken; they sleep on it.
     count: AtomicU32,

@@ -18,6 +18,7 @@ use std::sync::atomic::AtomicU32;
 
 use anyhow::{Context, Result, ensure};
 use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, fstat, ftruncate, memfd_create};
+use rustix::io::retry_on_intr;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use crate::robust::{Acquired, Guard, RobustMutex};
@@ -80,23 +81,30 @@ impl Memory {
 
     /// Reserves memory. Without that, a lack of memory is told by a SIGBUS at the first write.
     pub fn reserve(&self, start: u64, length: u64) -> Result<()> {
-        fallocate(&self.file, FallocateFlags::empty(), start, length)
+        retry_on_intr(|| fallocate(&self.file, FallocateFlags::empty(), start, length))
             .context("reserve shared memory")
     }
 
     /// Gives memory back to the system. It reads as zeros then.
     pub fn release(&self, start: u64, length: u64) -> Result<()> {
         let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        fallocate(&self.file, hole, start, length).context("release shared memory")
+        retry_on_intr(|| fallocate(&self.file, hole, start, length))
+            .context("release shared memory")
     }
 
-    /// Waits for a lock in this memory, which has the number `number` there. What it guards must be whole whenever its
-    /// owner may have been killed.
-    pub fn lock<'a>(&'a self, lock: &'a RobustMutex, number: usize) -> Result<Guard<'a>> {
+    /// Waits for a lock in this memory, which has the number `number` there. If its owner was killed, `repair` comes first,
+    /// and comes again if whoever does that is killed too.
+    pub fn lock<'a>(
+        &'a self,
+        lock: &'a RobustMutex,
+        number: usize,
+        repair: impl FnOnce(),
+    ) -> Result<Guard<'a>> {
         let held = self.held.get(number).context("no such lock")?;
         match lock.acquire(held, true, None).context("lock")? {
             Acquired::Locked(guard) => Ok(guard),
             Acquired::OwnerDied(guard) => {
+                repair();
                 guard.repaired().context("repair the lock")?;
                 Ok(guard)
             }

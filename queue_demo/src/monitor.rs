@@ -91,7 +91,7 @@ impl<S: Pod> Monitor<S> {
     pub fn lock(&self) -> Result<Locked<'_, S>> {
         Ok(Locked {
             monitor: self,
-            guard: Some(self.memory.lock(&self.header().lock, 0)?),
+            guard: Some(self.memory.lock(&self.header().lock, 0, || {})?),
             wake: [0; EVENTS],
         })
     }
@@ -126,6 +126,15 @@ impl<S: Pod> Locked<'_, S> {
         header.valid.store(next, Ordering::Release);
     }
 
+    /// Takes back the marks that are greater.
+    pub fn limit_marks(&self, most: u64) {
+        for mark in &self.monitor.header().marks {
+            if mark.load(Ordering::Relaxed) > most {
+                mark.store(0, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// A number beside the state, for what each process keeps of its own: its changes are valid at once.
     pub fn mark(&self, number: usize) -> Result<&AtomicU64> {
         let marks = &self.monitor.header().marks;
@@ -139,8 +148,8 @@ impl<S: Pod> Locked<'_, S> {
         self.wake[event] = self.wake[event].saturating_add(more);
     }
 
-    /// Gives the lock back, sleeps until `event`, and takes the lock again. False when `until` has come.
-    /// It may also wake for nothing, so the caller looks at the state again.
+    /// Gives the lock back, sleeps until `event` or `until`, and takes the lock again. False if `until` had come before
+    /// that. It may also wake for nothing, so the caller looks at the state again.
     pub fn wait(&mut self, event: usize, until: Option<Instant>) -> Result<bool> {
         if until.is_some_and(|until| until <= Instant::now()) {
             return Ok(false);

@@ -306,6 +306,7 @@ mod tests {
         items_come_in_order closed_queues_are_read_to_the_end limits_and_timeouts every_size_arrives_whole
         each_item_is_delivered_once join_waits_for_the_last_task a_blocked_put_goes_on_when_there_is_room
         descriptors_carry_the_queue what_is_full_stays_in_order
+        closing_wakes_who_waits_for_room tasks_are_counted_while_more_are_put
         a_killed_producer_wedges_nobody a_killed_consumer_takes_one_item_at_most
     }
 
@@ -447,6 +448,38 @@ mod tests {
             thread::sleep(MOMENT);
             assert!(queue.get().unwrap() == big);
             assert!(queue.get().unwrap() == big);
+        });
+    }
+
+    fn closing_wakes_who_waits_for_room<C: Channel + Sync>() {
+        for queue in [
+            Queue::<Vec<u8>, C>::new().unwrap(),
+            Queue::bounded(9).unwrap(),
+        ] {
+            let item = vec![7; 10_000];
+            while queue.try_put(&item).is_ok() {}
+            thread::scope(|scope| {
+                scope.spawn(|| assert!(matches!(queue.put(&item), Err(QueueError::Closed))));
+                thread::sleep(MOMENT);
+                queue.close().unwrap();
+            });
+        }
+    }
+
+    /// Whoever is done with a later item first must not make an earlier one look like one too many.
+    fn tasks_are_counted_while_more_are_put<C: Channel + Sync>() {
+        let queue = JoinableQueue::<u32, C>::new(2).unwrap();
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while queue.get().is_ok() {
+                        queue.task_done().unwrap();
+                    }
+                });
+            }
+            (0..20_000).for_each(|n| queue.put(&n).unwrap());
+            queue.join().unwrap();
+            queue.close().unwrap();
         });
     }
 

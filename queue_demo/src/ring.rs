@@ -59,7 +59,9 @@ const SIZE: u64 = LARGE_ITEM + LARGEST;
 /// A queue of byte strings in shared memory, with a lock for producers and one for consumers.
 ///
 /// An item is put by one atomic store, and taken by one. Who is killed before it has changed nothing; who is killed
-/// after it has done all but wake those who wait, and these look again by themselves after 50 ms.
+/// after it has done all but wake those who wait, and these look again by themselves after 50 ms. (A consumer that is
+/// killed right after it has taken an item of more than 4 MiB may leave its memory in use until the next such item is
+/// taken.) Items are counted up to 2^46.
 ///
 /// Cost: an uncontended lock and a copy for a `put` or a `get`; a system call where somebody sleeps.
 pub struct Ring(Memory);
@@ -73,7 +75,8 @@ struct Header {
     closed: AtomicU32,
     /// How many items are done.
     done: AtomicU64,
-    /// The number of the item behind the large item that was put last, or was about to be.
+    /// The number of the item behind the large item that was put last, or was about to be when its producer was killed.
+    /// Then another item has this number, and a large one waits in vain until that is taken.
     large: AtomicU64,
     /// Up to where memory is reserved.
     reserved: AtomicU64,
@@ -287,12 +290,16 @@ impl Channel for Ring {
 
     fn task_done(&self) -> Result<bool> {
         let header = self.header();
-        let put = At::load(&header.put.at, Ordering::Acquire);
-        let more = |done| (done < put.count).then_some(done + 1);
+        let mut put = 0;
+        // Whoever has an item that was put later may be done with it first, so it is looked again each time.
+        let more = |done| {
+            put = At::load(&header.put.at, Ordering::Acquire).count;
+            (done < put).then_some(done + 1)
+        };
         let done = header
             .done
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, more);
-        if done == Ok(put.count - 1) {
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
+        if done.is_ok_and(|done| done + 1 == put) {
             header.events[ALL_DONE].happened(u32::MAX);
         }
         Ok(done.is_ok())
@@ -320,11 +327,20 @@ impl Ring {
     }
 
     fn lock_put(&self) -> Result<Guard<'_>> {
-        self.0.lock(&self.header().put.lock, 0)
+        self.0.lock(&self.header().put.lock, 0, || {})
     }
 
     fn lock_get(&self) -> Result<Guard<'_>> {
-        self.0.lock(&self.header().get.lock, 1)
+        let header = self.header();
+        self.0.lock(&header.get.lock, 1, || {
+            // Who was killed may have marked an item that it has not taken, and that another one will take.
+            let got = At::load(&header.get.at, Ordering::Relaxed);
+            for mark in &header.marks {
+                if mark.load(Ordering::Relaxed) > got.count {
+                    mark.store(0, Ordering::Relaxed);
+                }
+            }
+        })
     }
 
     fn mark(&self, consumer: usize) -> Result<&AtomicU64> {
@@ -332,7 +348,8 @@ impl Ring {
         mark.with_context(|| format!("the number {consumer} is not below {MARKS}"))
     }
 
-    /// Gives the lock back and sleeps until the event; not at all if it is `ready`. False when `until` has come.
+    /// Gives the lock back and sleeps until the event or `until`; not at all if it is `ready`. False if `until` had come
+    /// before that.
     fn wait(
         &self,
         event: usize,

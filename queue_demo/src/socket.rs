@@ -45,6 +45,9 @@ const INLINE: usize = 65 << 10;
 /// How many bytes may wait in the socket, if the system allows so many (`net.core.wmem_max`).
 const BUFFERED: usize = 4 << 20;
 
+/// How long a process waits for the socket before it tries again.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// The first byte of a packet: whether the item follows, or a memfd holds it.
 const HERE: u8 = 0;
 const THERE: u8 = 1;
@@ -181,14 +184,13 @@ impl Channel for Socket {
         loop {
             let state = locked.state();
             if state.length > 0 {
-                if let Some(consumer) = consumer {
-                    // It holds as soon as so many are taken.
-                    locked
-                        .mark(consumer)?
-                        .store(state.taken + 1, Ordering::Relaxed);
-                }
                 let pending = GETTING;
                 locked.commit(State { pending, ..state });
+                if let Some(consumer) = consumer {
+                    // It holds as soon as so many are taken.
+                    let mark = locked.mark(consumer)?;
+                    mark.store(state.taken + 1, Ordering::Relaxed);
+                }
                 let size = self.receive(item).context("receive an item")?;
                 locked.commit(done(state, pending, state.bytes - size));
                 locked.notify(GOT, 1);
@@ -305,6 +307,10 @@ impl Socket {
         if state.pending != 0 {
             let bytes = ioctl_fionread(&self.output).context("look into the socket")?;
             let happened = bytes != state.bytes;
+            if !happened {
+                // Another consumer will take what the killed one may have marked.
+                locked.limit_marks(state.taken);
+            }
             locked.commit(if happened {
                 done(state, state.pending, bytes)
             } else {
@@ -400,19 +406,19 @@ impl Socket {
     }
 }
 
-/// Waits until the socket may be written or read; false when `until` has come.
+/// Waits until the socket may be written or read, or a moment has passed; false if `until` had come before that.
 fn ready(fd: &OwnedFd, events: PollFlags, until: Option<Instant>) -> Result<bool> {
     let left = until.map(|until| until.saturating_duration_since(Instant::now()));
     if left == Some(Duration::ZERO) {
         return Ok(false);
     }
-    let left = left
-        .map(Timespec::try_from)
-        .transpose()
-        .context("a time limit")?;
+    // A socket that is full does not report that it is closed; sending does.
+    let limit = events.contains(PollFlags::OUT).then_some(LOOK_AGAIN);
+    let slice = left.into_iter().chain(limit).min();
+    let slice = slice.map(Timespec::try_from).transpose();
     let mut fds = [PollFd::new(fd, events)];
-    match poll(&mut fds, left.as_ref()) {
+    match poll(&mut fds, slice.context("a time limit")?.as_ref()) {
         Err(Errno::INTR) => Ok(true),
-        ready => Ok(ready.context("wait for the socket")? > 0 || until.is_none()),
+        ready => ready.map(|_| true).context("wait for the socket"),
     }
 }

@@ -210,6 +210,12 @@ fn check<C: Channel>(channel: &C, operation: &str, done: bool) -> Result<(), Str
                 before.remove(0);
             }
             ensure(length == items.len(), "the length is wrong")?;
+            // Whoever has taken it since does not change that.
+            let now = channel.taken_by(CONSUMER).unwrap();
+            ensure(
+                taken == now,
+                &format!("it has taken {taken:?}, and then {now:?}"),
+            )?;
             ensure(
                 taken == happened.then_some(0),
                 &format!("it has taken {taken:?}"),

@@ -2,7 +2,7 @@
 //!
 //! Python:  `multiprocessing.Lock`, which is a semaphore: a killed owner blocks everybody for ever (cpython #88304)
 //! Differs: the next owner gets the lock, and is told; it repairs what the lock guards, or refuses.
-//! Linux:   robust mutexes; a timeout is measured on the clock of the day, as POSIX has it.
+//! Linux:   robust mutexes.
 //!
 //! ```cargo
 //! [dependencies]
@@ -13,7 +13,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{error, fmt, io};
 
 /// A process-shared robust pthread mutex, to be placed in shared memory by [`RobustMutex::init`].
@@ -32,6 +32,11 @@ pub struct RobustMutex {
 unsafe impl Sync for RobustMutex {}
 // SAFETY: it belongs to no thread; only a guard does.
 unsafe impl Send for RobustMutex {}
+
+/// How long a thread sleeps for the lock before it looks again. Usually it is woken earlier; not if the one that was
+/// woken in its place was killed when somebody else had the lock again: the kernel sees a lock that is taken, and whoever
+/// has it knows of nobody who waits.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Whether a thread may acquire a lock that it holds already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,20 +144,24 @@ impl RobustMutex {
         timeout: Option<Duration>,
     ) -> Result<Acquired<Guard<'a>>, Error> {
         let mutex = self.mutex.get();
-        let result = match timeout {
-            // SAFETY: a RobustMutex is initialised before anybody gets a reference to it.
-            _ if !block => unsafe { libc::pthread_mutex_trylock(mutex) },
-            // SAFETY: as above.
-            None => unsafe { libc::pthread_mutex_lock(mutex) },
-            Some(timeout) => {
-                let until = deadline(timeout);
-                // SAFETY: as above, and the deadline is a local variable.
-                unsafe { libc::pthread_mutex_timedlock(mutex, &until) }
+        // SAFETY: a RobustMutex is initialised before anybody gets a reference to it.
+        let mut result = unsafe { libc::pthread_mutex_trylock(mutex) };
+        let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        while result == libc::EBUSY && block {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                break;
             }
-        };
+            let slice = deadline(left.unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN));
+            // SAFETY: as above, and the deadline is a local variable.
+            result = match unsafe { libc::pthread_mutex_timedlock(mutex, &slice) } {
+                libc::ETIMEDOUT => libc::EBUSY,
+                result => result,
+            };
+        }
         match result {
             0 | libc::EOWNERDEAD => {}
-            libc::EBUSY | libc::ETIMEDOUT => return Ok(Acquired::TimedOut),
+            libc::EBUSY => return Ok(Acquired::TimedOut),
             libc::EDEADLK => return Err(Error::Deadlock),
             error => return Err(Error::Os(io::Error::from_raw_os_error(error))),
         }
@@ -201,7 +210,7 @@ impl Drop for Guard<'_> {
     }
 }
 
-/// The time of day after `timeout`; the end of time if that is later.
+/// The time of day after `timeout`, which is what POSIX wants.
 fn deadline(timeout: Duration) -> libc::timespec {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -74,7 +74,8 @@ impl Segment {
             shm::open(&name, shm::OFlags::RDWR, Mode::empty()).context("open shared memory")?;
         drop(unlinker);
         // Otherwise a full /dev/shm would be told by a SIGBUS at the first write.
-        fallocate(file, FallocateFlags::empty(), 0, size as u64).context("fill shared memory")?;
+        retry_on_intr(|| fallocate(&file, FallocateFlags::empty(), 0, size as u64))
+            .context("fill shared memory")?;
         let segment = Segment {
             shmem: ManuallyDrop::new(shmem),
             held: AtomicU32::new(0),
