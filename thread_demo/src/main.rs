@@ -7,10 +7,23 @@
 //! - Every thread is a daemon thread: the end of `main` ends the program. Who wants to wait joins, or uses a scope.
 //! - A panic in a thread comes out of its `join`; an exception in a Python thread is only printed.
 
+mod all_cores;
 mod lock;
+mod periodic_timer;
 mod scoped;
 mod thread_function;
 mod thread_local;
 mod thread_subclass;
+mod timer;
+mod timers;
 
-demo::examples![thread_function, scoped, thread_subclass, lock, thread_local];
+demo::examples![
+    thread_function,
+    scoped,
+    thread_subclass,
+    lock,
+    thread_local,
+    all_cores,
+    timer,
+    periodic_timer
+];
