@@ -8,11 +8,16 @@
 //! - A panic in a thread comes out of its `join`; an exception in a Python thread is only printed.
 
 mod all_cores;
+mod daemon;
 mod lock;
 mod periodic_timer;
+mod queue;
 mod scoped;
 mod thread_function;
 mod thread_local;
+// It can do more than these examples ask of it.
+#[allow(dead_code)]
+mod thread_queue;
 mod thread_subclass;
 mod timer;
 mod timers;
@@ -25,5 +30,7 @@ demo::examples![
     thread_local,
     all_cores,
     timer,
-    periodic_timer
+    periodic_timer,
+    queue,
+    daemon
 ];
