@@ -21,9 +21,14 @@ use crate::thread_queue::Queue;
 pub fn main() -> Result<()> {
     let q = Arc::new(Queue::new(0));
     let its = Arc::clone(&q);
-    thread::Builder::new()
-        .spawn(move || worker(&its))
-        .context("start the worker")?;
+    let run = move || {
+        // Nobody joins it, so it says itself what went wrong.
+        if let Err(error) = worker(&its) {
+            eprintln!("the worker failed: {error:#}");
+        }
+    };
+    let thread = thread::Builder::new().spawn(run);
+    thread.context("start the worker")?;
     for item in 0..3 {
         q.put(item)?;
     }
