@@ -18,7 +18,7 @@ def on_two_threads():
 
 def work(x):
     for _ in range(STEPS):
-        x = (x * 1_103_515_245 + 12_345) % (1 << 31)
+        x = (x * x + 12_345) % 2_147_483_647
     return x
 
 
