@@ -14,8 +14,8 @@
 //! ```
 
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{mem, thread};
 
 use anyhow::{Result, ensure};
 
@@ -44,7 +44,7 @@ fn acquire() -> Result<()> {
         });
         thread::sleep(SECOND);
         println!("main releases the lock");
-        mem::drop(guard);
+        drop(guard);
     });
     Ok(())
 }

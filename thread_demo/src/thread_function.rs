@@ -1,6 +1,6 @@
 //! Four named threads sleep ten times each, and main waits for all of them.
 //!
-//! Python:  `Thread(target=loop, name=..., args=[i])`, `start()`, `join()`, `current_thread().name`
+//! Python:  `Thread(target=loop, name=...)`, `start()`, `join()`, `current_thread().name`
 //! Differs: `spawn` starts the thread at once. A panic comes out of `join`; after an exception Python's `join` says nothing.
 //! Order:   the lines of a thread keep their order, those of different threads do not; the last line comes last.
 //!
