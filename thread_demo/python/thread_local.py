@@ -11,9 +11,10 @@ def text():
 
 
 def run(tid):
-    print('thread {} found {}'.format(tid, text()))
+    found = text()
     var.value = tid
     all_have_set.wait()
+    print('thread {} found {}'.format(tid, found))
     print('thread {} has {}'.format(tid, text()))
 
 

@@ -3,7 +3,7 @@
 //! Python:  `var = threading.local()`
 //! Differs: a `static`, with the value that it has at first in every thread; Python's has no attribute until it is set. The
 //!          value is dropped when its thread ends.
-//! Order:   all have set their value before any looks at it; the looks come in any order, main's last.
+//! Order:   all have set their value before any looks at it; the lines of the threads come in any order, main's last.
 //!
 //! ```cargo
 //! [dependencies]
@@ -29,9 +29,9 @@ pub fn main() -> Result<()> {
         for tid in 0..THREADS {
             let all_have_set = &all_have_set;
             scope.spawn(move || {
-                println!("thread {tid} found {}", text(VAR.get()));
-                VAR.set(Some(tid));
-                all_have_set.wait();
+                let found = VAR.replace(Some(tid));
+                all_have_set.wait(); // Nothing may panic before, or the others would wait for ever.
+                println!("thread {tid} found {}", text(found));
                 println!("thread {tid} has {}", text(VAR.get()));
             });
         }
