@@ -1,9 +1,13 @@
-//! Copies building blocks with loom's atomics, and a modelled futex, in the place of the real ones.
+//! Copies building blocks with loom's threads, locks and atomics, and a modelled futex, in the place of the real ones.
 
 use std::path::Path;
 use std::{env, error, fs};
 
-const BLOCKS: &[&str] = &["queue_demo/src/event.rs"];
+const BLOCKS: &[&str] = &[
+    "queue_demo/src/event.rs",
+    "thread_demo/src/thread_queue.rs",
+    "thread_demo/src/timers.rs",
+];
 
 fn main() -> Result<(), Box<dyn error::Error>> {
     let folder = env::var("OUT_DIR")?;
@@ -12,12 +16,15 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         println!("cargo::rerun-if-changed={}", path.display());
         let text: String = fs::read_to_string(&path)?
             .lines()
-            // An included file has no header.
+            // An included file has no header, and its tests stay where they are.
             .filter(|line| !line.starts_with("//!"))
+            .take_while(|line| *line != "#[cfg(test)]")
             .map(|line| line.to_owned() + "\n")
             .collect();
         let text = text
             .replace("std::sync::atomic", "loom::sync::atomic")
+            .replace("std::sync::{", "crate::sync::{")
+            .replace("std::thread::", "crate::thread::")
             .replace("rustix::io", "crate::futex")
             .replace("rustix::thread::futex", "crate::futex");
         fs::write(

@@ -1,11 +1,26 @@
 //! Models: building blocks under [loom](https://docs.rs/loom), which tries every interleaving of their atomic operations.
 //!
-//! The code is the blocks' own, copied by `build.rs`; only the atomics and the futex are loom's. A wait has no time limit
-//! here, so a wake-up that is lost is a deadlock, which loom reports. `cargo test -p models`
+//! The code is the blocks' own, copied by `build.rs`; only threads, locks, atomics and the futex are loom's. A wait without
+//! a time limit never ends by itself, so a wake-up that is lost is a deadlock, which loom reports. `cargo test -p models`
 
 // A block can do more than a model asks of it.
 #[allow(dead_code)]
 pub mod event {
     include!(concat!(env!("OUT_DIR"), "/event.rs"));
 }
+#[allow(dead_code)]
+pub mod thread_queue {
+    include!(concat!(env!("OUT_DIR"), "/thread_queue.rs"));
+}
+#[allow(dead_code)]
+pub mod timers {
+    include!(concat!(env!("OUT_DIR"), "/timers.rs"));
+}
+
 pub mod futex;
+pub mod sync;
+/// loom's threads, with the one name that they lack.
+pub mod thread {
+    pub use loom::thread::*;
+    pub use std::thread::Result;
+}

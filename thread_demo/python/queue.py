@@ -1,0 +1,33 @@
+import queue  # the standard one: run this with `python3 -P`, as there is a queue.py in this folder
+import threading
+import time
+
+SECOND = 0.1
+
+q = queue.Queue()
+
+
+def worker():
+    while True:
+        item = q.get()
+        if item is None:
+            return
+        time.sleep(SECOND / 20)
+        print('done {}'.format(item))
+        q.task_done()
+
+
+t = threading.Thread(target=worker)
+t.start()
+for item in range(30):
+    q.put(item)
+
+q.join()
+print('joined')
+try:
+    q.task_done()
+except ValueError as error:
+    print(error)
+q.put(None)
+t.join()
+print('the worker has ended')
