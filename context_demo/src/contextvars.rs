@@ -9,6 +9,10 @@
 //!          In destructors that run when a thread has lost its thread-locals, every variable is as if it were not set.
 //! Cost:    a copy is one reference count, whatever the number of variables; the first `set` after it copies the map, a
 //!          pointer for each. `get` is one lock that nobody contends for and one look-up. A task: two allocations.
+//!
+//! ```cargo
+//! [dependencies]
+//! ```
 
 use std::any::Any;
 use std::cell::RefCell;

@@ -8,6 +8,10 @@
 //! Panics:   a panic of the body goes on to the caller; the coroutine has finished then.
 //! Threads:  a coroutine stays on the thread that made it.
 //! Cost:     two allocations to make one; a step is one indirect call and moves two values.
+//!
+//! ```cargo
+//! [dependencies]
+//! ```
 
 use std::cell::Cell;
 use std::future::poll_fn;

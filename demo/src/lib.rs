@@ -36,12 +36,12 @@ pub fn run(program: &str, examples: &[Example]) -> ExitCode {
             _ => hook(info),
         }
     }));
-    let (error, code) = match dispatch(program, examples) {
-        Ok(Some(usage)) => (usage, 2),
-        Err(error) if !stdout_closed() => (format!("{error:#}"), 1),
+    let (line, code) = match dispatch(program, examples) {
+        Ok(Some(usage)) => (format!("{program}: {usage}\n"), 2),
+        Err(error) if !stdout_closed() => (format!("{program}: {error:#}\n"), 1),
         _ => return ExitCode::SUCCESS,
     };
-    eprintln!("{program}: {error}");
+    io::stderr().write_all(line.as_bytes()).ok(); // In one write, so that it is whole.
     ExitCode::from(code)
 }
 

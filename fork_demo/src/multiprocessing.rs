@@ -126,7 +126,10 @@ fn leave(result: std::thread::Result<Result<u8>>) -> ! {
         Ok(Ok(code)) => code.into(),
         Ok(Err(error)) => {
             // Not `eprintln!`: if nobody reads stderr it panics, and would unwind into what belongs to the parent.
-            writeln!(io::stderr(), "{error:#}").ok();
+            // And one write, so that the line is whole even if the parent ends now, and this process with it.
+            io::stderr()
+                .write_all(format!("{error:#}\n").as_bytes())
+                .ok();
             1
         }
         // The panic's message is printed; 101 is the code of a panic in Rust.
