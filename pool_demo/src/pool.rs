@@ -340,17 +340,22 @@ impl<C: Channel + Send + Sync + 'static> Pool<C> {
         tasks: impl IntoIterator<Item = T>,
         chunksize: Option<usize>,
     ) -> Result<Unordered<T::Output>, PoolError> {
+        self.ensure_open()?;
         let tasks: Vec<T> = tasks.into_iter().collect();
         let chunksize = chunksize.unwrap_or(1).max(1);
         let sizes: Vec<usize> = tasks.chunks(chunksize).map(<[T]>::len).collect();
         let (sender, parts) = mpsc::channel();
         // Who drops the iterator does not want to know.
         let job = move |index: usize, result| drop(sender.send((sizes[index], result)));
-        self.submit_chunks(&tasks, chunksize, Arc::new(job))?;
+        self.submit_chunks(&tasks, chunksize, Arc::new(job));
         Ok(Unordered {
             parts,
             ready: Vec::new().into_iter(),
         })
+    }
+
+    fn ensure_open(&self) -> Result<(), PoolError> {
+        self.shared.state().refusal().map_or(Ok(()), Err)
     }
 
     fn chunksize(&self, tasks: usize, asked: Option<usize>) -> usize {
@@ -364,9 +369,7 @@ impl<C: Channel + Send + Sync + 'static> Pool<C> {
         decode: Decode<V>,
         callback: Option<Callback<V>>,
     ) -> Result<AsyncResult<V>, PoolError> {
-        if let Some(error) = self.shared.state().refusal() {
-            return Err(error);
-        }
+        self.ensure_open()?;
         let parts = tasks.len().div_ceil(chunksize);
         let progress = Arc::new(Progress {
             parts: Mutex::new(Parts {
@@ -392,7 +395,7 @@ impl<C: Channel + Send + Sync + 'static> Pool<C> {
                     finished(&job);
                 }
             }),
-        )?;
+        );
         Ok(AsyncResult { progress, decode })
     }
 
@@ -401,10 +404,7 @@ impl<C: Channel + Send + Sync + 'static> Pool<C> {
         tasks: &[T],
         chunksize: usize,
         job: Arc<dyn Fn(usize, PartResult) + Send + Sync>,
-    ) -> Result<(), PoolError> {
-        if let Some(error) = self.shared.state().refusal() {
-            return Err(error);
-        }
+    ) {
         let mut chunks = tasks.chunks(chunksize).enumerate().peekable();
         // The workers begin with the first while the last are still to be encoded.
         while chunks.peek().is_some() {
@@ -434,7 +434,6 @@ impl<C: Channel + Send + Sync + 'static> Pool<C> {
             drop(state);
             finish(finished);
         }
-        Ok(())
     }
 
     /// Takes no more tasks; the workers leave when all are done.
