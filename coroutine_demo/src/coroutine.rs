@@ -22,10 +22,18 @@ use std::{error, fmt};
 
 /// Takes an `S` at each step, or an `E` thrown at it; yields a `Y` at each; returns an `R`. What it borrows outlives `'a`.
 pub struct Coroutine<'a, S, Y, E, R> {
-    /// Nothing once it has finished.
+    /// Nothing once it has finished; after a panic, what is left of it.
     body: Option<Pin<Box<dyn Future<Output = R> + 'a>>>,
     channel: Rc<Channel<S, Y, E>>,
-    started: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    New,
+    Suspended,
+    /// Also while it runs, so that a panic leaves it finished.
+    Finished,
 }
 
 /// How far a step came.
@@ -53,9 +61,15 @@ pub struct Yielder<S, Y, E> {
     channel: Rc<Channel<S, Y, E>>,
 }
 
-struct Channel<S, Y, E> {
-    sent: Cell<Option<Result<S, E>>>,
-    yielded: Cell<Option<Y>>,
+/// One cell for both ways: only one of the two is ever under way.
+type Channel<S, Y, E> = Cell<Message<S, Y, E>>;
+
+#[derive(Default)]
+enum Message<S, Y, E> {
+    #[default]
+    Nothing,
+    Sent(Result<S, E>),
+    Yielded(Y),
 }
 
 impl<'a, S, Y, E, R> Coroutine<'a, S, Y, E, R> {
@@ -64,84 +78,96 @@ impl<'a, S, Y, E, R> Coroutine<'a, S, Y, E, R> {
     where
         F: Future<Output = R> + 'a,
     {
-        let channel = Rc::new(Channel {
-            sent: Cell::new(None),
-            yielded: Cell::new(None),
-        });
+        let channel = Rc::new(Channel::default());
         let yielder = Yielder {
             channel: Rc::clone(&channel),
         };
         Coroutine {
             body: Some(Box::pin(body(yielder))),
             channel,
-            started: false,
+            state: State::New,
         }
     }
 
     /// Runs to the first `suspend`: `next(c)`, `c.send(None)`.
     pub fn start(&mut self) -> Result<Step<Y, R>, CoroutineError> {
-        if self.started && !self.finished() {
-            return Err(CoroutineError::Started);
+        match self.state {
+            State::New => self.resume(Message::Nothing),
+            State::Suspended => Err(CoroutineError::Started),
+            State::Finished => Err(CoroutineError::Finished),
         }
-        self.started = true;
-        self.resume(None)
     }
 
     /// Sends a value to where it stopped, and runs to the next `suspend`.
     pub fn send(&mut self, value: S) -> Result<Step<Y, R>, CoroutineError> {
         self.suspended()?;
-        self.resume(Some(Ok(value)))
+        self.resume(Message::Sent(Ok(value)))
     }
 
     /// Has the `suspend` where it stopped return `error`, and runs to the next one. An error that the body does not handle
     /// is its `R`; Python raises it again, here where it was thrown.
     pub fn throw(&mut self, error: E) -> Result<Step<Y, R>, CoroutineError> {
         self.suspended()?;
-        self.resume(Some(Err(error)))
+        self.resume(Message::Sent(Err(error)))
     }
 
     /// Ends it where it stopped: what the body holds there is dropped. A second time does nothing.
     pub fn close(&mut self) {
+        self.state = State::Finished;
         self.body = None;
     }
 
     pub fn finished(&self) -> bool {
-        self.body.is_none()
+        self.state == State::Finished
     }
 
     fn suspended(&self) -> Result<(), CoroutineError> {
-        match (&self.body, self.started) {
-            (None, _) => Err(CoroutineError::Finished),
-            (_, false) => Err(CoroutineError::NotStarted),
+        match self.state {
+            State::New => Err(CoroutineError::NotStarted),
+            _ if self.finished() => Err(CoroutineError::Finished),
             _ => Ok(()),
         }
     }
 
-    /// The body is put back only when it has yielded: after a panic, it has finished.
-    fn resume(&mut self, input: Option<Result<S, E>>) -> Result<Step<Y, R>, CoroutineError> {
-        let mut body = self.body.take().ok_or(CoroutineError::Finished)?;
-        self.channel.sent.set(input);
+    fn resume(&mut self, input: Message<S, Y, E>) -> Result<Step<Y, R>, CoroutineError> {
+        let body = self.body.as_mut().ok_or(CoroutineError::Finished)?;
+        self.state = State::Finished;
+        self.channel.set(input);
         // Nobody is to be woken: whoever sends, polls.
-        match (body.as_mut()).poll(&mut Context::from_waker(Waker::noop())) {
+        let step = match (body.as_mut()).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(value) => Ok(Step::Returned(value)),
-            Poll::Pending => {
-                let value = self.channel.yielded.take();
-                let value = value.ok_or(CoroutineError::Foreign)?;
-                self.body = Some(body);
-                Ok(Step::Yielded(value))
-            }
-        }
+            Poll::Pending => match self.channel.take() {
+                Message::Yielded(value) => {
+                    self.state = State::Suspended;
+                    return Ok(Step::Yielded(value));
+                }
+                _ => Err(CoroutineError::Foreign),
+            },
+        };
+        self.close();
+        step
     }
 }
 
 impl<S, Y, E> Yielder<S, Y, E> {
     /// `yield value`: stops here until something is sent or thrown. The body has one yielder and each `suspend` borrows
     /// it, so two cannot be pending at once.
-    pub async fn suspend(&mut self, value: Y) -> Result<S, E> {
-        // What an abandoned `suspend` did not take was not meant for this one.
-        self.channel.sent.set(None);
-        self.channel.yielded.set(Some(value));
-        poll_fn(|_| (self.channel.sent.take()).map_or(Poll::Pending, Poll::Ready)).await
+    pub fn suspend(&mut self, value: Y) -> impl Future<Output = Result<S, E>> {
+        let mut value = Some(value);
+        poll_fn(move |_| {
+            if let Some(value) = value.take() {
+                // What an abandoned `suspend` did not take was not meant for this one.
+                self.channel.set(Message::Yielded(value));
+                return Poll::Pending;
+            }
+            match self.channel.take() {
+                Message::Sent(input) => Poll::Ready(input),
+                other => {
+                    self.channel.set(other);
+                    Poll::Pending
+                }
+            }
+        })
     }
 }
 
