@@ -5,6 +5,12 @@
 #[path = "../../../queue_demo/src/channel.rs"]
 mod channel;
 #[allow(dead_code)]
+#[path = "../../../context_demo/src/contextvars.rs"]
+mod contextvars;
+#[allow(dead_code)]
+#[path = "../../../coroutine_demo/src/coroutine.rs"]
+mod coroutine;
+#[allow(dead_code)]
 #[path = "../../../queue_demo/src/event.rs"]
 mod event;
 #[allow(dead_code)]

@@ -1,6 +1,9 @@
-//! What the contestants share: processes that start at the same moment, a pinned process, aligned memory.
+//! What the contestants share: a timed loop, processes or threads that start at the same moment, a pinned process,
+//! aligned memory.
 
 use std::io::{self, Read, Write};
+use std::sync::{PoisonError, RwLock, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -8,6 +11,22 @@ use bytemuck::{Pod, Zeroable};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::multiprocessing::{Exit, fork};
+use bench::case::nanoseconds;
+
+/// Times `operation`, after a warm-up. It is told which time this is, the warm-up included.
+// Inlined, so that what the operation counts can stay in registers.
+#[inline(always)]
+pub fn time(count: u64, mut operation: impl FnMut(u64) -> Result<()>) -> Result<f64> {
+    let warm_up = count.div_ceil(10);
+    for number in 0..warm_up {
+        operation(number)?;
+    }
+    let begin = Instant::now();
+    for number in warm_up..warm_up + count {
+        operation(number)?;
+    }
+    Ok(nanoseconds(begin.elapsed(), count))
+}
 
 /// Forks workers, lets them go at the same moment when all are ready, and stops the clock when the last has reported.
 /// Each warms up, calls what it is given, works, and returns a number; the sum of those is returned with the time.
@@ -55,6 +74,48 @@ pub fn together(
         ensure!(exit == Exit::Code(0), "a worker failed: {exit}");
     }
     Ok((elapsed, sum))
+}
+
+/// The same with threads.
+pub fn threads_together(
+    count: usize,
+    work: impl Fn(usize, &dyn Fn() -> Result<()>) -> Result<u64> + Sync,
+) -> Result<(Duration, u64)> {
+    // A worker says that it is ready, and then what its work has come to.
+    let (say, said) = mpsc::channel::<Result<u64>>();
+    let gate = RwLock::new(());
+    thread::scope(|scope| {
+        // It opens also if this fails, so that nobody waits there for ever.
+        let closed = gate.write().unwrap_or_else(PoisonError::into_inner);
+        for index in 0..count {
+            let (say, gate, work) = (say.clone(), &gate, &work);
+            let run = move || {
+                let start = || {
+                    say.send(Ok(0)).context("say that it is ready")?;
+                    drop(gate.read().unwrap_or_else(PoisonError::into_inner));
+                    Ok(())
+                };
+                let done = work(index, &start);
+                // After a failure nobody listens any more.
+                say.send(done).ok();
+            };
+            let thread = thread::Builder::new().spawn_scoped(scope, run);
+            thread.context("start a worker")?;
+        }
+        // If all workers die, the end of the channel tells.
+        drop(say);
+        let hear = || said.recv().context("wait for the workers")?;
+        for _ in 0..count {
+            hear()?;
+        }
+        let begin = Instant::now();
+        drop(closed);
+        let mut sum = 0_u64;
+        for _ in 0..count {
+            sum = sum.wrapping_add(hear()?);
+        }
+        Ok((begin.elapsed(), sum))
+    })
 }
 
 /// Keeps this process, and all that it starts, on one of its CPUs.

@@ -108,7 +108,7 @@ fn raw_sync_mutex<const PROCESSES: usize>(count: u64) -> Result<f64> {
     time::<PROCESSES>(count, || change(1).map(drop), || change(0))
 }
 
-fn fetch_add(count: u64) -> Result<f64> {
+pub fn fetch_add(count: u64) -> Result<f64> {
     let number = AtomicI64::new(0);
     let begin = Instant::now();
     for _ in 0..count {

@@ -1,11 +1,16 @@
 //! The groups, one file each.
 
 pub mod array;
+pub mod context;
+pub mod cores;
 pub mod counter;
+pub mod generator;
+pub mod lock;
 pub mod pipe;
 pub mod pool;
 pub mod queue;
 pub mod start;
+pub mod thread;
 
 use bench::case::Group;
 
@@ -16,4 +21,9 @@ pub const ALL: &[Group] = &[
     counter::GROUP,
     array::GROUP,
     pool::GROUP,
+    thread::GROUP,
+    lock::GROUP,
+    cores::GROUP,
+    context::GROUP,
+    generator::GROUP,
 ];

@@ -204,7 +204,7 @@ fn shared_index(count: u64) -> Result<f64> {
 }
 
 /// How many tasks share the work of the last case.
-const TASKS: u64 = 8;
+pub const TASKS: u64 = 8;
 
 #[derive(Serialize, Deserialize)]
 struct Calculate {
@@ -222,7 +222,7 @@ impl Task for Calculate {
 }
 
 /// Each step needs the one before it.
-fn calculate(seed: u64, steps: u64) -> u64 {
+pub fn calculate(seed: u64, steps: u64) -> u64 {
     (0..steps).fold(seed, |number, step| {
         number
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -232,7 +232,10 @@ fn calculate(seed: u64, steps: u64) -> u64 {
 
 /// How many times faster `run` is with two workers than with one. It is told their number and the steps of a task, and
 /// returns the time and the sum of the results.
-fn compare(steps: u64, mut run: impl FnMut(usize, u64) -> Result<(Duration, u64)>) -> Result<f64> {
+pub fn compare(
+    steps: u64,
+    mut run: impl FnMut(usize, u64) -> Result<(Duration, u64)>,
+) -> Result<f64> {
     let expected = (0..TASKS).fold(0_u64, |sum, seed| sum.wrapping_add(calculate(seed, steps)));
     let mut times = [Duration::ZERO; 2];
     // What else goes on should hit both.
@@ -250,7 +253,7 @@ fn tasks(steps: u64) -> impl Iterator<Item = Calculate> {
     (0..TASKS).map(move |seed| Calculate { seed, steps })
 }
 
-fn sum(results: impl IntoIterator<Item = u64>) -> u64 {
+pub fn sum(results: impl IntoIterator<Item = u64>) -> u64 {
     results.into_iter().fold(0, u64::wrapping_add)
 }
 
@@ -263,7 +266,7 @@ fn speed_up<C: Channel + Send + Sync + 'static>(steps: u64) -> Result<f64> {
     })
 }
 
-fn rayon_speed_up(steps: u64) -> Result<f64> {
+pub fn rayon_speed_up(steps: u64) -> Result<f64> {
     let pools = [threads(1)?, threads(2)?];
     compare(steps, |workers, steps| {
         let tasks: Vec<Calculate> = tasks(steps).collect();
@@ -279,7 +282,7 @@ fn rayon_speed_up(steps: u64) -> Result<f64> {
     })
 }
 
-fn forks_speed_up(steps: u64) -> Result<f64> {
+pub fn forks_speed_up(steps: u64) -> Result<f64> {
     compare(steps, |workers, steps| {
         together(workers, |index, start| {
             start()?;

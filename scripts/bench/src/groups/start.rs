@@ -1,7 +1,6 @@
 //! Starting a child that does nothing, and waiting for its end.
 
 use std::process::Command;
-use std::time::Instant;
 use std::{io, ptr};
 
 use anyhow::{Context, Result, ensure};
@@ -9,9 +8,9 @@ use rustix::process::{Pid, WaitOptions, waitpid};
 
 use crate::forkserver::ForkServer;
 use crate::multiprocessing::{Exit, fork, spawn};
-use crate::workers::{Line, lines};
+use crate::workers::{Line, lines, time};
 use bench::case::Goal::{Over, Within};
-use bench::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
+use bench::case::{Case, Group, Unit, limit, ours, peer, python};
 
 /// The role of a child that does nothing.
 pub const NOTHING: &str = "nothing";
@@ -56,40 +55,28 @@ pub const GROUP: Group = Group {
     ],
 };
 
-/// Times `start` after a warm-up.
-fn time(count: u64, mut start: impl FnMut() -> Result<()>) -> Result<f64> {
-    for _ in 0..count.div_ceil(10) {
-        start()?;
-    }
-    let begin = Instant::now();
-    for _ in 0..count {
-        start()?;
-    }
-    Ok(nanoseconds(begin.elapsed(), count))
-}
-
 fn succeeded(exit: Exit) -> Result<()> {
     ensure!(exit == Exit::Code(0), "a child failed: {exit}");
     Ok(())
 }
 
 fn forked(count: u64) -> Result<f64> {
-    time(count, || succeeded(fork(|| Ok(0))?.join()?))
+    time(count, |_| succeeded(fork(|| Ok(0))?.join()?))
 }
 
 fn spawned(count: u64) -> Result<f64> {
-    time(count, || succeeded(spawn(NOTHING)?.join()?))
+    time(count, |_| succeeded(spawn(NOTHING)?.join()?))
 }
 
 fn served(count: u64) -> Result<f64> {
     let server = ForkServer::start()?;
-    time(count, || succeeded(server.fork(NOTHING, &[])?.join()?))
+    time(count, |_| succeeded(server.fork(NOTHING, &[])?.join()?))
 }
 
 fn procspawned(count: u64) -> Result<f64> {
     // In the children this does not return.
     procspawn::init();
-    time(count, || {
+    time(count, |_| {
         let number = procspawn::spawn(7_u32, |number| number).join();
         ensure!(number.context("a child failed")? == 7, "a wrong number");
         Ok(())
@@ -99,7 +86,7 @@ fn procspawned(count: u64) -> Result<f64> {
 fn executed(count: u64) -> Result<f64> {
     // Nothing of it makes std fork: this is a posix_spawn, which is a vfork and an exec.
     let mut command = Command::new("/bin/true");
-    time(count, || {
+    time(count, |_| {
         let status = command.status().context("run /bin/true")?;
         ensure!(status.success(), "/bin/true failed: {status}");
         Ok(())
@@ -108,7 +95,7 @@ fn executed(count: u64) -> Result<f64> {
 
 fn vforked(count: u64) -> Result<f64> {
     let mut stack = lines(64 << 10);
-    time(count, || {
+    time(count, |_| {
         let pid = vfork(&mut stack)?;
         let ended = waitpid(Some(pid), WaitOptions::empty()).context("wait for the child")?;
         let (_, status) = ended.context("the child has not ended")?;

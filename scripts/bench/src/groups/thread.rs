@@ -1,0 +1,122 @@
+//! Starting a thread that does nothing, and waiting for its end, on one CPU. On two it would measure how a CPU wakes
+//! another.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::{io, ptr, thread};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use rustix::io::Errno;
+use rustix::thread::futex;
+
+use crate::workers::{Line, lines, pin, time};
+use bench::case::Goal::{Over, Within};
+use bench::case::{Case, Group, Unit, limit, ours, python};
+
+pub const GROUP: Group = Group {
+    name: "thread",
+    title: "start and join a thread that does nothing, on one CPU",
+    cases: &[Case {
+        name: "start",
+        unit: Unit::Time,
+        contestants: &[
+            python("CPython", "start", 5000),
+            ours(
+                "spawn",
+                12_000,
+                spawned,
+                &[Over("CPython", 1.8), Within("clone+futex", 2.0)],
+            ),
+            ours(
+                "scope",
+                12_000,
+                scoped,
+                &[Over("CPython", 1.8), Within("clone+futex", 2.0)],
+            ),
+            limit("clone+futex", 25_000, cloned),
+            limit("pthread", 20_000, created),
+        ],
+    }],
+};
+
+fn spawned(count: u64) -> Result<f64> {
+    pin()?;
+    time(count, |_| {
+        let thread = thread::Builder::new().spawn(|| ());
+        let thread = thread.context("start a thread")?;
+        thread.join().map_err(|_| anyhow!("the thread panicked"))
+    })
+}
+
+fn scoped(count: u64) -> Result<f64> {
+    pin()?;
+    time(count, |_| {
+        thread::scope(|scope| {
+            let thread = thread::Builder::new().spawn_scoped(scope, || ());
+            let thread = thread.context("start a thread")?;
+            thread.join().map_err(|_| anyhow!("the thread panicked"))
+        })
+    })
+}
+
+fn cloned(count: u64) -> Result<f64> {
+    pin()?;
+    let mut stack = lines(64 << 10);
+    time(count, |_| clone(&mut stack))
+}
+
+/// What a thread is to the kernel: it has a stack and nothing else of its own, and at its end a number becomes zero.
+fn clone(stack: &mut [Line]) -> Result<()> {
+    extern "C" fn end(_: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: ending the thread has no precondition, and the call, which does not return, sets no `errno`.
+        unsafe { libc::syscall(libc::SYS_exit, 0) as libc::c_int }
+    }
+    // The stack grows down from its end.
+    let top = stack.as_mut_ptr_range().end.cast();
+    let flags = libc::CLONE_VM
+        | libc::CLONE_FS
+        | libc::CLONE_FILES
+        | libc::CLONE_SIGHAND
+        | libc::CLONE_THREAD
+        | libc::CLONE_SYSVSEM
+        | libc::CLONE_PARENT_SETTID
+        | libc::CLONE_CHILD_CLEARTID;
+    let alive = AtomicU32::new(0);
+    let (none, thread) = (ptr::null_mut::<libc::c_void>(), alive.as_ptr());
+    // SAFETY: until the number is zero, which is waited for below, the stack and the number stay; the thread uses no
+    // other memory, and above all none of this thread's locals, which it sees as its own.
+    let id = unsafe { libc::clone(end, top, flags, none, thread, none, thread) };
+    ensure!(id > 0, "clone: {}", io::Error::last_os_error());
+    loop {
+        let id = alive.load(Ordering::Acquire);
+        if id == 0 {
+            return Ok(());
+        }
+        // Not private, because the kernel's wake-up is not.
+        match futex::wait(&alive, futex::Flags::empty(), id, None) {
+            Ok(()) | Err(Errno::AGAIN | Errno::INTR) => {}
+            // The thread may still use what this function has borrowed.
+            Err(_) => thread::yield_now(),
+        }
+    }
+}
+
+fn created(count: u64) -> Result<f64> {
+    extern "C" fn end(nothing: *mut libc::c_void) -> *mut libc::c_void {
+        nothing
+    }
+    let code = |code: i32| match code {
+        0 => Ok(()),
+        code => Err(io::Error::from_raw_os_error(code)),
+    };
+    pin()?;
+    time(count, |_| {
+        let mut thread = 0;
+        // SAFETY: the thread's number is written to where it belongs; the function takes whatever it is given.
+        let created =
+            unsafe { libc::pthread_create(&mut thread, ptr::null(), end, ptr::null_mut()) };
+        code(created).context("start a thread")?;
+        // SAFETY: the thread was started just now, and nobody else joins it.
+        let joined = unsafe { libc::pthread_join(thread, ptr::null_mut()) };
+        code(joined).context("join a thread")
+    })
+}
