@@ -10,13 +10,17 @@ use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
 /// Name, text and `main` of an example. A `Usage:` in its header allows arguments.
 pub type Example = (&'static str, &'static str, fn() -> Result<()>);
 
-/// Makes `main` from the modules of a crate, one example each.
+/// Makes `main` from the modules of a crate, one example each: `[a, b]`, or in folders `{ x { a } y { b } }`.
 #[macro_export]
 macro_rules! examples {
-    ($($name:ident),+ $(,)?) => {
+    ($($name:ident),+ $(,)?) => { $crate::examples!(@ $("", $name / $name;)+); };
+    ($($dir:ident { $($name:ident),+ $(,)? })+) => {
+        $crate::examples!(@ $($(concat!(stringify!($dir), "/"), $name / $dir $name;)+)+);
+    };
+    (@ $($dir:expr, $name:ident / $($path:ident)+;)+) => {
         fn main() -> ::std::process::ExitCode {
             $crate::run(env!("CARGO_PKG_NAME"), &[$((
-                stringify!($name), include_str!(concat!(stringify!($name), ".rs")), $name::main,
+                stringify!($name), include_str!(concat!($dir, stringify!($name), ".rs")), $($path)::+::main,
             )),+])
         }
     };

@@ -1,4 +1,5 @@
-//! Copies building blocks with loom's threads, locks and atomics, and a modelled futex, in the place of the real ones.
+//! Copies building blocks with loom's threads, locks and atomics, and a modelled futex and channel, in the place of the
+//! real ones.
 
 use std::path::Path;
 use std::{env, error, fs};
@@ -25,6 +26,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
             .replace("std::sync::atomic", "loom::sync::atomic")
             .replace("std::sync::{", "crate::sync::{")
             .replace("std::thread::", "crate::thread::")
+            .replace("crossbeam_channel", "crate::channel")
             .replace("rustix::io", "crate::futex")
             .replace("rustix::thread::futex", "crate::futex");
         fs::write(

@@ -11,6 +11,7 @@ def worker():
     while True:
         item = q.get()
         if item is None:
+            q.task_done()
             return
         time.sleep(SECOND / 20)
         print('done {}'.format(item))
@@ -24,10 +25,10 @@ for item in range(30):
 
 q.join()
 print('joined')
+q.put(None)
+t.join()
+print('the worker has ended')
 try:
     q.task_done()
 except ValueError as error:
     print(error)
-q.put(None)
-t.join()
-print('the worker has ended')

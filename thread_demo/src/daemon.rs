@@ -9,35 +9,41 @@
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
+//! crossbeam-channel = "0.5"
 //! ```
 
-use std::sync::Arc;
+use std::sync::LazyLock;
 use std::thread;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use crate::thread_queue::Queue;
+use crate::thread_queue::{Consumer, Producer, queue};
 
-pub fn main() -> Result<()> {
-    let q = Arc::new(Queue::new(0));
-    let its = Arc::clone(&q);
+/// A static is never dropped, so the worker never sees an end.
+static Q: LazyLock<Producer<u32>> = LazyLock::new(|| {
+    let (q, items) = queue(0);
     let run = move || {
         // Nobody joins it, so it says itself what went wrong.
-        if let Err(error) = worker(&its) {
+        if let Err(error) = worker(&items) {
             eprintln!("the worker failed: {error:#}");
         }
     };
-    let thread = thread::Builder::new().spawn(run);
-    thread.context("start the worker")?;
-    for item in 0..3 {
-        q.put(item)?;
+    if let Err(error) = thread::Builder::new().spawn(run) {
+        eprintln!("start the worker: {error}"); // And the queue has no consumer, which `put` reports.
     }
-    q.join();
+    q
+});
+
+pub fn main() -> Result<()> {
+    for item in 0..3 {
+        Q.put(item)?;
+    }
+    Q.join()?;
     println!("main ends, the worker waits for more");
     Ok(())
 }
 
-fn worker(q: &Queue<u32>) -> Result<()> {
+fn worker(q: &Consumer<u32>) -> Result<()> {
     loop {
         let item = q.get()?;
         println!("done {item}");

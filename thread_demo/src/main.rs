@@ -8,11 +8,13 @@
 //! - A panic in a thread comes out of its `join`; an exception in a Python thread is only printed.
 
 mod all_cores;
+mod bounded_queue;
 mod daemon;
 mod lock;
 mod periodic_timer;
 mod queue;
 mod scoped;
+mod select;
 mod thread_function;
 mod thread_local;
 // It can do more than these examples ask of it.
@@ -21,6 +23,7 @@ mod thread_queue;
 mod thread_subclass;
 mod timer;
 mod timers;
+mod wait_group;
 
 demo::examples![
     thread_function,
@@ -28,9 +31,12 @@ demo::examples![
     thread_subclass,
     lock,
     thread_local,
+    wait_group,
     all_cores,
     timer,
     periodic_timer,
     queue,
-    daemon
+    bounded_queue,
+    daemon,
+    select
 ];

@@ -1,52 +1,95 @@
 //! `Queue`: items go from threads to threads, each to one of them, in the order in which they were put.
 //!
 //! Python:  `queue.Queue`
-//! Differs: `close` ends the queue for everybody: a consumer reads to the end and leaves, where Python's is a daemon thread
-//!          that waits for ever, or is sent a sentinel. An item that is refused comes back with the error.
+//! Differs: it has two ends. Dropping the last [`Producer`] closes it: consumers read to the end and leave, where Python's
+//!          are daemon threads that wait for ever, or are sent a sentinel. When the last [`Consumer`] is gone, `put` fails
+//!          and gives the item back. A consumer that panics in the middle of an item makes `join` an error; Python's
+//!          `join` waits for ever.
 //!
 //! ```cargo
 //! [dependencies]
+//! crossbeam-channel = "0.5"
 //! ```
 
-use std::collections::VecDeque;
+use std::cell::Cell;
 use std::error::Error;
 use std::fmt::{self, Debug, Display, Formatter};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// A queue of `T`s for any number of producers and consumers, which share it by reference or in an `Arc`.
+use crossbeam_channel::{
+    Receiver, RecvTimeoutError, SendTimeoutError, Sender, TryRecvError, TrySendError,
+};
+
+/// Makes a queue of at most `maxsize` items; of any number if 0.
 ///
-/// Every item is got once; those of one producer in their order. Everything that waits sleeps, and is woken by what it
-/// waits for: `put` by a `get`, `get` by a `put`, [`Queue::join`] by the last [`Queue::task_done`], all but that by
-/// [`Queue::close`]. Of several that wait, any may be first.
+/// Every item is got once; those of one producer in their order. What waits looks again for some microseconds, and then
+/// sleeps until what it waits for has come. Of several that wait, any may be first.
 ///
-/// Each `get` must be followed by one `task_done` if somebody joins; a consumer that panics in between leaves `join`
-/// waiting, as with Python.
-///
-/// Cost: each call takes one lock; a wake-up (futex) where somebody waits.
-#[derive(Debug)]
-pub struct Queue<T> {
-    maxsize: usize,
-    state: Mutex<State<T>>,
-    not_empty: Condvar,
-    not_full: Condvar,
-    all_done: Condvar,
+/// Cost: what the channel of crossbeam costs, and one atomic addition for each item put and each item done.
+pub fn queue<T>(maxsize: usize) -> (Producer<T>, Consumer<T>) {
+    let (sender, receiver) = match maxsize {
+        0 => crossbeam_channel::unbounded(),
+        _ => crossbeam_channel::bounded(maxsize),
+    };
+    let tasks = Arc::new(Tasks {
+        unfinished: AtomicUsize::new(0),
+        lost: AtomicBool::new(false),
+        abandoned: AtomicBool::new(false),
+        lock: Mutex::new(()),
+        changed: Condvar::new(),
+    });
+    let consumers = Arc::new(Consumers(Arc::clone(&tasks)));
+    let consumer = Consumer {
+        items: receiver,
+        in_hand: Cell::new(0),
+        consumers,
+    };
+    let items = sender;
+    (Producer { items, tasks }, consumer)
 }
 
+/// The end of a queue where items are put. A clone is another producer of the same queue.
 #[derive(Debug)]
-struct State<T> {
-    items: VecDeque<T>,
-    /// Items that were put and not yet reported as done, got or not.
-    unfinished: usize,
-    closed: bool,
+pub struct Producer<T> {
+    items: Sender<T>,
+    tasks: Arc<Tasks>,
 }
+
+/// The end of a queue where items are got. Every thread has its own: a clone is another consumer of the same queue.
+#[derive(Debug)]
+pub struct Consumer<T> {
+    items: Receiver<T>,
+    /// Items that this consumer got and has not reported as done.
+    in_hand: Cell<usize>,
+    /// Behind `items`, so that nothing can be put any more when this says that nobody is left.
+    consumers: Arc<Consumers>,
+}
+
+/// What `join` waits for.
+#[derive(Debug)]
+struct Tasks {
+    /// Items put, or about to be, and not yet done.
+    unfinished: AtomicUsize,
+    /// A consumer has ended with an item in its hands.
+    lost: AtomicBool,
+    /// There is no consumer any more.
+    abandoned: AtomicBool,
+    lock: Mutex<()>,
+    changed: Condvar,
+}
+
+/// Shared by all consumers; dropped with the last of them.
+#[derive(Debug)]
+struct Consumers(Arc<Tasks>);
 
 /// Why an item was not put, and the item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PutError<T> {
     /// There was no room in time; Python's `queue.Full`.
     Full(T),
-    /// The queue is closed.
+    /// There is no consumer any more.
     Closed(T),
 }
 
@@ -55,37 +98,26 @@ pub enum PutError<T> {
 pub enum GetError {
     /// There was no item in time; Python's `queue.Empty`.
     Empty,
-    /// The queue is closed, and nothing is left in it.
+    /// Nothing is left, and there is no producer any more; Python 3.13's `queue.ShutDown`.
     Closed,
 }
 
-/// `task_done` was called more often than items were put; Python's `ValueError`.
+/// `task_done` was called more often than the consumer has got items; Python's `ValueError`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooManyTasksDone;
 
-impl<T> Queue<T> {
-    /// A queue of at most `maxsize` items; of any number if 0.
-    pub fn new(maxsize: usize) -> Queue<T> {
-        Queue {
-            maxsize,
-            state: Mutex::new(State {
-                items: VecDeque::new(),
-                unfinished: 0,
-                closed: false,
-            }),
-            not_empty: Condvar::new(),
-            not_full: Condvar::new(),
-            all_done: Condvar::new(),
-        }
-    }
+/// Not all items are done, and nobody is left who would do them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unfinished;
 
+impl<T> Producer<T> {
     /// Adds an item; blocks while there is no room.
     ///
     /// # Errors
     ///
-    /// [`PutError::Closed`], also if the queue is closed while this waits.
+    /// [`PutError::Closed`], also if the last consumer is dropped while this waits.
     pub fn put(&self, item: T) -> Result<(), PutError<T>> {
-        self.put_within(None, item)
+        self.count(|| self.items.send(item).map_err(|e| PutError::Closed(e.0)))
     }
 
     /// Adds an item; Python's `put(item, timeout=...)`.
@@ -94,7 +126,13 @@ impl<T> Queue<T> {
     ///
     /// [`PutError::Full`] if there is no room in time, [`PutError::Closed`].
     pub fn put_timeout(&self, item: T, timeout: Duration) -> Result<(), PutError<T>> {
-        self.put_within(Some(timeout), item)
+        let put = || self.items.send_timeout(item, timeout);
+        self.count(|| {
+            put().map_err(|error| match error {
+                SendTimeoutError::Timeout(item) => PutError::Full(item),
+                SendTimeoutError::Disconnected(item) => PutError::Closed(item),
+            })
+        })
     }
 
     /// Adds an item if there is room; Python's `put_nowait`.
@@ -103,33 +141,59 @@ impl<T> Queue<T> {
     ///
     /// [`PutError::Full`], [`PutError::Closed`].
     pub fn try_put(&self, item: T) -> Result<(), PutError<T>> {
-        self.put_within(Some(Duration::ZERO), item)
+        self.count(|| {
+            self.items.try_send(item).map_err(|error| match error {
+                TrySendError::Full(item) => PutError::Full(item),
+                TrySendError::Disconnected(item) => PutError::Closed(item),
+            })
+        })
     }
 
-    fn put_within(&self, timeout: Option<Duration>, item: T) -> Result<(), PutError<T>> {
-        let full = |state: &State<T>| self.maxsize > 0 && state.items.len() >= self.maxsize;
-        let mut state = wait_while(&self.not_full, self.lock(), timeout, |state| {
-            full(state) && !state.closed
-        });
-        if state.closed {
-            return Err(PutError::Closed(item));
+    /// An item counts before it is there: whoever gets it may be done with it before `put` returns.
+    fn count(&self, put: impl FnOnce() -> Result<(), PutError<T>>) -> Result<(), PutError<T>> {
+        self.tasks.unfinished.fetch_add(1, Ordering::Relaxed);
+        put().inspect_err(|_| self.tasks.finish(1))
+    }
+
+    /// Blocks until every item that was put has been reported as done.
+    ///
+    /// # Errors
+    ///
+    /// [`Unfinished`] if consumers have ended, by a panic for instance, with items in their hands, or all have ended.
+    pub fn join(&self) -> Result<(), Unfinished> {
+        let tasks = &self.tasks;
+        let mut left = 0;
+        let pending = |_: &mut ()| {
+            left = tasks.unfinished.load(Ordering::Acquire);
+            left > 0 && !tasks.abandoned.load(Ordering::Relaxed)
+        };
+        let joined = tasks.changed.wait_while(tasks.lock(), pending);
+        drop(joined.unwrap_or_else(PoisonError::into_inner));
+        if left > 0 || tasks.lost.load(Ordering::Relaxed) {
+            return Err(Unfinished);
         }
-        if full(&state) {
-            return Err(PutError::Full(item));
-        }
-        state.items.push_back(item);
-        state.unfinished += 1;
-        self.not_empty.notify_one();
         Ok(())
     }
 
+    /// How many items wait; another thread may change that at once. Python's `qsize()`.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether no item waits; another thread may put one at once. Python's `empty()`.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+}
+
+impl<T> Consumer<T> {
     /// Takes the first item; blocks while there is none.
     ///
     /// # Errors
     ///
-    /// [`GetError::Closed`], also if the queue is closed while this waits.
+    /// [`GetError::Closed`], also if the last producer is dropped while this waits.
     pub fn get(&self) -> Result<T, GetError> {
-        self.get_within(None)
+        self.hand(self.items.recv().map_err(|_| GetError::Closed))
     }
 
     /// Takes the first item; Python's `get(timeout=...)`.
@@ -138,7 +202,11 @@ impl<T> Queue<T> {
     ///
     /// [`GetError::Empty`] if there is no item in time, [`GetError::Closed`].
     pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
-        self.get_within(Some(timeout))
+        let got = self.items.recv_timeout(timeout);
+        self.hand(got.map_err(|error| match error {
+            RecvTimeoutError::Timeout => GetError::Empty,
+            RecvTimeoutError::Disconnected => GetError::Closed,
+        }))
     }
 
     /// Takes the first item if there is one; Python's `get_nowait`.
@@ -147,84 +215,91 @@ impl<T> Queue<T> {
     ///
     /// [`GetError::Empty`], [`GetError::Closed`].
     pub fn try_get(&self) -> Result<T, GetError> {
-        self.get_within(Some(Duration::ZERO))
+        self.hand(self.items.try_recv().map_err(|error| match error {
+            TryRecvError::Empty => GetError::Empty,
+            TryRecvError::Disconnected => GetError::Closed,
+        }))
     }
 
-    fn get_within(&self, timeout: Option<Duration>) -> Result<T, GetError> {
-        let mut state = wait_while(&self.not_empty, self.lock(), timeout, |state| {
-            state.items.is_empty() && !state.closed
-        });
-        let nothing = if state.closed {
-            GetError::Closed
-        } else {
-            GetError::Empty
-        };
-        let item = state.items.pop_front().ok_or(nothing)?;
-        self.not_full.notify_one();
-        Ok(item)
+    fn hand(&self, got: Result<T, GetError>) -> Result<T, GetError> {
+        got.inspect(|_| self.in_hand.set(self.in_hand.get() + 1))
     }
 
-    /// Reports that an item which was got is done. Never blocks.
+    /// Reports that an item which this consumer got is done. Never blocks.
     ///
     /// # Errors
     ///
-    /// [`TooManyTasksDone`] if all items are done already.
+    /// [`TooManyTasksDone`] if all that it got is done already.
     pub fn task_done(&self) -> Result<(), TooManyTasksDone> {
-        let mut state = self.lock();
-        state.unfinished = state.unfinished.checked_sub(1).ok_or(TooManyTasksDone)?;
-        if state.unfinished == 0 {
-            self.all_done.notify_all();
-        }
+        let left = self.in_hand.get().checked_sub(1);
+        self.in_hand.set(left.ok_or(TooManyTasksDone)?);
+        self.consumers.0.finish(1);
         Ok(())
-    }
-
-    /// Blocks until every item that was put has been reported as done; closed or not.
-    pub fn join(&self) {
-        drop(wait_while(&self.all_done, self.lock(), None, |state| {
-            state.unfinished > 0
-        }));
-    }
-
-    /// Ends the queue: no item can be put any more, and consumers get what is left. A second call does nothing.
-    pub fn close(&self) {
-        self.lock().closed = true;
-        self.not_empty.notify_all();
-        self.not_full.notify_all();
     }
 
     /// How many items wait; another thread may change that at once. Python's `qsize()`.
     pub fn len(&self) -> usize {
-        self.lock().items.len()
+        self.items.len()
     }
 
     /// Whether no item waits; another thread may put one at once. Python's `empty()`.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Nothing panics under this lock while the state is not whole.
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.items.is_empty()
     }
 }
 
-/// Waits while a condition holds, at most for the timeout. Who is woken looks at the condition before the time: a wake-up
-/// is never wasted on one whose time is up.
-fn wait_while<'a, T>(
-    condvar: &Condvar,
-    guard: MutexGuard<'a, T>,
-    timeout: Option<Duration>,
-    condition: impl Fn(&T) -> bool,
-) -> MutexGuard<'a, T> {
-    let condition = |state: &mut T| condition(state);
-    match timeout {
-        None => condvar
-            .wait_while(guard, condition)
-            .unwrap_or_else(PoisonError::into_inner),
-        Some(timeout) => {
-            let waited = condvar.wait_timeout_while(guard, timeout, condition);
-            waited.unwrap_or_else(PoisonError::into_inner).0
+impl<T> Clone for Producer<T> {
+    fn clone(&self) -> Producer<T> {
+        Producer {
+            items: self.items.clone(),
+            tasks: Arc::clone(&self.tasks),
         }
+    }
+}
+
+impl<T> Clone for Consumer<T> {
+    fn clone(&self) -> Consumer<T> {
+        Consumer {
+            items: self.items.clone(),
+            in_hand: Cell::new(0),
+            consumers: Arc::clone(&self.consumers),
+        }
+    }
+}
+
+impl<T> Drop for Consumer<T> {
+    fn drop(&mut self) {
+        let tasks = &self.consumers.0;
+        if self.in_hand.get() > 0 {
+            tasks.lost.store(true, Ordering::Relaxed);
+            tasks.finish(self.in_hand.get());
+        }
+    }
+}
+
+impl Drop for Consumers {
+    fn drop(&mut self) {
+        self.0.abandoned.store(true, Ordering::Relaxed);
+        self.0.notify();
+    }
+}
+
+impl Tasks {
+    /// What was done, and what was lost, comes before the end of `join`.
+    fn finish(&self, count: usize) {
+        if self.unfinished.fetch_sub(count, Ordering::Release) == count {
+            self.notify();
+        }
+    }
+
+    /// Whoever looks under the lock has either seen the change or waits by now.
+    fn notify(&self) {
+        drop(self.lock());
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -232,7 +307,7 @@ impl<T> Display for PutError<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             PutError::Full(_) => "the queue is full",
-            PutError::Closed(_) => "the queue is closed",
+            PutError::Closed(_) => "the queue has no consumer any more",
         })
     }
 }
@@ -252,13 +327,19 @@ impl Display for TooManyTasksDone {
     }
 }
 
+impl Display for Unfinished {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("consumers have ended before all items were done")
+    }
+}
+
 impl<T: Debug> Error for PutError<T> {}
 impl Error for GetError {}
 impl Error for TooManyTasksDone {}
+impl Error for Unfinished {}
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
     use std::thread;
     use std::time::Instant;
 
@@ -269,25 +350,23 @@ mod tests {
     #[test]
     fn every_item_is_got_once_and_in_order() {
         for maxsize in [0, 1, 3] {
-            let queue = Queue::new(maxsize);
-            let mut got: Vec<(u32, u32)> = thread::scope(|scope| {
-                let put = |producer| (0..1000).for_each(|n| queue.put((producer, n)).unwrap());
-                let get = || {
-                    let got: Vec<_> = std::iter::from_fn(|| queue.get().ok()).collect();
+            let (producer, consumer) = queue(maxsize);
+            let consumers = [consumer.clone(), consumer].map(|consumer| {
+                thread::spawn(move || {
+                    let got: Vec<(u32, u32)> = std::iter::from_fn(|| consumer.get().ok()).collect();
                     for producer in 0..2 {
                         let its = got.iter().filter(|item| item.0 == producer);
                         assert!(its.is_sorted(), "out of order");
                     }
                     got
-                };
-                let consumers = [scope.spawn(get), scope.spawn(get)];
-                let producers = [scope.spawn(move || put(0)), scope.spawn(move || put(1))];
-                producers
-                    .into_iter()
-                    .for_each(|producer| producer.join().unwrap());
-                queue.close();
-                consumers.map(|consumer| consumer.join().unwrap()).concat()
+                })
             });
+            for (number, producer) in (0..).zip([producer.clone(), producer]) {
+                thread::spawn(move || {
+                    (0..1000).for_each(|n| producer.put((number, n)).unwrap());
+                });
+            }
+            let mut got = consumers.map(|consumer| consumer.join().unwrap()).concat();
             got.sort();
             let all = (0..2).flat_map(|producer| (0..1000).map(move |n| (producer, n)));
             assert!(all.eq(got));
@@ -296,81 +375,97 @@ mod tests {
 
     #[test]
     fn a_full_queue_refuses_and_gives_the_item_back() {
-        let queue = Queue::new(1);
-        queue.put("first").unwrap();
-        assert_eq!(queue.try_put("second"), Err(PutError::Full("second")));
+        let (producer, consumer) = queue(1);
+        producer.put("first").unwrap();
+        assert_eq!(producer.try_put("second"), Err(PutError::Full("second")));
         let begun = Instant::now();
-        let refused = queue.put_timeout("second", SHORT);
+        let refused = producer.put_timeout("second", SHORT);
         assert_eq!(refused, Err(PutError::Full("second")));
         assert!(begun.elapsed() >= SHORT);
-        assert_eq!(queue.len(), 1);
+        assert_eq!(producer.len(), 1);
         thread::scope(|scope| {
-            scope.spawn(|| queue.put("second").unwrap());
-            assert_eq!(queue.get(), Ok("first"));
-            assert_eq!(queue.get(), Ok("second"));
+            scope.spawn(|| producer.put("second").unwrap());
+            assert_eq!(consumer.get(), Ok("first"));
+            assert_eq!(consumer.get(), Ok("second"));
         });
+        // What was refused is not waited for.
+        (0..2).for_each(|_| consumer.task_done().unwrap());
+        producer.join().unwrap();
     }
 
     #[test]
     fn an_empty_queue_says_so_in_time() {
-        let queue = Queue::<u32>::new(0);
-        assert_eq!(queue.try_get(), Err(GetError::Empty));
+        let (producer, consumer) = queue(0);
+        assert_eq!(consumer.try_get(), Err(GetError::Empty));
         let begun = Instant::now();
-        assert_eq!(queue.get_timeout(SHORT), Err(GetError::Empty));
+        assert_eq!(consumer.get_timeout(SHORT), Err(GetError::Empty));
         assert!(begun.elapsed() >= SHORT);
         thread::scope(|scope| {
-            scope.spawn(|| queue.put(1).unwrap());
-            assert_eq!(queue.get_timeout(Duration::MAX), Ok(1));
+            scope.spawn(|| producer.put(1).unwrap());
+            assert_eq!(consumer.get_timeout(Duration::MAX), Ok(1));
         });
     }
 
     #[test]
-    fn close_wakes_all_and_leaves_what_is_there() {
-        let queue = Queue::new(1);
-        queue.put(1).unwrap();
-        thread::scope(|scope| {
-            let blocked = [scope.spawn(|| queue.put(2)), scope.spawn(|| queue.put(3))];
-            thread::sleep(SHORT);
-            queue.close();
-            let refused = blocked.map(|put| put.join().unwrap());
-            assert_eq!(
-                refused,
-                [Err(PutError::Closed(2)), Err(PutError::Closed(3))]
-            );
-        });
-        assert_eq!(queue.get(), Ok(1));
-        assert_eq!(queue.get(), Err(GetError::Closed));
-        let queue = Queue::<u32>::new(0);
-        thread::scope(|scope| {
-            let blocked = [(); 2].map(|()| scope.spawn(|| queue.get()));
-            thread::sleep(SHORT);
-            queue.close();
-            assert_eq!(
-                blocked.map(|get| get.join().unwrap()),
-                [Err(GetError::Closed); 2]
-            );
-        });
+    fn without_producers_what_is_left_is_got_and_then_the_end() {
+        let (producer, consumer) = queue(0);
+        producer.put(1).unwrap();
+        drop(producer);
+        assert_eq!(consumer.get(), Ok(1));
+        assert_eq!(consumer.get(), Err(GetError::Closed));
+        assert_eq!(consumer.try_get(), Err(GetError::Closed));
+        assert_eq!(consumer.get_timeout(SHORT), Err(GetError::Closed));
+    }
+
+    #[test]
+    fn without_consumers_items_come_back() {
+        let (producer, consumer) = queue(1);
+        producer.put(1).unwrap();
+        let blocked = {
+            let producer = producer.clone();
+            thread::spawn(move || producer.put(2))
+        };
+        thread::sleep(SHORT);
+        drop(consumer);
+        assert_eq!(blocked.join().unwrap(), Err(PutError::Closed(2)));
+        assert_eq!(producer.try_put(3), Err(PutError::Closed(3)));
+        assert_eq!(producer.put_timeout(4, SHORT), Err(PutError::Closed(4)));
+        assert_eq!(producer.join(), Err(Unfinished));
     }
 
     #[test]
     fn join_returns_when_all_is_done() {
-        let queue = Queue::new(0);
-        queue.join();
-        let done = AtomicU32::new(0);
-        thread::scope(|scope| {
-            (0..100).for_each(|item| queue.put(item).unwrap());
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    while queue.get().is_ok() {
-                        done.fetch_add(1, Ordering::Relaxed);
-                        queue.task_done().unwrap();
-                    }
-                });
-            }
-            queue.join();
-            assert_eq!(done.load(Ordering::Relaxed), 100);
-            queue.close();
+        let (producer, consumer) = queue(0);
+        producer.join().unwrap();
+        assert_eq!(consumer.task_done(), Err(TooManyTasksDone));
+        let done = Arc::new(AtomicUsize::new(0));
+        (0..100).for_each(|item| producer.put(item).unwrap());
+        for consumer in [(); 4].map(|()| consumer.clone()) {
+            let done = Arc::clone(&done);
+            thread::spawn(move || {
+                while consumer.get().is_ok() {
+                    done.fetch_add(1, Ordering::Relaxed);
+                    consumer.task_done().unwrap();
+                }
+                assert_eq!(consumer.task_done(), Err(TooManyTasksDone));
+            });
+        }
+        producer.join().unwrap();
+        assert_eq!(done.load(Ordering::Relaxed), 100);
+    }
+
+    #[test]
+    fn a_consumer_that_panics_does_not_leave_join_waiting() {
+        let (producer, consumer) = queue(0);
+        (0..2).for_each(|item| producer.put(item).unwrap());
+        let other = consumer.clone();
+        let panicked = thread::spawn(move || {
+            consumer.get().unwrap();
+            std::panic::resume_unwind(Box::new("in the middle of it"));
         });
-        assert_eq!(queue.task_done(), Err(TooManyTasksDone));
+        assert!(panicked.join().is_err());
+        other.get().unwrap();
+        other.task_done().unwrap();
+        assert_eq!(producer.join(), Err(Unfinished));
     }
 }

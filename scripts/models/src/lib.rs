@@ -1,6 +1,6 @@
 //! Models: building blocks under [loom](https://docs.rs/loom), which tries every interleaving of their atomic operations.
 //!
-//! The code is the blocks' own, copied by `build.rs`; only threads, locks, atomics and the futex are loom's. A wait without
+//! The code is the blocks' own, copied by `build.rs`; only threads, locks, atomics, the futex and channels are loom's. A wait without
 //! a time limit never ends by itself, so a wake-up that is lost is a deadlock, which loom reports. `cargo test -p models`
 
 // A block can do more than a model asks of it.
@@ -17,6 +17,7 @@ pub mod timers {
     include!(concat!(env!("OUT_DIR"), "/timers.rs"));
 }
 
+pub mod channel;
 pub mod futex;
 pub mod sync;
 /// loom's threads, with the one name that they lack.

@@ -1,123 +1,118 @@
-//! Producers and consumers on a queue: every item is got once, everybody comes to an end, or loom finds a deadlock.
+//! Producers and consumers on a queue: `join` returns when all is done and says when something never will be, and everybody
+//! comes to an end, or loom finds a deadlock.
 
 #![allow(clippy::unwrap_used)]
 
 use std::time::Duration;
 
 use loom::sync::Arc;
+use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
-use models::thread_queue::{GetError, PutError, Queue};
+use models::thread_queue::{Consumer, Producer, PutError, Unfinished, queue};
 
 const SOME_TIME: Duration = Duration::from_secs(1);
 
-fn model(switches: usize, maxsize: usize, test: impl Fn(Arc<Queue<u32>>) + Sync + Send + 'static) {
+fn model(
+    switches: usize,
+    maxsize: usize,
+    test: impl Fn(Producer<u32>, Consumer<u32>) + Sync + Send + 'static,
+) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(switches);
-    model.check(move || test(Arc::new(Queue::new(maxsize))));
-}
-
-fn spawn<T: 'static>(
-    queue: &Arc<Queue<u32>>,
-    work: impl FnOnce(&Queue<u32>) -> T + 'static,
-) -> thread::JoinHandle<T> {
-    let queue = Arc::clone(queue);
-    thread::spawn(move || work(&queue))
-}
-
-#[test]
-fn two_consumers_get_what_two_producers_put_through_one_place() {
-    model(2, 1, |queue| {
-        let producer = spawn(&queue, |queue| queue.put(1).unwrap());
-        let consumers = [
-            spawn(&queue, |queue| queue.get().unwrap()),
-            spawn(&queue, |queue| queue.get().unwrap()),
-        ];
-        queue.put(2).unwrap();
-        let got = consumers.map(|consumer| consumer.join().unwrap());
-        assert_eq!(got.iter().sum::<u32>(), 3);
-        producer.join().unwrap();
-    });
-}
-
-#[test]
-fn close_wakes_who_waits_for_room() {
-    model(3, 1, |queue| {
-        queue.put(1).unwrap();
-        let producers = [2, 3].map(|item| spawn(&queue, move |queue| queue.put(item)));
-        queue.close();
-        let refused = producers.map(|producer| producer.join().unwrap());
-        assert_eq!(
-            refused,
-            [Err(PutError::Closed(2)), Err(PutError::Closed(3))]
-        );
-        assert_eq!(queue.get(), Ok(1));
-        assert_eq!(queue.get(), Err(GetError::Closed));
-    });
-}
-
-#[test]
-fn after_close_what_was_put_is_got() {
-    model(2, 1, |queue| {
-        let consumer = spawn(&queue, |queue| [queue.get(), queue.get(), queue.get()]);
-        let producer = spawn(&queue, |queue| queue.put(1));
-        let closer = spawn(&queue, Queue::close);
-        let second = queue.put(2);
-        let put = [second, producer.join().unwrap()];
-        let got = consumer.join().unwrap();
-        closer.join().unwrap();
-        assert_eq!(
-            put.iter().filter(|put| put.is_ok()).count(),
-            got.iter().filter(|got| got.is_ok()).count()
-        );
-        assert_eq!(got[2], Err(GetError::Closed));
+    model.check(move || {
+        let (producer, consumer) = queue(maxsize);
+        test(producer, consumer);
     });
 }
 
 #[test]
 fn join_returns_after_the_last_is_done() {
-    model(2, 0, |queue| {
-        queue.put(1).unwrap();
-        queue.put(2).unwrap();
-        let consumers = [(); 2].map(|()| {
-            spawn(&queue, |queue| {
-                queue.get().unwrap();
-                queue.task_done().unwrap();
+    model(3, 0, |producer, consumer| {
+        let done = Arc::new(AtomicUsize::new(0));
+        producer.put(1).unwrap();
+        producer.put(2).unwrap();
+        let consumers = [consumer.clone(), consumer].map(|consumer| {
+            let done = Arc::clone(&done);
+            thread::spawn(move || {
+                consumer.get().unwrap();
+                // What was done for an item is seen by whoever joins.
+                done.fetch_add(1, Ordering::Relaxed);
+                consumer.task_done().unwrap();
+                assert!(consumer.task_done().is_err());
             })
         });
-        queue.join();
-        assert!(queue.task_done().is_err());
+        assert_eq!(producer.join(), Ok(()));
+        assert_eq!(done.load(Ordering::Relaxed), 2);
         consumers
             .into_iter()
             .for_each(|consumer| consumer.join().unwrap());
     });
 }
 
-/// A wake-up is not lost on a consumer that gives up at that moment: the other one gets the item.
 #[test]
-fn a_timeout_takes_no_wake_up_along() {
-    model(2, 0, |queue| {
-        let hurried = spawn(&queue, |queue| queue.get_timeout(SOME_TIME));
-        let patient = spawn(&queue, Queue::get);
-        queue.put(1).unwrap();
-        if hurried.join().unwrap() == Ok(1) {
-            queue.put(2).unwrap();
-        }
-        patient.join().unwrap().unwrap();
+fn a_consumer_that_ends_with_an_item_in_its_hands_is_told() {
+    model(3, 0, |producer, consumer| {
+        producer.put(1).unwrap();
+        producer.put(2).unwrap();
+        let careless = consumer.clone();
+        let careless = thread::spawn(move || careless.get().unwrap());
+        let careful = thread::spawn(move || {
+            consumer.get().unwrap();
+            consumer.task_done().unwrap();
+        });
+        assert_eq!(producer.join(), Err(Unfinished));
+        careless.join().unwrap();
+        careful.join().unwrap();
     });
 }
 
 #[test]
-fn what_is_refused_is_not_there() {
-    model(3, 1, |queue| {
-        queue.put(1).unwrap();
-        let consumer = spawn(&queue, Queue::get);
-        match queue.put_timeout(2, SOME_TIME) {
-            Ok(()) => assert_eq!(queue.get(), Ok(2)),
-            Err(error) => {
-                assert_eq!(error, PutError::Full(2));
-                consumer.join().unwrap().unwrap();
-                assert!(queue.is_empty());
+fn without_consumers_nobody_waits_for_ever() {
+    model(3, 1, |producer, consumer| {
+        producer.put(1).unwrap();
+        let other = producer.clone();
+        let blocked = thread::spawn(move || other.put(2));
+        let leaver = thread::spawn(move || drop(consumer));
+        assert_eq!(producer.join(), Err(Unfinished));
+        assert_eq!(blocked.join().unwrap(), Err(PutError::Closed(2)));
+        leaver.join().unwrap();
+    });
+}
+
+/// An item that is refused was never put: neither does `join` wait for it, nor does its end go unnoticed.
+#[test]
+fn what_is_refused_is_not_waited_for() {
+    model(3, 1, |producer, consumer| {
+        producer.put(1).unwrap();
+        let other = producer.clone();
+        let refused = thread::spawn(move || other.try_put(2));
+        let consumer = thread::spawn(move || {
+            while consumer.get().is_ok() {
+                consumer.task_done().unwrap();
             }
-        }
+        });
+        assert_eq!(producer.join(), Ok(()));
+        drop(producer);
+        refused.join().unwrap().unwrap_or_default();
+        consumer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_timeout_loses_no_item() {
+    model(2, 1, |producer, consumer| {
+        let other = producer.clone();
+        let hurried = thread::spawn(move || other.put_timeout(2, SOME_TIME).is_ok());
+        let consumer = thread::spawn(move || {
+            let mut got = 0;
+            while consumer.get().is_ok() {
+                got += 1;
+            }
+            got
+        });
+        producer.put(1).unwrap();
+        drop(producer);
+        let put = 1 + u32::from(hurried.join().unwrap());
+        assert_eq!(consumer.join().unwrap(), put);
     });
 }

@@ -61,13 +61,14 @@ fn table(examples: &[Example]) -> String {
         let Example {
             package,
             name,
+            path,
             header,
             ..
         } = example;
         let python = header.python.replace('|', "\\|");
         let title = header.title.trim_end_matches('.');
         table += &format!(
-            "| {python} | [{title}]({package}/src/{name}.rs) | `cargo run -p {package} -- {name}` |\n"
+            "| {python} | [{title}]({package}/{path}) | `cargo run -p {package} -- {name}` |\n"
         );
     }
     table

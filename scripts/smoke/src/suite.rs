@@ -296,11 +296,18 @@ fn header_versions(header: &workspace::Header, versions: &toml::Value) -> Result
     Ok(())
 }
 
+/// The files in a folder and those below it.
 fn files(folder: &Path, extension: &str) -> Result<Vec<std::path::PathBuf>> {
     let entries =
         std::fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))?;
-    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|other| other == extension));
+    let mut paths = vec![];
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path.is_dir() {
+            paths.append(&mut files(&path, extension)?);
+        } else if path.extension().is_some_and(|other| other == extension) {
+            paths.push(path);
+        }
+    }
     paths.sort();
     Ok(paths)
 }

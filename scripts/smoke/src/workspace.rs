@@ -16,6 +16,8 @@ pub struct Example {
     pub name: String,
     /// The folder of the package.
     pub folder: PathBuf,
+    /// Where its source is below that, `src/ping_pong.rs` or `src/tasks/gather.rs`.
+    pub path: String,
     pub header: Header,
 }
 
@@ -39,7 +41,7 @@ impl Example {
     }
 
     pub fn source(&self) -> PathBuf {
-        self.folder.join("src").join(format!("{}.rs", self.name))
+        self.folder.join(&self.path)
     }
 
     pub fn trace(&self) -> PathBuf {
@@ -85,13 +87,14 @@ pub fn examples() -> Result<Vec<Example>> {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        for name in listed(&folder.join("src/main.rs"))? {
-            let path = folder.join("src").join(format!("{name}.rs"));
-            let header = Header::read(&path)?;
+        for (group, name) in listed(&folder.join("src/main.rs"))? {
+            let path = format!("src/{group}{name}.rs");
+            let header = Header::read(&folder.join(&path))?;
             examples.push(Example {
                 package: package.clone(),
                 name,
                 folder: folder.clone(),
+                path,
                 header,
             });
         }
@@ -130,20 +133,34 @@ pub fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
 }
 
-/// The names in a crate's `demo::examples![...]`.
-fn listed(main: &Path) -> Result<Vec<String>> {
+/// The names in a crate's `demo::examples![...]`, each behind the folder of its group, such as `tasks/`, or nothing.
+fn listed(main: &Path) -> Result<Vec<(String, String)>> {
     let text = read(main)?;
-    let list = text
-        .split_once("examples![")
-        .and_then(|(_, rest)| rest.split_once(']'))
-        .map(|(list, _)| list);
-    let list = list.with_context(|| format!("{}: no demo::examples![...]", main.display()))?;
-    Ok(list
-        .split(',')
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned)
-        .collect())
+    let list = text.split_once("examples!").map(|(_, list)| list);
+    let list = list.with_context(|| format!("{}: no demo::examples!", main.display()))?;
+    Ok(names(list))
+}
+
+fn names(list: &str) -> Vec<(String, String)> {
+    let (mut names, mut group, mut depth) = (vec![], String::new(), 0);
+    for part in list.split_inclusive(['[', ']', '{', '}', ',']) {
+        let (name, sign) = part.split_at(part.len().saturating_sub(1));
+        let name = name.trim();
+        match sign {
+            "{" if depth > 0 => group = format!("{name}/"),
+            _ if !name.is_empty() => names.push((group.clone(), name.to_owned())),
+            _ => {}
+        }
+        match sign {
+            "{" | "[" => depth += 1,
+            "}" | "]" => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    names
 }
 
 impl Header {
@@ -293,6 +310,17 @@ pub fn python() -> Result<&'static str, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_are_flat_or_in_folders() {
+        let of = |group: &str, name: &str| (group.to_owned(), name.to_owned());
+        assert_eq!(names("[a, b];\nfn f() {}"), [of("", "a"), of("", "b")]);
+        let folders = " {\n    x {\n        a,\n        b,\n    }\n    y { c }\n}\nfn f() {}\n";
+        assert_eq!(
+            names(folders),
+            [of("x/", "a"), of("x/", "b"), of("y/", "c")]
+        );
+    }
 
     #[test]
     fn headers_are_read() {

@@ -1,0 +1,19 @@
+//! `asyncio`: tasks, queues, locks and event loops, on tokio.
+//!
+//! What differs from Python, and why:
+//! - A coroutine that is called does nothing until it is awaited, and so does a future here; but a task that is handed to
+//!   `tokio::spawn` runs on any of several threads, so what it takes along must be `Send` and live as long as it does.
+//! - Cancelling drops the future: it ends at the await it stands at, its destructors run, and it cannot refuse.
+//! - A task's panic comes out of its `JoinHandle`; nothing is lost by not looking, and nothing is printed but the panic.
+//! - There is no current loop to be found: what runs tasks is a value, [`tokio::runtime::Runtime`], of which a program may
+//!   have several.
+
+mod tasks {
+    pub mod gather;
+}
+
+demo::examples! {
+    tasks {
+        gather,
+    }
+}

@@ -1,0 +1,23 @@
+import threading
+
+ready = threading.Barrier(5)
+go = threading.Event()
+message = ''
+
+
+def run(tid):
+    print('thread {} is ready'.format(tid))
+    ready.wait()
+    go.wait()
+    print('thread {}: {}'.format(tid, message))
+
+
+threads = [threading.Thread(target=run, args=(tid,)) for tid in range(4)]
+for t in threads:
+    t.start()
+ready.wait()
+print('all are ready')
+message = 'go'
+go.set()
+for t in threads:
+    t.join()
