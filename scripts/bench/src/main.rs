@@ -46,6 +46,9 @@ mod shared;
 #[allow(dead_code)]
 #[path = "../../../queue_demo/src/socket.rs"]
 mod socket;
+#[allow(dead_code)]
+#[path = "../../../thread_demo/src/thread_queue.rs"]
+mod thread_queue;
 
 mod groups;
 mod workers;

@@ -76,26 +76,27 @@ pub fn together(
     Ok((elapsed, sum))
 }
 
+/// What a thread of `threads_together` does; it is given what it calls when it is ready.
+pub type Worker<'a> = dyn FnOnce(&dyn Fn() -> Result<()>) -> Result<u64> + Send + 'a;
+
 /// The same with threads.
-pub fn threads_together(
-    count: usize,
-    work: impl Fn(usize, &dyn Fn() -> Result<()>) -> Result<u64> + Sync,
-) -> Result<(Duration, u64)> {
+pub fn threads_together(workers: Vec<Box<Worker>>) -> Result<(Duration, u64)> {
+    let count = workers.len();
     // A worker says that it is ready, and then what its work has come to.
     let (say, said) = mpsc::channel::<Result<u64>>();
     let gate = RwLock::new(());
     thread::scope(|scope| {
         // It opens also if this fails, so that nobody waits there for ever.
         let closed = gate.write().unwrap_or_else(PoisonError::into_inner);
-        for index in 0..count {
-            let (say, gate, work) = (say.clone(), &gate, &work);
+        for work in workers {
+            let (say, gate) = (say.clone(), &gate);
             let run = move || {
                 let start = || {
                     say.send(Ok(0)).context("say that it is ready")?;
                     drop(gate.read().unwrap_or_else(PoisonError::into_inner));
                     Ok(())
                 };
-                let done = work(index, &start);
+                let done = work(&start);
                 // After a failure nobody listens any more.
                 say.send(done).ok();
             };

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use anyhow::{Result, ensure};
 
 use super::counter::fetch_add;
-use crate::workers::threads_together;
+use crate::workers::{Worker, threads_together};
 use bench::case::Goal::Over;
 use bench::case::{Case, Group, Unit, limit, nanoseconds, ours, python};
 
@@ -54,12 +54,15 @@ fn time<const THREADS: usize>(
 ) -> Result<f64> {
     let share = count.div_ceil(THREADS as u64);
     let warm_up = share.div_ceil(10);
-    let (elapsed, sum) = threads_together(THREADS, |_, start| {
-        (0..warm_up).for_each(|_| increment());
-        start()?;
-        (0..share).for_each(|_| increment());
-        Ok(warm_up + share)
-    })?;
+    let worker = |_| -> Box<Worker> {
+        Box::new(|start| {
+            (0..warm_up).for_each(|_| increment());
+            start()?;
+            (0..share).for_each(|_| increment());
+            Ok(warm_up + share)
+        })
+    };
+    let (elapsed, sum) = threads_together((0..THREADS).map(worker).collect())?;
     let total = total();
     ensure!(total == sum, "the number is {total} after {sum} increments");
     Ok(nanoseconds(elapsed, share * THREADS as u64))

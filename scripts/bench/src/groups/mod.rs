@@ -11,6 +11,7 @@ pub mod pool;
 pub mod queue;
 pub mod start;
 pub mod thread;
+pub mod thread_queue;
 
 use bench::case::Group;
 
@@ -23,6 +24,7 @@ pub const ALL: &[Group] = &[
     pool::GROUP,
     thread::GROUP,
     lock::GROUP,
+    thread_queue::GROUP,
     cores::GROUP,
     context::GROUP,
     generator::GROUP,
