@@ -171,7 +171,7 @@ fn contestant(args: Vec<OsString>) -> Result<()> {
 fn run(args: &Arguments, groups: &[&Group]) -> Result<()> {
     if args.list {
         for group in groups {
-            say(&format!("{:10}{}", group.name, group.title))?;
+            say(&format!("{:14}{}", group.name, group.title))?;
             for case in group.cases {
                 let names: Vec<&str> = case.contestants.iter().map(|one| one.name).collect();
                 say(&format!("  {:21}{}", case.name, names.join(", ")))?;
