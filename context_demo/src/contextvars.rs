@@ -85,7 +85,8 @@ pub struct AlreadyEntered;
 struct Current {
     variables: Arc<Variables>,
     /// What is in there, to be read without the lock: while a context is this thread's, no other thread changes it.
-    values: Arc<Values>,
+    /// Nothing as long as it is empty, or is being changed.
+    values: Option<Arc<Values>>,
 }
 
 thread_local! {
@@ -106,14 +107,14 @@ fn change(id: usize, value: Option<Value>) -> (Weak<Variables>, Option<Value>) {
         let mut current = current.borrow_mut();
         let current = Rc::make_mut(current.get_or_insert_default());
         // With a second reference to it, the array would be copied.
-        current.values = Arc::default();
+        current.values = None;
         let mut values = current.variables.lock();
         let all = Arc::make_mut(&mut values);
         if all.len() <= id {
             all.resize(id + 1, None);
         }
         let old = mem::replace(&mut all[id], value);
-        current.values = Arc::clone(&values);
+        current.values = Some(Arc::clone(&values));
         (Arc::downgrade(&current.variables), old)
     };
     CURRENT.try_with(change).unwrap_or_default()
@@ -121,7 +122,7 @@ fn change(id: usize, value: Option<Value>) -> (Weak<Variables>, Option<Value>) {
 
 /// A copy of the current context: what is set in one of the two is not seen in the other.
 pub fn copy_context() -> Context {
-    let values = current().map(|current| Arc::clone(&current.values));
+    let values = current().and_then(|current| current.values.clone());
     Context::with(values.unwrap_or_default())
 }
 
@@ -155,7 +156,8 @@ impl<T: Clone + Send + Sync + 'static> ContextVar<T> {
     /// The value in the current context, or else the default.
     pub fn get(&self) -> Result<T, NotSet> {
         let current = current();
-        let value = current.as_ref().and_then(|now| self.find(&now.values));
+        let values = current.as_ref().and_then(|now| now.values.as_ref());
+        let value = values.and_then(|values| self.find(values));
         let value = value.or(self.default.as_ref());
         value.cloned().ok_or(NotSet(self.name))
     }
@@ -249,7 +251,7 @@ impl Restore {
     fn enter(variables: &Arc<Variables>) -> Self {
         let current = Current {
             variables: Arc::clone(variables),
-            values: Arc::clone(&variables.lock()),
+            values: Some(Arc::clone(&variables.lock())),
         };
         Restore(exchange(Some(Rc::new(current))))
     }
