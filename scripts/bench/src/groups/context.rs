@@ -19,7 +19,7 @@ pub const GROUP: Group = Group {
             unit: Unit::Time,
             contestants: &[
                 python("CPython", "get", 6_000_000),
-                ours("ContextVar", 10_000_000, get, &[Over("CPython", 10.0)]),
+                ours("ContextVar", 30_000_000, get, &[Over("CPython", 10.0)]),
                 limit("thread_local!", 300_000_000, local_get),
             ],
         },
@@ -28,7 +28,7 @@ pub const GROUP: Group = Group {
             unit: Unit::Time,
             contestants: &[
                 python("CPython", "set", 2_000_000),
-                ours("ContextVar", 5_000_000, set, &[]),
+                ours("ContextVar", 3_000_000, set, &[]),
                 limit("thread_local!", 300_000_000, local_set),
             ],
         },
@@ -37,7 +37,7 @@ pub const GROUP: Group = Group {
             unit: Unit::Time,
             contestants: &[
                 python("CPython", "run", 2_000_000),
-                ours("ContextVar", 5_000_000, run, &[Over("CPython", 5.0)]),
+                ours("ContextVar", 2_000_000, run, &[Over("CPython", 5.0)]),
                 limit("thread_local!", 300_000_000, local_get),
             ],
         },

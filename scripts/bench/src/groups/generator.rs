@@ -24,7 +24,7 @@ pub const GROUP: Group = Group {
             peer("genawaiter", 50_000_000, genawaiter),
             ours(
                 "state machine",
-                100_000_000,
+                300_000_000,
                 state_machine,
                 &[Over("CPython", 25.0)],
             ),

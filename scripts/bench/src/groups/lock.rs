@@ -35,11 +35,11 @@ pub const GROUP: Group = Group {
                 python("CPython", "2", 1_500_000),
                 ours(
                     "parking_lot",
-                    20_000_000,
+                    10_000_000,
                     parking_lot::<2>,
                     &[Over("CPython", 30.0)],
                 ),
-                ours("std", 10_000_000, std::<2>, &[]),
+                ours("std", 4_000_000, std::<2>, &[]),
                 limit("fetch_add", 50_000_000, fetch_add),
             ],
         },
