@@ -124,8 +124,8 @@ impl<'a, S, Y, E, R> Coroutine<'a, S, Y, E, R> {
     fn suspended(&self) -> Result<(), CoroutineError> {
         match self.state {
             State::New => Err(CoroutineError::NotStarted),
-            _ if self.finished() => Err(CoroutineError::Finished),
-            _ => Ok(()),
+            State::Suspended => Ok(()),
+            State::Finished => Err(CoroutineError::Finished),
         }
     }
 
