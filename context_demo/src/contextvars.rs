@@ -5,7 +5,8 @@
 //!          work for another thread: `let context = copy_context();` and there `context.run(f)`, as `asyncio.to_thread`.
 //! Blocks:  nothing; each lock is held for one look at a map, never while code of yours runs.
 //! Panics:  one in `run` or in a task goes on, and the context of before is restored.
-//! Threads: each begins with an empty context. All types here can be sent and shared; a context runs once at a time.
+//! Threads: each begins with an empty context. All types here can be sent and shared; a context runs once at a time. A task
+//!          that is not wrapped has the context of whatever thread polls it: what it sets there, others see.
 //!          In destructors that run when a thread has lost its thread-locals, every variable is as if it were not set.
 //! Cost:    `get` is a look into an array of this thread, without a lock or an atomic operation, and a clone. A copy is one
 //!          reference count and an allocation, whatever the number of variables; the first `set` after it copies the
@@ -127,7 +128,8 @@ pub fn copy_context() -> Context {
 }
 
 /// Gives `future` a context of its own: a copy of the current one, made now. It is the current one whenever the future is
-/// polled, on whatever thread, and when it is dropped, so that the cleanup of a cancelled task finds its values.
+/// polled, on whatever thread, and when it is dropped, so that the cleanup of a cancelled task finds its values. Polled
+/// after its end, it is never ready.
 pub fn in_context<F: Future>(future: F) -> InContext<F> {
     InContext {
         future: Some(Box::pin(future)),

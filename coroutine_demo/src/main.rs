@@ -10,6 +10,8 @@
 //! instead) and a `close` that can be told from a drop. `gen` blocks, the half that only gives, are iterators. Until then
 //! a generator is an iterator (`std::iter::from_fn`), and a coroutine is one of these.
 
+// It can do more than these examples ask of it.
+#[allow(dead_code)]
 mod coroutine;
 mod generator;
 mod greenlets;

@@ -62,7 +62,7 @@ fn dispatch(program: &str, examples: &[Example]) -> Result<Option<String>> {
         (None, ..) => run_all(examples)?,
         (Some("--list"), _, None) => println!("{}", list.trim_start()),
         (Some("--help"), _, None) => println!("Usage: {program} [--list | EXAMPLE]{list}"),
-        (_, Some(e), _) if extra.is_none() || e.1.contains("\n//! Usage:") => e.2()?,
+        (_, Some(e), _) if extra.is_none_or(|extra| takes(e.1, extra)) => e.2()?,
         (Some(name @ ("--list" | "--help")), _, Some(extra))
         | (Some(name), Some(_), Some(extra)) => {
             return Ok(Some(format!("{name} takes no argument {extra:?}")));
@@ -90,6 +90,19 @@ fn run_all(examples: &[Example]) -> Result<()> {
     }
     ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
     Ok(())
+}
+
+/// Whether the header says `Usage:`, and `Variants:`, if it has that too, names the argument.
+fn takes(text: &str, argument: &str) -> bool {
+    let variants = text
+        .lines()
+        .find_map(|line| line.strip_prefix("//! Variants:"));
+    let variant = |variants: &str| {
+        variants
+            .split(',')
+            .any(|variant| variant.trim() == argument)
+    };
+    text.contains("\n//! Usage:") && variants.is_none_or(variant)
 }
 
 fn title(s: &str) -> &str {

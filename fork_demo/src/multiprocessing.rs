@@ -27,6 +27,7 @@ use rustix::process::{self, Pid, Signal, WaitOptions, WaitStatus};
 /// The kernel kills the child when the thread that started it ends, however that ends: start children from a thread
 /// that outlives them, best from the main thread.
 #[derive(Debug)]
+#[must_use = "a process that is dropped is killed"]
 pub struct Process {
     pid: Pid,
     joined: bool,
@@ -102,8 +103,10 @@ impl Drop for Process {
 
 /// Runs `child` in a copy of this process; its value is the exit code, an error is printed and exit code 1.
 ///
+/// `Send`, as if it were for another thread, so that the child takes no guard along whose lock only the parent holds.
+///
 /// Cost: the kernel copies the page tables, so it grows with the memory in use. Fails in a process with threads.
-pub fn fork(child: impl FnOnce() -> Result<u8>) -> Result<Process> {
+pub fn fork(child: impl FnOnce() -> Result<u8> + Send) -> Result<Process> {
     ensure_one_thread()?;
     let parent = process::getpid();
     // What is buffered would be in both processes, and printed twice.
@@ -184,12 +187,21 @@ fn is_leaving(stat: &str) -> bool {
 ///
 /// Cost: vfork and exec, whatever memory is in use.
 pub fn spawn(role: &str) -> Result<Process> {
-    let child = command(role)?.spawn().context("start this program again")?;
+    let mut command = command(role)?;
+    let child = command
+        .spawn()
+        .with_context(|| format!("start {:?} again", command.get_program()))?;
     Ok(child.into())
 }
 
 /// The command behind [`spawn`], for those who want other standard streams.
+///
+/// Fails in a process that was itself started in a role and has not asked for it: it would go on and on.
 pub fn command(role: &str) -> Result<Command> {
+    ensure!(
+        ROLE.get().is_some() || role_argument().is_none(),
+        "this process was started in a role, and has not asked for it: call `role` first in main"
+    );
     let mut command = Command::new(env::current_exe().context("find this program's file")?);
     command
         .args(env::args_os().skip(1))
@@ -202,15 +214,20 @@ pub fn command(role: &str) -> Result<Command> {
 /// Ask first thing in `main`: it also has the kernel kill this process when its parent ends. If the parent has ended
 /// already, so does this process.
 pub fn role() -> Option<String> {
-    // Once, because a child forked from this process has the same arguments, but another parent.
-    static ROLE: OnceLock<Option<String>> = OnceLock::new();
     ROLE.get_or_init(find_role).clone()
 }
 
-fn find_role() -> Option<String> {
+/// Found once, because a child forked from this process has the same arguments, but another parent.
+static ROLE: OnceLock<Option<String>> = OnceLock::new();
+
+fn role_argument() -> Option<String> {
     let args: Vec<_> = env::args_os().collect();
     let role = |arg: &OsString| arg.to_str()?.strip_prefix("--role=").map(str::to_owned);
-    let role = args.iter().rev().find_map(role)?;
+    args.iter().rev().find_map(role)
+}
+
+fn find_role() -> Option<String> {
+    let role = role_argument()?;
     let parent = role.rsplit_once('@').and_then(|(name, parent)| {
         let parent = Pid::from_raw(parent.parse().ok()?)?;
         Some((name, parent))

@@ -39,7 +39,7 @@ pub fn main() -> Result<()> {
     }
 }
 
-fn run<C: Channel + Send + Sync + 'static>() -> Result<()> {
+fn run<C: Channel + 'static>() -> Result<()> {
     if serve::<C>(&[entry::<F>()])? {
         return Ok(());
     }

@@ -40,13 +40,18 @@ use crate::channel::{Channel, MARKS, Outcome};
 use crate::multiprocessing::{Exit, Process, command, role};
 
 /// Something for a worker to do: its fields are the arguments, `run` is the function.
+///
+/// It travels, as does its output, in postcard's format, which does not name the fields: `skip_serializing_if`,
+/// `untagged`, `flatten` and types like `serde_json::Value` do not arrive as they were sent. For bulk bytes take
+/// `serde_bytes::ByteBuf`; serde walks through a `Vec<u8>` byte by byte.
 pub trait Task: Serialize + DeserializeOwned + 'static {
-    /// What the workers know the task by; every task of a program has its own.
+    /// What the workers know the task by. [`serve`] refuses two tasks with the same.
     const NAME: &'static str;
 
     type Output: Serialize + DeserializeOwned + 'static;
 
-    /// Does it, in a worker. An error or a panic comes back to the caller, with its message.
+    /// Does it, in a worker. An error or a panic comes back to the caller, with its message. For an error of a type of your
+    /// own, let the output be a `Result`.
     fn run(self) -> Result<Self::Output>;
 }
 
@@ -118,7 +123,8 @@ impl error::Error for PoolError {}
 /// others are done, by the other workers and the one that replaces it. Dropping the pool terminates it.
 ///
 /// Two threads of this process belong to the pool: one collects the results and runs the callbacks, one starts the
-/// workers and waits for their end. If this process is killed, so are the workers.
+/// workers and waits for their end. Who wants to fork does so before. If this process is killed, so are the workers.
+/// They are this program's file, as it is when they are started: a new build takes effect with the next of them.
 ///
 /// Cost of a chunk: a `put` and a `get` of the channel each way.
 pub struct Pool<C> {
@@ -220,7 +226,7 @@ thread_local! {
     static PANIC: RefCell<Option<(String, String)>> = const { RefCell::new(None) };
 }
 
-impl<C: Channel + Send + Sync + 'static> Pool<C> {
+impl<C: Channel + 'static> Pool<C> {
     /// Starts a worker for each core, and blocks until they are ready.
     pub fn new() -> Result<Pool<C>> {
         Pool::with_workers(thread::available_parallelism().map_or(1, usize::from))
@@ -235,7 +241,7 @@ impl<C: Channel + Send + Sync + 'static> Pool<C> {
         );
         ensure!(
             worker_role().is_none(),
-            "this process is a worker: `serve` must be called first in main"
+            "this process is a worker: a task has no pool of its own, and `serve`, on this channel, stands first in main"
         );
         let (watched, control) = io::pipe().context("make a pipe")?;
         let shared = Arc::new(Shared {
@@ -796,7 +802,8 @@ impl<C: Channel> Shared<C> {
         // SAFETY: between fork and exec the closure makes system calls only; it neither allocates nor locks.
         unsafe { command.pre_exec(keep) };
         let child = command.stdin(Stdio::null()).spawn();
-        let process = Process::from(child.context("start a worker")?);
+        let child = child.with_context(|| format!("start {:?} as a worker", command.get_program()));
+        let process = Process::from(child?);
         let pidfd = pidfd_open(process.pid(), PidfdFlags::empty()).context("watch a worker")?;
         Ok(Worker { process, pidfd })
     }
@@ -832,8 +839,14 @@ fn number(bytes: &[u8]) -> Result<u64> {
 
 /// Runs tasks if this process is a worker of a pool on this channel, and returns true when the pool has ended; returns
 /// false at once if it is not. Call it first in `main`, with all tasks. What the workers need to have done before, like
-/// the function that Python calls `initializer`, comes before it.
+/// the function that Python calls `initializer`, comes before it. Two tasks of the same name are an error, also here.
 pub fn serve<C: Channel>(entries: &[Entry]) -> Result<bool> {
+    for (place, entry) in entries.iter().enumerate() {
+        let twice = entries[..place]
+            .iter()
+            .any(|other| other.name == entry.name);
+        ensure!(!twice, "two tasks have the name {:?}", entry.name);
+    }
     let role = worker_role().unwrap_or_default();
     let mut parts = role.split(':').skip(1);
     if parts.next() != Some(C::NAME) {

@@ -39,7 +39,7 @@ pub fn main() -> Result<()> {
     }
 }
 
-fn run<C: Channel + Send + Sync + 'static>() -> Result<()> {
+fn run<C: Channel + 'static>() -> Result<()> {
     if serve::<C>(&[entry::<Square>(), entry::<Who>()])? {
         return Ok(());
     }
@@ -73,7 +73,7 @@ impl Task for Square {
     }
 }
 
-fn print_workers<C: Channel + Send + Sync + 'static>(pool: &Pool<C>) -> Result<()> {
+fn print_workers<C: Channel + 'static>(pool: &Pool<C>) -> Result<()> {
     let pids = pool.map([Who, Who], Some(1))?;
     println!(
         "main process {} has the workers {} and {}",

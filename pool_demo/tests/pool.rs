@@ -139,7 +139,7 @@ impl Task for Stranger {
 
 type Test = (String, fn());
 
-fn tests<C: Channel + Send + Sync + 'static>() -> Vec<Test> {
+fn tests<C: Channel + 'static>() -> Vec<Test> {
     let test = |name: &str, test: fn()| (format!("{}::{name}", C::NAME), test);
     vec![
         test("map_keeps_the_order", map_keeps_the_order::<C>),
@@ -176,11 +176,11 @@ fn tests<C: Channel + Send + Sync + 'static>() -> Vec<Test> {
     ]
 }
 
-fn pool<C: Channel + Send + Sync + 'static>(workers: usize) -> Pool<C> {
+fn pool<C: Channel + 'static>(workers: usize) -> Pool<C> {
     Pool::with_workers(workers).unwrap()
 }
 
-fn map_keeps_the_order<C: Channel + Send + Sync + 'static>() {
+fn map_keeps_the_order<C: Channel + 'static>() {
     let pool = pool::<C>(3);
     for chunksize in [None, Some(0), Some(1), Some(7), Some(5000)] {
         let doubled = pool.map((0..1000).map(Double), chunksize).unwrap();
@@ -197,7 +197,7 @@ fn map_keeps_the_order<C: Channel + Send + Sync + 'static>() {
     assert!(Pool::<C>::with_workers(257).is_err());
 }
 
-fn errors_come_back<C: Channel + Send + Sync + 'static>() {
+fn errors_come_back<C: Channel + 'static>() {
     let pool = pool::<C>(1);
     let worker = pool.apply(Do::Nothing).unwrap();
     assert!(
@@ -224,7 +224,7 @@ fn errors_come_back<C: Channel + Send + Sync + 'static>() {
     assert_eq!(pool.apply(Do::Nothing).unwrap(), worker);
 }
 
-fn large_items_arrive_whole<C: Channel + Send + Sync + 'static>() {
+fn large_items_arrive_whole<C: Channel + 'static>() {
     let pool = pool::<C>(2);
     let items = |n: u8| Bytes((0..3 << 20).map(|place| (place % 251) as u8 ^ n).collect());
     let results = pool.map((0..8).map(items), Some(1)).unwrap();
@@ -234,7 +234,7 @@ fn large_items_arrive_whole<C: Channel + Send + Sync + 'static>() {
     }
 }
 
-fn killed_workers_are_replaced<C: Channel + Send + Sync + 'static>() {
+fn killed_workers_are_replaced<C: Channel + 'static>() {
     let pool = pool::<C>(2);
     for _ in 0..5 {
         let before: Vec<_> = (0..50)
@@ -263,7 +263,7 @@ fn killed_workers_are_replaced<C: Channel + Send + Sync + 'static>() {
     }
 }
 
-fn workers<C: Channel + Send + Sync + 'static>(pool: &Pool<C>, count: usize) -> BTreeSet<i32> {
+fn workers<C: Channel + 'static>(pool: &Pool<C>, count: usize) -> BTreeSet<i32> {
     // Each is busy for a moment, so that all take part, sooner or later.
     let start = Instant::now();
     let mut pids = BTreeSet::new();
@@ -282,7 +282,7 @@ fn pid(raw: i32) -> Pid {
     Pid::from_raw(raw).unwrap()
 }
 
-fn idle_workers_are_replaced<C: Channel + Send + Sync + 'static>() {
+fn idle_workers_are_replaced<C: Channel + 'static>() {
     let pool = pool::<C>(2);
     for _ in 0..5 {
         let before = workers(&pool, 2);
@@ -296,7 +296,7 @@ fn idle_workers_are_replaced<C: Channel + Send + Sync + 'static>() {
 }
 
 /// Every task is done, or reported with the worker that died; each kill takes one task at most.
-fn random_kills_lose_one_task_each<C: Channel + Send + Sync + 'static>() {
+fn random_kills_lose_one_task_each<C: Channel + 'static>() {
     let kills = env::var("POOL_TEST_KILLS").map_or(25, |kills| kills.parse().unwrap());
     let pool = pool::<C>(2);
     for round in 0..kills {
@@ -319,7 +319,7 @@ fn random_kills_lose_one_task_each<C: Channel + Send + Sync + 'static>() {
     }
 }
 
-fn timeouts<C: Channel + Send + Sync + 'static>() {
+fn timeouts<C: Channel + 'static>() {
     let pool = pool::<C>(1);
     let result = pool.apply_async(Do::Sleep(4 * MOMENT)).unwrap();
     assert!(!result.ready());
@@ -335,7 +335,7 @@ fn timeouts<C: Channel + Send + Sync + 'static>() {
     assert_eq!(result.successful(), Some(true));
 }
 
-fn a_closed_pool_does_what_it_has<C: Channel + Send + Sync + 'static>() {
+fn a_closed_pool_does_what_it_has<C: Channel + 'static>() {
     let pool = pool::<C>(2);
     let mut results: Vec<_> = (0..100)
         .map(|n| pool.apply_async(Double(n)).unwrap())
@@ -353,7 +353,7 @@ fn a_closed_pool_does_what_it_has<C: Channel + Send + Sync + 'static>() {
     assert!(matches!(killed.get(), Err(PoolError::WorkerDied(_))));
 }
 
-fn a_terminated_pool_leaves_nothing<C: Channel + Send + Sync + 'static>() {
+fn a_terminated_pool_leaves_nothing<C: Channel + 'static>() {
     for drop_it in [false, true] {
         let pool = pool::<C>(2);
         let pids = workers(&pool, 2);
@@ -377,7 +377,7 @@ fn a_terminated_pool_leaves_nothing<C: Channel + Send + Sync + 'static>() {
     }
 }
 
-fn callbacks<C: Channel + Send + Sync + 'static>() {
+fn callbacks<C: Channel + 'static>() {
     let pool = std::sync::Arc::new(pool::<C>(2));
     let (sender, results) = channel();
     let (good, bad) = (sender.clone(), sender.clone());
@@ -418,7 +418,7 @@ fn callbacks<C: Channel + Send + Sync + 'static>() {
     assert_eq!(pool.apply(Double(2)).unwrap(), 4);
 }
 
-fn results_that_have_come_survive_the_end<C: Channel + Send + Sync + 'static>() {
+fn results_that_have_come_survive_the_end<C: Channel + 'static>() {
     let pool = pool::<C>(1);
     let slow = |_| thread::sleep(6 * MOMENT);
     let first = pool.apply_async_with(Double(1), slow, |_| {}).unwrap();
@@ -432,7 +432,7 @@ fn results_that_have_come_survive_the_end<C: Channel + Send + Sync + 'static>() 
     ));
 }
 
-fn unordered_results_come_as_they_are_done<C: Channel + Send + Sync + 'static>() {
+fn unordered_results_come_as_they_are_done<C: Channel + 'static>() {
     let pool = pool::<C>(2);
     let tasks = [Do::Sleep(10 * MOMENT), Do::Nothing, Do::Fail];
     let results: Vec<_> = pool.imap_unordered(tasks, None).unwrap().collect();
@@ -449,7 +449,7 @@ fn unordered_results_come_as_they_are_done<C: Channel + Send + Sync + 'static>()
     drop(pool.imap_unordered([Do::Nothing; 10], None).unwrap());
 }
 
-fn workers_that_do_not_start<C: Channel + Send + Sync + 'static>() {
+fn workers_that_do_not_start<C: Channel + 'static>() {
     let pool = pool::<C>(2);
     let pids = workers(&pool, 2);
     let refusal = refusal(process::id());

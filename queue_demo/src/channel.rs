@@ -16,7 +16,7 @@ use anyhow::Result;
 ///
 /// Items arrive whole, each at one consumer, those of one producer in their order. A process that is killed leaves no
 /// lock held; at most the one item that it was taking or had taken goes with it.
-pub trait Channel: Sized {
+pub trait Channel: Sized + Send + Sync {
     /// What the channel is called, so that a process can be told which one its descriptors make up.
     const NAME: &'static str;
 

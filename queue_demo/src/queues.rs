@@ -2,7 +2,8 @@
 //!
 //! Python:  `multiprocessing.Queue`, `JoinableQueue`, `SimpleQueue`
 //! Differs: `close` ends the queue for everybody, so a consumer reads to the end instead of asking `empty()`. There is
-//!          no feeder thread: `put` returns when the item is in the queue. A killed producer or consumer wedges nobody.
+//!          no feeder thread: `put` returns when the item is in the queue, and so it blocks when the transport is full,
+//!          after some thousand small items. Start the consumers first. A killed producer or consumer wedges nobody.
 //! Needs:   channel.rs, event.rs, socket.rs (or ring.rs), memory.rs, monitor.rs, shm_demo/robust.rs
 //!
 //! ```cargo
@@ -29,7 +30,11 @@ use crate::channel::{Channel, Outcome};
 /// most the one item that it was getting. Forked children use the queue as it is; to others, send or leave its
 /// descriptors.
 ///
-/// For bulk bytes take `serde_bytes::ByteBuf`, which is copied at once; serde walks through a `Vec<u8>` byte by byte.
+/// Begin with the socket; both do the same, and the ring is faster, where there are many small items.
+///
+/// Items travel in postcard's format, which does not name the fields: `skip_serializing_if`, `untagged`, `flatten` and
+/// types like `serde_json::Value` do not arrive as they were put. For bulk bytes take `serde_bytes::ByteBuf`, which is
+/// copied at once; serde walks through a `Vec<u8>` byte by byte. On the ring an item has 256 MiB at most.
 pub struct Queue<T, C> {
     channel: C,
     items: PhantomData<fn(T) -> T>,
@@ -83,6 +88,11 @@ thread_local! {
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
+/// The end of a timeout; none if the clock cannot show it.
+fn after(timeout: Duration) -> Option<Instant> {
+    Instant::now().checked_add(timeout)
+}
+
 /// The most memory that a thread keeps.
 const KEPT: usize = 1 << 20;
 
@@ -99,12 +109,13 @@ fn give_back(buffer: Vec<u8>) {
 }
 
 impl<T: Serialize + DeserializeOwned, C: Channel> Queue<T, C> {
-    /// A queue of any number of items.
+    /// A queue without a limit to the number of items. How many wait at most is the transport's: more than ten thousand
+    /// numbers, or some MiB.
     pub fn new() -> Result<Queue<T, C>> {
         Queue::make(0, false)
     }
 
-    /// A queue of at most `maxsize` items; any number if 0.
+    /// A queue of at most `maxsize` items; as [`Queue::new`] if 0.
     pub fn bounded(maxsize: usize) -> Result<Queue<T, C>> {
         Queue::make(maxsize, false)
     }
@@ -138,7 +149,7 @@ impl<T: Serialize + DeserializeOwned, C: Channel> Queue<T, C> {
 
     /// Adds an item; [`QueueError::Full`] if there is no room in time.
     pub fn put_timeout(&self, item: &T, timeout: Duration) -> Result<()> {
-        self.put_until(item, Some(Instant::now() + timeout))
+        self.put_until(item, after(timeout))
     }
 
     /// Adds an item, or [`QueueError::Full`]; Python's `put_nowait`.
@@ -164,7 +175,7 @@ impl<T: Serialize + DeserializeOwned, C: Channel> Queue<T, C> {
 
     /// Takes the oldest item; [`QueueError::Empty`] if there is none in time.
     pub fn get_timeout(&self, timeout: Duration) -> Result<T> {
-        self.get_until(Some(Instant::now() + timeout))
+        self.get_until(after(timeout))
     }
 
     /// Takes the oldest item, or [`QueueError::Empty`]; Python's `get_nowait`.
@@ -202,7 +213,7 @@ impl<T: Serialize + DeserializeOwned, C: Channel> Queue<T, C> {
 }
 
 impl<T: Serialize + DeserializeOwned, C: Channel> JoinableQueue<T, C> {
-    /// A queue of at most `maxsize` items; any number if 0.
+    /// A queue of at most `maxsize` items; as [`Queue::new`] if 0.
     pub fn new(maxsize: usize) -> Result<JoinableQueue<T, C>> {
         Queue::make(maxsize, true).map(JoinableQueue)
     }
@@ -224,8 +235,8 @@ impl<T: Serialize + DeserializeOwned, C: Channel> JoinableQueue<T, C> {
 
     /// As [`JoinableQueue::join`], but returns false if that has not come in time: perhaps a consumer was killed.
     pub fn join_timeout(&self, timeout: Duration) -> Result<bool> {
-        let until = Some(Instant::now() + timeout);
-        self.0.channel.join(until).map_err(QueueError::Channel)
+        let joined = self.0.channel.join(after(timeout));
+        joined.map_err(QueueError::Channel)
     }
 }
 

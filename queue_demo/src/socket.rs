@@ -2,8 +2,8 @@
 //!
 //! Python:  the pipe and the locks inside `multiprocessing.Queue`
 //! Differs: a packet is put and got whole, so no lock is needed that a killed process could keep. `put` blocks when
-//!          some 200 KiB are unread, where Python's feeder thread takes any number of items (and loses them with the
-//!          process).
+//!          4 MiB are unread (if the system allows so many; 208 KiB on many), to which each item adds the kernel's own
+//!          some hundred bytes. Python's feeder thread takes any number of items, and loses them with the process.
 //! Linux:   SOCK_SEQPACKET with several readers; large items travel as a memfd; counting needs monitor.rs.
 //! Needs:   channel.rs, event.rs, memory.rs, monitor.rs, shm_demo/robust.rs
 //!

@@ -97,7 +97,8 @@ impl fmt::Display for Error {
 
 impl error::Error for Error {}
 
-/// Holds the lock; dropping it releases.
+/// Holds the lock; dropping it releases, also by a panic, of which the next owner is not told.
+#[must_use = "the lock is released when the guard is dropped"]
 pub struct Guard<'a> {
     lock: &'a RobustMutex,
     held: &'a AtomicU32,

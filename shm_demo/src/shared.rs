@@ -1,7 +1,9 @@
-//! `Lock`, `RLock`, `Value` and `Array` in shared memory, for a process and the children it forks.
+//! `Lock`, `RLock`, `Value` and `Array` in shared memory, for a process and the children it forks (not those it spawns).
 //!
 //! Python:  `multiprocessing.Lock`, `RLock`, `Value`, `Array`
 //! Differs: data is reached through its lock, and released by `Drop`; the owner's death is reported to the next owner.
+//!          A panic or an early return is not: it releases the lock, whatever is half done.
+//! Cost:    to make one takes some system calls and a fork, which grows with the memory in use.
 //! Linux:   the segment's name is removed as soon as it is mapped, so whoever is killed, nothing is left behind.
 //! Needs:   robust.rs
 //!
@@ -231,6 +233,7 @@ pub struct Array<T> {
 }
 
 /// The data, for as long as its lock is held.
+#[must_use = "the lock is released when this is dropped"]
 pub struct Data<'a, T: ?Sized> {
     data: &'a mut T,
     guard: Guard<'a>,

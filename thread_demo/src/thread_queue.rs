@@ -3,8 +3,9 @@
 //! Python:  `queue.Queue`
 //! Differs: it has two ends. Dropping the last [`Producer`] closes it: consumers read to the end and leave, where Python's
 //!          are daemon threads that wait for ever, or are sent a sentinel. When the last [`Consumer`] is gone, `put` fails
-//!          and gives the item back. A consumer that panics in the middle of an item makes `join` an error; Python's
-//!          `join` waits for ever.
+//!          and gives the item back. A consumer that panics in the middle of an item makes `join` an error at once;
+//!          Python's `join` waits for ever. Workers that put items themselves have a producer each, and so never see the
+//!          end by themselves: after `join`, put a sentinel for each of them.
 //!
 //! ```cargo
 //! [dependencies]
@@ -70,7 +71,7 @@ pub struct Consumer<T> {
 /// What `join` waits for.
 #[derive(Debug)]
 struct Tasks {
-    /// Items put, or about to be, and not yet done.
+    /// Items put, or about to be, and not reported as done.
     unfinished: AtomicUsize,
     /// A consumer has ended with an item in its hands.
     lost: AtomicBool,
@@ -159,13 +160,16 @@ impl<T> Producer<T> {
     ///
     /// # Errors
     ///
-    /// [`Unfinished`] if consumers have ended, by a panic for instance, with items in their hands, or all have ended.
+    /// [`Unfinished`], at once, if a consumer has ended with an item in its hands, by a panic for instance, or all have
+    /// ended.
     pub fn join(&self) -> Result<(), Unfinished> {
         let tasks = &self.tasks;
         let mut left = 0;
         let pending = |_: &mut ()| {
             left = tasks.unfinished.load(Ordering::Acquire);
-            left > 0 && !tasks.abandoned.load(Ordering::Relaxed)
+            let over =
+                tasks.lost.load(Ordering::Relaxed) || tasks.abandoned.load(Ordering::Relaxed);
+            left > 0 && !over
         };
         let joined = tasks.changed.wait_while(tasks.lock(), pending);
         drop(joined.unwrap_or_else(PoisonError::into_inner));
@@ -272,7 +276,7 @@ impl<T> Drop for Consumer<T> {
         let tasks = &self.consumers.0;
         if self.in_hand.get() > 0 {
             tasks.lost.store(true, Ordering::Relaxed);
-            tasks.finish(self.in_hand.get());
+            tasks.notify();
         }
     }
 }
@@ -285,7 +289,7 @@ impl Drop for Consumers {
 }
 
 impl Tasks {
-    /// What was done, and what was lost, comes before the end of `join`.
+    /// What was done comes before the end of `join`.
     fn finish(&self, count: usize) {
         if self.unfinished.fetch_sub(count, Ordering::Release) == count {
             self.notify();
@@ -463,7 +467,9 @@ mod tests {
             consumer.get().unwrap();
             std::panic::resume_unwind(Box::new("in the middle of it"));
         });
+        assert_eq!(producer.join(), Err(Unfinished));
         assert!(panicked.join().is_err());
+        // The others go on, and the loss is not forgotten.
         other.get().unwrap();
         other.task_done().unwrap();
         assert_eq!(producer.join(), Err(Unfinished));

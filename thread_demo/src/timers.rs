@@ -24,6 +24,7 @@ use std::{io, mem};
 ///
 /// Cost: one thread; a wait and at most one wake-up (futex).
 #[derive(Debug)]
+#[must_use = "a timer that is dropped is cancelled"]
 pub struct Timer {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,

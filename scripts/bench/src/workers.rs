@@ -28,6 +28,18 @@ pub fn time(count: u64, mut operation: impl FnMut(u64) -> Result<()>) -> Result<
     Ok(nanoseconds(begin.elapsed(), count))
 }
 
+/// What peer crates share between processes need not be shareable between threads.
+struct Copied<T>(T);
+
+// SAFETY: a forked process has a copy of it, for its only thread.
+unsafe impl<T> Sync for Copied<T> {}
+
+impl<T> Copied<T> {
+    fn get(&self) -> &T {
+        &self.0
+    }
+}
+
 /// Forks workers, lets them go at the same moment when all are ready, and stops the clock when the last has reported.
 /// Each warms up, calls what it is given, works, and returns a number; the sum of those is returned with the time.
 pub fn together(
@@ -38,6 +50,7 @@ pub fn together(
     let (gate, mut opener) = io::pipe().context("make a pipe")?;
     let (mut reports, report) = io::pipe().context("make a pipe")?;
     let mut workers = Vec::new();
+    let work = Copied(work);
     for index in 0..count {
         workers.push(fork(|| {
             let start = || {
@@ -46,7 +59,7 @@ pub fn together(
                     .context("say that it is ready")?;
                 (&gate).read_exact(&mut [0]).context("wait for the start")
             };
-            let number = work(index, &start)?;
+            let number = work.get()(index, &start)?;
             (&report)
                 .write_all(&number.to_le_bytes())
                 .context("report")?;

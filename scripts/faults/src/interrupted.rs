@@ -25,7 +25,7 @@ impl Task for Endless {
 }
 
 /// Who runs this sends the signal when it has read a line.
-pub fn run<C: Channel + Send + Sync + 'static>(_rounds: u32) -> Result<String> {
+pub fn run<C: Channel + 'static>(_rounds: u32) -> Result<String> {
     let pool = Pool::<C>::with_workers(3)?;
     pool.map((0..6).map(Endless), Some(1))?;
     bail!("it was not interrupted")

@@ -55,7 +55,7 @@ fn unrepaired(accounts: &Array<i64>) -> Result<String> {
 }
 
 /// A process that holds what `acquire` returns, until it is killed.
-pub fn holder<G>(acquire: impl FnOnce() -> Result<G>) -> Result<Process> {
+pub fn holder<G>(acquire: impl FnOnce() -> Result<G> + Send) -> Result<Process> {
     let (mut acquired, mut writer) = io::pipe().context("make a pipe")?;
     let holder = fork(|| {
         let _held = acquire()?;

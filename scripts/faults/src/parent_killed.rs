@@ -15,7 +15,7 @@ use crate::queues::Queue;
 use crate::shared::Lock;
 
 /// Who runs this sends the signal when it has read a line.
-pub fn run<C: Channel + Send + Sync + 'static>(_rounds: u32) -> Result<String> {
+pub fn run<C: Channel + 'static>(_rounds: u32) -> Result<String> {
     if let Some(role) = pipe::role() {
         let mut pipe = Connection::<(), ()>::to_parent(role)?;
         pipe.send(())?;
@@ -23,7 +23,7 @@ pub fn run<C: Channel + Send + Sync + 'static>(_rounds: u32) -> Result<String> {
         process::exit(0);
     }
     let (mut ready, writer) = io::pipe().context("make a pipe")?;
-    let child = |work: &dyn Fn() -> Result<()>| -> Result<Process> {
+    let child = |work: &(dyn Fn() -> Result<()> + Sync)| -> Result<Process> {
         fork(|| {
             (&writer).write_all(&[0]).context("tell the parent")?;
             // The one that waits for the parent's lock is told of its death, and stays all the same.

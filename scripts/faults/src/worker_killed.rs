@@ -35,7 +35,7 @@ impl Task for Work {
 }
 
 /// Kills a worker that has just done a task, and is about to take or do another.
-pub fn in_task<C: Channel + Send + Sync + 'static>(rounds: u32) -> Result<String> {
+pub fn in_task<C: Channel + 'static>(rounds: u32) -> Result<String> {
     let pool = Pool::<C>::with_workers(WORKERS)?;
     let mut reported = 0;
     each(rounds, |round| {
@@ -71,7 +71,7 @@ pub fn in_task<C: Channel + Send + Sync + 'static>(rounds: u32) -> Result<String
 }
 
 /// Kills a worker that has nothing to do: one that waits for a task, or for its turn to do that.
-pub fn idle<C: Channel + Send + Sync + 'static>(rounds: u32) -> Result<String> {
+pub fn idle<C: Channel + 'static>(rounds: u32) -> Result<String> {
     let pool = Pool::<C>::with_workers(WORKERS)?;
     let mut workers = work(&pool)?;
     each(rounds, |round| {
@@ -89,7 +89,7 @@ pub fn idle<C: Channel + Send + Sync + 'static>(rounds: u32) -> Result<String> {
 }
 
 /// Who has done the tasks, the last one first.
-fn work<C: Channel + Send + Sync + 'static>(pool: &Pool<C>) -> Result<Vec<u32>> {
+fn work<C: Channel + 'static>(pool: &Pool<C>) -> Result<Vec<u32>> {
     let done = pool.map((0..TASKS).map(Work), Some(1))?;
     let numbers = done.iter().map(|(number, _)| *number);
     ensure!(numbers.eq(0..TASKS), "the results are others");

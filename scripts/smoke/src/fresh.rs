@@ -37,9 +37,11 @@ pub fn copy(example: &Example, folder: &Path) -> Result<()> {
     let write = |path: &Path, text: String| {
         fs::write(path, text).with_context(|| format!("write {}", path.display()))
     };
+    let name = folder.file_name().and_then(|name| name.to_str());
     let package = format!(
         "[package]\nname = \"{}\"\nedition = \"2024\"\n\n",
-        example.name
+        name.filter(|name| is_package_name(name))
+            .unwrap_or(&example.name)
     );
     write(
         &folder.join("Cargo.toml"),
@@ -55,6 +57,12 @@ pub fn copy(example: &Example, folder: &Path) -> Result<()> {
         write(&source.join(format!("{name}.rs")), workspace::read(path)?)?;
     }
     Ok(())
+}
+
+/// Whether cargo takes it, as far as that can be told from the letters.
+fn is_package_name(name: &str) -> bool {
+    let valid = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(valid)
 }
 
 /// Puts a `mod` line for each building block behind the header. A block has methods that one example does not call.

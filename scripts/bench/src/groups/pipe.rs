@@ -73,7 +73,7 @@ fn ipc_channel(count: u64) -> Result<f64> {
     pin()?;
     let (to_child, from_parent) = ipc::channel::<u64>().context("make a channel")?;
     let (to_parent, from_child) = ipc::channel::<u64>().context("make a channel")?;
-    let child = fork(|| {
+    let child = fork(move || {
         loop {
             match from_parent.recv()? {
                 u64::MAX => return Ok(0),
@@ -85,7 +85,7 @@ fn ipc_channel(count: u64) -> Result<f64> {
         to_child.send(number)?;
         Ok(from_child.recv()?)
     })?;
-    // Both have all ends, so neither would see the end of the other.
+    // The child has copies of these ends, so it would not see their end.
     to_child.send(u64::MAX)?;
     let exit = child.join()?;
     ensure!(exit == Exit::Code(0), "the child failed: {exit}");

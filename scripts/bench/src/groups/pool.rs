@@ -136,7 +136,7 @@ fn time(count: u64, mut map: impl FnMut(u64) -> Result<Vec<u64>>) -> Result<f64>
     Ok(nanoseconds(elapsed, maps * length))
 }
 
-fn tiny<C: Channel + Send + Sync + 'static>(count: u64, chunksize: Option<usize>) -> Result<f64> {
+fn tiny<C: Channel + 'static>(count: u64, chunksize: Option<usize>) -> Result<f64> {
     let pool = Pool::<C>::with_workers(WORKERS)?;
     time(count, |count| {
         Ok(pool.map((0..count).map(AddOne), chunksize)?)
@@ -257,7 +257,7 @@ pub fn sum(results: impl IntoIterator<Item = u64>) -> u64 {
     results.into_iter().fold(0, u64::wrapping_add)
 }
 
-fn speed_up<C: Channel + Send + Sync + 'static>(steps: u64) -> Result<f64> {
+fn speed_up<C: Channel + 'static>(steps: u64) -> Result<f64> {
     let pools = [Pool::<C>::with_workers(1)?, Pool::with_workers(2)?];
     compare(steps, |workers, steps| {
         let begin = Instant::now();
