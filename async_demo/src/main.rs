@@ -9,11 +9,21 @@
 //!   have several.
 
 mod tasks {
+    pub mod await_in_turn;
+    pub mod future_list;
+    pub mod future_pair;
     pub mod gather;
+    pub mod run_main;
+    pub mod run_until_complete;
 }
 
 demo::examples! {
     tasks {
+        run_until_complete,
         gather,
+        future_pair,
+        future_list,
+        run_main,
+        await_in_turn,
     }
 }
