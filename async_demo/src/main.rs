@@ -10,11 +10,16 @@
 
 mod tasks {
     pub mod await_in_turn;
+    pub mod create_task;
     pub mod future_list;
     pub mod future_pair;
     pub mod gather;
+    pub mod gather_exceptions;
+    pub mod nested_tasks;
     pub mod run_main;
     pub mod run_until_complete;
+    pub mod sleep_result;
+    pub mod wait_for;
 }
 
 demo::examples! {
@@ -25,5 +30,10 @@ demo::examples! {
         future_list,
         run_main,
         await_in_turn,
+        create_task,
+        nested_tasks,
+        sleep_result,
+        gather_exceptions,
+        wait_for,
     }
 }
