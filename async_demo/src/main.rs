@@ -9,7 +9,9 @@
 //!   have several.
 
 mod tasks {
+    pub mod as_completed;
     pub mod await_in_turn;
+    pub mod cancel;
     pub mod create_task;
     pub mod future_list;
     pub mod future_pair;
@@ -18,7 +20,9 @@ mod tasks {
     pub mod nested_tasks;
     pub mod run_main;
     pub mod run_until_complete;
+    pub mod shield;
     pub mod sleep_result;
+    pub mod wait;
     pub mod wait_for;
 }
 
@@ -35,5 +39,9 @@ demo::examples! {
         sleep_result,
         gather_exceptions,
         wait_for,
+        wait,
+        as_completed,
+        shield,
+        cancel,
     }
 }
