@@ -16,10 +16,14 @@ mod tasks {
     pub mod await_in_turn;
     pub mod cancel;
     pub mod create_task;
+    pub mod detached;
+    pub mod done_callback;
     pub mod future_list;
     pub mod future_pair;
     pub mod gather;
     pub mod gather_exceptions;
+    pub mod is_coroutine;
+    pub mod join_error;
     pub mod nested_tasks;
     pub mod run_main;
     pub mod run_until_complete;
@@ -46,5 +50,9 @@ demo::examples! {
         as_completed,
         shield,
         cancel,
+        done_callback,
+        is_coroutine,
+        join_error,
+        detached,
     }
 }

@@ -16,27 +16,19 @@ use std::future::pending;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use tokio::sync::{oneshot, watch};
-use tokio::task::yield_now;
+use tokio::task::{JoinHandle, yield_now};
 
 #[tokio::main(flavor = "current_thread")]
 pub async fn main() -> Result<()> {
     let (tell, begun) = oneshot::channel();
     let task = tokio::spawn(sleeper(tell));
     begun.await.context("wait for the sleeper")?;
-    task.abort();
-    ensure!(
-        task.await.is_err_and(|error| error.is_cancelled()),
-        "not cancelled"
-    );
+    cancel(task).await?;
     println!("the sleeper is cancelled");
 
     let (tell, begun) = oneshot::channel();
     let task = tokio::spawn(sleeper(tell));
-    task.abort();
-    ensure!(
-        task.await.is_err_and(|error| error.is_cancelled()),
-        "not cancelled"
-    );
+    cancel(task).await?;
     ensure!(begun.await.is_err(), "it has begun");
     println!("another never began");
 
@@ -51,11 +43,21 @@ pub async fn main() -> Result<()> {
     );
 
     let (tell, begun) = oneshot::channel();
-    let (cancel, cancelled) = watch::channel(false);
+    let (ask, cancelled) = watch::channel(false);
     let task = tokio::spawn(stubborn(tell, cancelled));
     begun.await.context("wait for the stubborn one")?;
-    cancel.send(true).context("ask the stubborn one")?;
+    ask.send(true).context("ask the stubborn one")?;
     println!("refused: {}", task.await.context("join the stubborn one")??);
+    Ok(())
+}
+
+async fn cancel<T>(task: JoinHandle<T>) -> Result<()> {
+    task.abort();
+    let ended = task.await.err();
+    ensure!(
+        ended.is_some_and(|error| error.is_cancelled()),
+        "not cancelled"
+    );
     Ok(())
 }
 
