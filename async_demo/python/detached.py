@@ -1,23 +1,24 @@
 import asyncio
 
 
-async def detached(runs):
+async def detached(runs, end):
     print('the task runs')
     try:
         runs.set()
-        await asyncio.Event().wait()
+        await end.wait()
     finally:
         print('the task cleans up')
 
 
-async def main():
+async def main(end):
     runs = asyncio.Event()
-    task = asyncio.create_task(detached(runs))
+    # Who holds the event holds the task that waits for it; the loop does not.
+    asyncio.create_task(detached(runs, end))
     print('main has dropped the handle')
     await runs.wait()
     print('main ends')
-    return task
 
 
 if __name__ == '__main__':
-    asyncio.run(main())
+    end = asyncio.Event()
+    asyncio.run(main(end))

@@ -21,7 +21,7 @@ async def main():
     except ValueError as error:
         print('gather raises: %s' % error)
     await barrier.wait()
-    print('the others return: %d, %d' % (await tasks[0], await tasks[2]))
+    print('the others return:', [await tasks[0], await tasks[2]])
 
     barrier = asyncio.Barrier(2)
     tasks = [task(i, barrier) for i in range(3)]

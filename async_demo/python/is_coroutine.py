@@ -3,24 +3,18 @@ import inspect
 
 
 def function():
-    return 20
+    return 21
 
 
 async def coroutine():
     return 21
 
 
-class Later:
-    def __await__(self):
-        yield from ()
-        return 1
-
-
 def show(name, value):
+    coroutine_function = inspect.iscoroutinefunction(value)
     future = asyncio.iscoroutine(value) or asyncio.isfuture(value)
-    answers = inspect.iscoroutinefunction(value), future, inspect.isawaitable(value)
-    yes_or_no = ['yes' if answer else 'no' for answer in answers]
-    print('%s: coroutine function %s, future %s, awaitable %s' % (name, *yes_or_no))
+    yes_or_no = ['yes' if answer else 'no' for answer in (coroutine_function, future)]
+    print('%s: coroutine function %s, future %s' % (name, *yes_or_no))
 
 
 async def main():
@@ -31,9 +25,7 @@ async def main():
     unused.close()
     task = asyncio.create_task(coroutine())
     show('task', task)
-    await task
-    show('object', Later())
-    print(await coroutine() + await Later() + function())
+    print(function() + await task)
 
 
 if __name__ == '__main__':

@@ -4,7 +4,7 @@
 //! Differs: `abort` drops the future at the await it stands at. Nothing is thrown, so it can neither refuse nor await in its
 //!          cleanup, and between two awaits it is not cancelled at all. A task that is to have a say is asked: a `watch`
 //!          for one or many askers and tasks, as tokio-util's `CancellationToken`.
-//! Order:   a task has begun when it has said so on a channel, and has ended when it is joined.
+//! Order:   a task has begun when it has notified `main`, and has ended when it is joined.
 //!
 //! ```cargo
 //! [dependencies]
@@ -13,23 +13,21 @@
 //! ```
 
 use std::future::pending;
+use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, ensure};
-use tokio::sync::{oneshot, watch};
+use anyhow::{Context, Result, ensure};
+use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, yield_now};
 
 #[tokio::main(flavor = "current_thread")]
 pub async fn main() -> Result<()> {
-    let (tell, begun) = oneshot::channel();
-    let task = tokio::spawn(sleeper(tell));
-    begun.await.context("wait for the sleeper")?;
+    let begun = Arc::new(Notify::new());
+    let task = tokio::spawn(sleeper(Arc::clone(&begun)));
+    begun.notified().await;
     cancel(task).await?;
     println!("the sleeper is cancelled");
 
-    let (tell, begun) = oneshot::channel();
-    let task = tokio::spawn(sleeper(tell));
-    cancel(task).await?;
-    ensure!(begun.await.is_err(), "it has begun");
+    cancel(tokio::spawn(sleeper(Arc::clone(&begun)))).await?;
     println!("another never began");
 
     let task = tokio::spawn(async { "result" });
@@ -37,21 +35,18 @@ pub async fn main() -> Result<()> {
         yield_now().await;
     }
     task.abort();
-    println!(
-        "too late: {}",
-        task.await.context("join the one that is done")?
-    );
+    let result = task.await.context("join the one that is done")?;
+    println!("too late: {result}");
 
-    let (tell, begun) = oneshot::channel();
-    let (ask, cancelled) = watch::channel(false);
-    let task = tokio::spawn(stubborn(tell, cancelled));
-    begun.await.context("wait for the stubborn one")?;
+    let (ask, asked) = watch::channel(false);
+    let task = tokio::spawn(stubborn(asked)); // Asked too early it is asked when it looks.
     ask.send(true).context("ask the stubborn one")?;
-    println!("refused: {}", task.await.context("join the stubborn one")??);
+    let result = task.await.context("join the stubborn one")??;
+    println!("refused: {result}");
     Ok(())
 }
 
-async fn cancel<T>(task: JoinHandle<T>) -> Result<()> {
+async fn cancel(task: JoinHandle<()>) -> Result<()> {
     task.abort();
     let ended = task.await.err();
     ensure!(
@@ -61,10 +56,10 @@ async fn cancel<T>(task: JoinHandle<T>) -> Result<()> {
     Ok(())
 }
 
-async fn sleeper(begun: oneshot::Sender<()>) -> Result<()> {
+async fn sleeper(begun: Arc<Notify>) {
     println!("the sleeper begins");
     let _cleanup = Cleanup;
-    begun.send(()).map_err(|()| anyhow!("nobody waits"))?;
+    begun.notify_one();
     pending().await // Dropped here: the cleanup runs.
 }
 
@@ -76,14 +71,12 @@ impl Drop for Cleanup {
     }
 }
 
-async fn stubborn(
-    begun: oneshot::Sender<()>,
-    mut cancelled: watch::Receiver<bool>,
-) -> Result<&'static str> {
+async fn stubborn(mut asked: watch::Receiver<bool>) -> Result<&'static str> {
     println!("the stubborn one begins");
-    begun.send(()).map_err(|()| anyhow!("nobody waits"))?;
-    let asked = cancelled.wait_for(|cancelled| *cancelled).await;
-    asked.context("nobody is left to ask")?;
+    asked
+        .wait_for(|asked| *asked)
+        .await
+        .context("nobody is left to ask")?;
     println!("the stubborn one is asked to end");
     yield_now().await; // What comes after may await.
     Ok("a result all the same")

@@ -12,6 +12,7 @@
 //! tokio = { version = "1", features = ["macros", "rt", "sync"] }
 //! ```
 
+use std::mem;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
@@ -28,11 +29,8 @@ pub async fn main() -> Result<()> {
         Err(error) => println!("gather raises: {error}"),
     }
     barrier.wait().await;
-    println!(
-        "the others return: {}, {}",
-        result(&mut a).await?,
-        result(&mut c).await?
-    );
+    let others = [result(&mut a).await?, result(&mut c).await?];
+    println!("the others return: {others:?}");
 
     let barrier = Arc::new(Barrier::new(2));
     for mut task in [0, 1, 2].map(|i| tokio::spawn(task(i, Arc::clone(&barrier)))) {
@@ -60,20 +58,18 @@ pub async fn main() -> Result<()> {
 
 async fn task(i: u32, barrier: Arc<Barrier>) -> Result<u32> {
     ensure!(i != 1, "task {i} failed");
-    let mut on_cancel = OnCancel(Some(i));
+    let on_cancel = OnCancel(i);
     barrier.wait().await;
-    on_cancel.0 = None;
+    mem::forget(on_cancel); // It was not cancelled.
     println!("task {i} ends");
     Ok(i)
 }
 
-struct OnCancel(Option<u32>);
+struct OnCancel(u32);
 
 impl Drop for OnCancel {
     fn drop(&mut self) {
-        if let Some(i) = self.0 {
-            println!("task {i} is cancelled");
-        }
+        println!("task {} is cancelled", self.0);
     }
 }
 

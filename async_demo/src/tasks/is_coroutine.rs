@@ -1,11 +1,10 @@
-//! What is a coroutine function, what is a future, and what can be awaited? Types say so, before the program runs.
+//! What is a coroutine function, and what is a coroutine? Types say so, before the program runs.
 //!
-//! Python:  `asyncio.iscoroutinefunction(func)`, `asyncio.iscoroutine(obj)`, `asyncio.isfuture(obj)`, `inspect.isawaitable`
-//! Differs: a parameter says what it takes: `impl AsyncFn() -> u32`, `impl Future`, `impl IntoFuture`; anything else does
-//!          not compile, so nobody has to ask. The answers below are constants: the compiler takes the method of `Is` if
-//!          its bound holds, and that of `Otherwise` if not; for a type parameter it cannot know and takes the latter.
-//!          A coroutine and a task are both a `Future`; only the task runs without being awaited.
-//! Order:   nothing runs at the same time.
+//! Python:  `asyncio.iscoroutinefunction(func)`, `asyncio.iscoroutine(obj)`, `asyncio.isfuture(obj)`
+//! Differs: a parameter says what it takes: `impl AsyncFn() -> u32`, `impl Future`, or `impl IntoFuture` for all that can be
+//!          awaited. Anything else does not compile, so nobody has to ask. The answers below are known to the compiler: it
+//!          takes the method of `Is` if its bound holds, and that of `Otherwise` if not, or if the type is a parameter.
+//!          A coroutine and a task are both a `Future`; the difference, that a task runs by itself, is no type.
 //!
 //! ```cargo
 //! [dependencies]
@@ -13,23 +12,17 @@
 //! tokio = { version = "1", features = ["macros", "rt"] }
 //! ```
 
-use std::future::{Ready, ready};
 use std::marker::PhantomData;
 
 use anyhow::Result;
 
-/// Asks a value for its kind, and prints the answers.
+/// Asks for the kind of a value, whatever its type.
 macro_rules! show {
-    ($name:literal, $value:expr) => {
-        let is = Is::of(&$value);
-        println!(
-            "{}: coroutine function {}, future {}, awaitable {}",
-            $name,
-            is.coroutine_function(),
-            is.future(),
-            is.awaitable()
-        );
-    };
+    ($name:literal, $value:expr) => {{
+        let is = Is(kind_of(&$value));
+        let (name, function, future) = ($name, is.coroutine_function(), is.future());
+        println!("{name}: coroutine function {function}, future {future}");
+    }};
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -38,29 +31,16 @@ pub async fn main() -> Result<()> {
     show!("coroutine function", coroutine);
     show!("coroutine", coroutine());
     show!("task", tokio::spawn(coroutine()));
-    show!("object", Later);
-    println!("{}", call(coroutine).await + Later.await + function());
+    println!("{}", function() + call(coroutine).await);
     Ok(())
 }
 
 fn function() -> u32 {
-    20
+    21
 }
 
 async fn coroutine() -> u32 {
     21
-}
-
-struct Later;
-
-/// Python's `__await__`.
-impl IntoFuture for Later {
-    type Output = u32;
-    type IntoFuture = Ready<u32>;
-
-    fn into_future(self) -> Ready<u32> {
-        ready(1)
-    }
 }
 
 /// Takes coroutine functions only.
@@ -68,13 +48,11 @@ async fn call(f: impl AsyncFn() -> u32) -> u32 {
     f().await
 }
 
-struct Is<T>(PhantomData<T>);
-
-impl<T> Is<T> {
-    fn of(_: &T) -> Is<T> {
-        Is(PhantomData)
-    }
+fn kind_of<T>(_: &T) -> PhantomData<T> {
+    PhantomData
 }
+
+struct Is<T>(PhantomData<T>);
 
 impl<T: AsyncFn() -> u32> Is<T> {
     fn coroutine_function(&self) -> &str {
@@ -88,22 +66,12 @@ impl<T: Future> Is<T> {
     }
 }
 
-impl<T: IntoFuture> Is<T> {
-    fn awaitable(&self) -> &str {
-        "yes"
-    }
-}
-
 trait Otherwise {
     fn coroutine_function(&self) -> &str {
         "no"
     }
 
     fn future(&self) -> &str {
-        "no"
-    }
-
-    fn awaitable(&self) -> &str {
         "no"
     }
 }
