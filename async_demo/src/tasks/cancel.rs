@@ -35,14 +35,12 @@ pub async fn main() -> Result<()> {
         yield_now().await;
     }
     task.abort();
-    let result = task.await.context("join the one that is done")?;
-    println!("too late: {result}");
+    println!("too late: {}", task.await.context("join a done one")?);
 
     let (ask, asked) = watch::channel(false);
     let task = tokio::spawn(stubborn(asked)); // Asked too early it is asked when it looks.
     ask.send(true).context("ask the stubborn one")?;
-    let result = task.await.context("join the stubborn one")??;
-    println!("refused: {result}");
+    println!("refused: {}", task.await.context("join the stubborn one")??);
     Ok(())
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Python:  `asyncio.create_task(say_after(1, 'hello'))`, `task.done()`
 //! Differs: `spawn` needs no name kept: Python's loop holds a task weakly, so one that nobody keeps may be collected.
-//!          tokio asks the future of its `main` before every task whose turn it is, whatever the order of their timers;
-//!          a `main` that is spawned takes its turn, as Python's does.
+//!          On one thread, tokio asks the future of `main` before the tasks that are due, whatever the order of their
+//!          timers; a `main` that is spawned takes its turn, as Python's does.
 //! Order:   one thread runs all tasks, and their timers go off in the order of their times, however late.
 //!
 //! ```cargo

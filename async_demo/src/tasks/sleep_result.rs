@@ -2,7 +2,7 @@
 //!
 //! Python:  `await asyncio.sleep(1, 'hello')`
 //! Differs: `sleep` has no result, not even the time; a block with the sleep and the value is such a future. It is never
-//!          early, and up to a millisecond late, which is how fine tokio's timer is. `sleep(0)` is `yield_now()`.
+//!          early, and a millisecond or two late: tokio's timer counts milliseconds. `sleep(0)` is `yield_now()`.
 //!          Dropped at its await, it loses the result; the time that has passed is nobody's.
 //! Order:   `join!` gives the results in the order of its arguments, whoever is first.
 //!
