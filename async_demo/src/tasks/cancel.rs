@@ -71,10 +71,8 @@ impl Drop for Cleanup {
 
 async fn stubborn(mut asked: watch::Receiver<bool>) -> Result<&'static str> {
     println!("the stubborn one begins");
-    asked
-        .wait_for(|asked| *asked)
-        .await
-        .context("nobody is left to ask")?;
+    let end = asked.wait_for(|asked| *asked).await;
+    end.context("nobody is left to ask")?;
     println!("the stubborn one is asked to end");
     yield_now().await; // What comes after may await.
     Ok("a result all the same")
