@@ -1,8 +1,8 @@
-//! `TaskSet`: tasks of which some are done and some are pending, and a wait for the first, the first that fails, or all.
+//! `TaskSet`: tasks of which some are done and some pending; a wait for the first, the first that fails, or all.
 //!
 //! Python:  `asyncio.wait(aws, timeout=None, return_when=ALL_COMPLETED)` and its two sets
-//! Differs: tasks have names here, as handles are neither copied nor compared. There is no time limit of its own: put the
-//!          wait into `tokio::time::timeout`, and take what is done then.
+//! Differs: tasks have names here, as handles are neither copied nor compared. There is no time limit of its own: put
+//!          the wait into `tokio::time::timeout`, and take what is done then.
 //!
 //! ```cargo
 //! [dependencies]
@@ -54,10 +54,10 @@ impl<K, T, E> TaskSet<K, T, E> {
         self.pending.push((name, task));
     }
 
-    /// Waits, and takes out the tasks that are done: at least one that ends the wait, and all that had ended by then, in
-    /// the order in which they were added if one look found several. With no task pending it returns at once.
+    /// Waits, and takes out the tasks that are done: at least one that ends the wait, and all that had ended by then,
+    /// in the order in which they were added if one look found several. With no task pending it returns at once.
     ///
-    /// Dropped at its await it loses nothing: what it has seen is kept for the next wait, or for [`TaskSet::take_done`].
+    /// Dropped at its await it loses nothing: what it has seen is kept for the next wait or [`TaskSet::take_done`].
     pub async fn wait(&mut self, return_when: ReturnWhen) -> Vec<Done<K, T, E>> {
         poll_fn(|context| self.poll_wait(return_when, context)).await
     }

@@ -1,9 +1,9 @@
 //! Cancelling a task: its cleanup runs; too early it never begins, too late it has its result; and one that may refuse.
 //!
 //! Python:  `Task.cancel()`, `asyncio.CancelledError`, `Task.result()`
-//! Differs: `abort` drops the future at the await it stands at. Nothing is thrown, so it can neither refuse nor await in its
-//!          cleanup, and between two awaits it is not cancelled at all. A task that is to have a say is asked: a `watch`
-//!          for one or many askers and tasks, as tokio-util's `CancellationToken`.
+//! Differs: `abort` drops the future at the await it stands at. Nothing is thrown, so it can neither refuse nor await
+//!          in its cleanup, and between two awaits it is not cancelled at all. A task that is to have a say is asked: a
+//!          `watch` for one or many askers and tasks, as tokio-util's `CancellationToken`.
 //! Order:   a task has begun when it has notified `main`, and has ended when it is joined.
 //!
 //! ```cargo

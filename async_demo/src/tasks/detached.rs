@@ -1,10 +1,10 @@
 //! A task whose handle is dropped runs on, and ends at the latest with the runtime, which cleans up after it.
 //!
 //! Python:  `asyncio.create_task(coro)` without a name for the task; `asyncio.run` cancels what is left
-//! Differs: Python's loop holds tasks weakly, so one that nobody keeps may be collected while it waits; here the runtime
-//!          owns them. At its end each is dropped at the await it stands at, in no certain order, and not asked: a
-//!          cleanup that awaits needs a word before, as in `cancel`. With several threads, the end of the runtime waits
-//!          until each task that is just running has come to an await.
+//! Differs: Python's loop holds tasks weakly, so one that nobody keeps may be collected while it waits; here the
+//!          runtime owns them. At its end each is dropped at the await it stands at, in no certain order, and not
+//!          asked: a cleanup that awaits needs a word before, as in `cancel`. With several threads, the end of the
+//!          runtime waits until each task that is just running has come to an await.
 //! Order:   main ends when the task has said that it runs; the runtime is dropped after that.
 //!
 //! ```cargo

@@ -1,9 +1,9 @@
 //! A function is called when a task is done, and given how it ended: with a result, an error, or cancelled.
 //!
 //! Python:  `Task.add_done_callback(callback)`, `Task.result()`, `Task.exception()`, `Task.cancelled()`
-//! Differs: tokio has no callbacks: a second task awaits the first and calls. At the end of the first task itself the call
-//!          would be lost when that is cancelled. The result is lent to the function and then handed on; what a task is
-//!          cancelled by is its `AbortHandle`, because its handle is where it is awaited.
+//! Differs: tokio has no callbacks: a second task awaits the first and calls. At the end of the first task itself the
+//!          call would be lost when that is cancelled. The result is lent to the function and then handed on; what a
+//!          task is cancelled by is its `AbortHandle`, because its handle is where it is awaited.
 //! Order:   one after the other; the callbacks of a task are called in the order in which they were added.
 //!
 //! ```cargo

@@ -1,9 +1,9 @@
 //! Two tasks set a future each: b completes first, and who waits for a and then for b gets the result of a first.
 //!
 //! Python:  `loop.create_future()`, `future.set_result(True)`, `await future`
-//! Differs: a future that somebody else sets is a `oneshot` channel: its two ends are two values, it can be set once only,
-//!          because `send` takes the sender, and a sender that is dropped wakes the receiver with an error, where Python
-//!          waits for ever. `send` hands the value back when nobody waits any more.
+//! Differs: a future that somebody else sets is a `oneshot` channel: its two ends are two values, it can be set once
+//!          only, because `send` takes the sender, and a sender that is dropped wakes the receiver with an error, where
+//!          Python waits for ever. `send` hands the value back when nobody waits any more.
 //! Order:   one thread runs all tasks. The timer of b goes off first, however late; a task that sets a result prints
 //!          before the one that it wakes goes on.
 //!

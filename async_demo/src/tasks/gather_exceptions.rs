@@ -1,9 +1,10 @@
-//! One of three tasks fails: its error at once, and the others run on; or all three results; or the others are cancelled.
+//! One of three tasks fails: its error at once, the others run on; or all three results; or the others are cancelled.
 //!
 //! Python:  `asyncio.gather(*tasks, return_exceptions=False)`, `return_exceptions=True`, `asyncio.TaskGroup`
-//! Differs: `try_join!` ends with the first error and drops what it was given: here borrowed handles, so the tasks run on;
-//!          given the futures themselves, it would cancel them. A result that is an error is a value, so who awaits one
-//!          handle after the other has them all. A `JoinSet` that is dropped cancels its tasks, but does not wait for them.
+//! Differs: `try_join!` ends with the first error and drops what it was given: here borrowed handles, so the tasks run
+//!          on; given the futures themselves, it would cancel them. A result that is an error is a value, so who awaits
+//!          one handle after the other has them all. A `JoinSet` that is dropped cancels its tasks, but does not wait
+//!          for them.
 //! Order:   tasks 0 and 2 wait at a barrier: for main, after the error; for each other; for main, which never comes.
 //!
 //! ```cargo

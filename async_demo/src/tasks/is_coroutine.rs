@@ -1,10 +1,11 @@
 //! What is a coroutine function, and what is a coroutine? Types say so, before the program runs.
 //!
 //! Python:  `asyncio.iscoroutinefunction(func)`, `asyncio.iscoroutine(obj)`, `asyncio.isfuture(obj)`
-//! Differs: a parameter says what it takes: `impl AsyncFn() -> u32`, `impl Future`, or `impl IntoFuture` for all that can be
-//!          awaited. Anything else does not compile, so nobody has to ask. The answers below are known to the compiler: it
-//!          takes the method of `Is` if its bound holds, and that of `Otherwise` if not, or if the type is a parameter.
-//!          A coroutine and a task are both a `Future`; the difference, that a task runs by itself, is no type.
+//! Differs: a parameter says what it takes: `impl AsyncFn() -> u32`, `impl Future`, or `impl IntoFuture` for all that
+//!          can be awaited. Anything else does not compile, so nobody has to ask. The answers below are known to the
+//!          compiler: it takes the method of `Is` if its bound holds, and that of `Otherwise` if not, or if the type is
+//!          a parameter. A coroutine and a task are both a `Future`; the difference, that a task runs by itself, is no
+//!          type.
 //!
 //! ```cargo
 //! [dependencies]

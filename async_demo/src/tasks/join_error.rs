@@ -1,9 +1,10 @@
 //! How a task ends: with a result, with an error, with a panic, or cancelled; who awaits it is told, and goes on.
 //!
 //! Python:  `await task`, `task.result()`, which raise the task's exception or `asyncio.CancelledError`
-//! Differs: an error is a result like others; a panic is a `JoinError`, and so is a cancellation. The panic's message is on
-//!          stderr when it happens, whether or not somebody awaits; Python's "exception was never retrieved" comes when
-//!          the task is collected. `resume_unwind(error.into_panic())` is what `await` does in Python: it goes on here.
+//! Differs: an error is a result like others; a panic is a `JoinError`, and so is a cancellation. The panic's message
+//!          is on stderr when it happens, whether or not somebody awaits; Python's "exception was never retrieved"
+//!          comes when the task is collected. `resume_unwind(error.into_panic())` is what `await` does in Python: it
+//!          goes on here.
 //! Order:   one is joined before the next begins.
 //!
 //! ```cargo

@@ -3,8 +3,9 @@
 //! Python:  `asyncio.create_task` within a task; tasks that are left when `asyncio.run` ends are cancelled
 //! Differs: the notes' `main` sleeps for a week; this one waits for the delayed task. What is left when the runtime is
 //!          dropped is dropped, and cleans up in destructors, which cannot await.
-//! Order:   one thread runs all tasks, so `main_task` ends before those that it makes begin. Of the rounds, the second has
-//!          an earlier time than the delayed task, and the fourth nearly the same. The runtime is dropped after `main`.
+//! Order:   one thread runs all tasks, so `main_task` ends before those that it makes begin. Of the rounds, the second
+//!          has an earlier time than the delayed task, and the fourth nearly the same. The runtime is dropped after
+//!          `main`.
 //!
 //! ```cargo
 //! [dependencies]

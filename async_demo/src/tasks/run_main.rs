@@ -2,9 +2,9 @@
 //!
 //! Python:  `main()`, which is a coroutine object; `asyncio.run(main())`
 //! Differs: rustc says "unused implementer of `Future` that must be used" where Python says "was never awaited" when it
-//!          runs; `drop` says that it is meant. A future has no address to print before it is pinned, but it has a size:
-//!          it holds what lives across its awaits. The notes say that `run` works once in each thread: only nesting is
-//!          refused there, and by `block_on`, which panics.
+//!          runs; `drop` says that it is meant. A future has no address to print before it is pinned, but it has a
+//!          size: it holds what lives across its awaits. The notes say that `run` works once in each thread: only
+//!          nesting is refused there, and by `block_on`, which panics.
 //! Order:   nothing runs at the same time.
 //!
 //! ```cargo

@@ -1,9 +1,9 @@
-//! A loop runs until one future is complete; each task is a future written by hand, as that of Python 3.4 was a generator.
+//! A loop runs until one future is complete; each task is a future written by hand, where Python 3.4 had a generator.
 //!
 //! Python:  `@asyncio.coroutine`, `yield from`, `loop.run_until_complete(asyncio.wait(tasks))`, `loop.close()`
-//! Differs: a loop is a value, and `block_on` runs it: nothing goes on between two calls. A generator keeps its state in
-//!          its frame, a future in its fields; an `async fn` is such a type that the compiler has written. Python has no
-//!          `@asyncio.coroutine` since 3.11, only `types.coroutine`, and its `wait` takes tasks, no coroutines.
+//! Differs: a loop is a value, and `block_on` runs it: nothing goes on between two calls. A generator keeps its state
+//!          in its frame, a future in its fields; an `async fn` is such a type that the compiler has written. Python
+//!          has no `@asyncio.coroutine` since 3.11, only `types.coroutine`, and its `wait` takes tasks, no coroutines.
 //! Order:   one thread runs all tasks, and their timers go off in the order of their times, however late.
 //!
 //! ```cargo

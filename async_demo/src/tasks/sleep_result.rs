@@ -1,8 +1,8 @@
 //! A sleep that has a result: a stand-in for work, which takes its time and then has something to hand over.
 //!
 //! Python:  `await asyncio.sleep(1, 'hello')`
-//! Differs: `sleep` has no result, not even the time; a block with the sleep and the value is such a future. It is never
-//!          early, and a millisecond or two late: tokio's timer counts milliseconds. `sleep(0)` is `yield_now()`.
+//! Differs: `sleep` has no result, not even the time; a block with the sleep and the value is such a future. It is
+//!          never early, and a millisecond or two late: tokio's timer counts milliseconds. `sleep(0)` is `yield_now()`.
 //!          Dropped at its await, it loses the result; the time that has passed is nobody's.
 //! Order:   `join!` gives the results in the order of its arguments, whoever is first.
 //!

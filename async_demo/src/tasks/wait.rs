@@ -1,9 +1,9 @@
-//! Waiting until some of the tasks are done, the first, the first that fails, or all: the done ones and the pending ones.
+//! Waiting until the first task is done, the first has failed, or all are done: the done ones and the pending ones.
 //!
 //! Python:  `done, pending = await asyncio.wait(aws, timeout=None, return_when=FIRST_COMPLETED)`
-//! Differs: tokio has no `wait`: `JoinSet::join_next` gives one after the other, and `TaskSet` the two sets. When the time
-//!          is over nothing is cancelled, here as there. The notes are right that `coro in done` is never true, since
-//!          `wait` made a task of it; now it refuses coroutines.
+//! Differs: tokio has no `wait`: `JoinSet::join_next` gives one after the other, and `TaskSet` the two sets. When the
+//!          time is over nothing is cancelled, here as there. The notes are right that `coro in done` is never true,
+//!          since `wait` made a task of it; now it refuses coroutines.
 //! Order:   each task ends when main lets it, so what is pending is certain.
 //! Needs:   task_set.rs
 //!
