@@ -8,12 +8,51 @@
 //! - There is no current loop to be found: what runs tasks is a value, [`tokio::runtime::Runtime`], of which a program may
 //!   have several.
 
+#[allow(dead_code)]
+mod task_set;
+
 mod tasks {
+    pub mod as_completed;
+    pub mod await_in_turn;
+    pub mod cancel;
+    pub mod create_task;
+    pub mod detached;
+    pub mod done_callback;
+    pub mod future_list;
+    pub mod future_pair;
     pub mod gather;
+    pub mod gather_exceptions;
+    pub mod is_coroutine;
+    pub mod join_error;
+    pub mod nested_tasks;
+    pub mod run_main;
+    pub mod run_until_complete;
+    pub mod shield;
+    pub mod sleep_result;
+    pub mod wait;
+    pub mod wait_for;
 }
 
 demo::examples! {
     tasks {
+        run_until_complete,
         gather,
+        future_pair,
+        future_list,
+        run_main,
+        await_in_turn,
+        create_task,
+        nested_tasks,
+        sleep_result,
+        gather_exceptions,
+        wait_for,
+        wait,
+        as_completed,
+        shield,
+        cancel,
+        done_callback,
+        is_coroutine,
+        join_error,
+        detached,
     }
 }

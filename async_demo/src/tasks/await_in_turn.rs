@@ -1,0 +1,36 @@
+//! Two coroutines are awaited in turn: the second begins when the first has ended, so 1 and 2 seconds make 3.
+//!
+//! Python:  `await say_after(1, 'hello')`
+//! Differs: nothing. Where `main` is dropped at one of these awaits, the coroutine that it awaits is dropped with it,
+//!          since it is a part of `main` and no task.
+//! Order:   nothing runs at the same time.
+//!
+//! ```cargo
+//! [dependencies]
+//! anyhow = "1"
+//! tokio = { version = "1", features = ["macros", "rt", "time"] }
+//! ```
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use tokio::time::sleep;
+
+const SECOND: Duration = Duration::from_millis(100);
+
+#[tokio::main(flavor = "current_thread")]
+pub async fn main() -> Result<()> {
+    let started = Instant::now();
+    println!("started");
+    say_after(1, "hello").await;
+    say_after(2, "world").await;
+    let took = started.elapsed().as_secs_f64() / SECOND.as_secs_f64();
+    println!("finished after {took:.6} seconds");
+    Ok(())
+}
+
+async fn say_after(delay: u32, what: &str) {
+    println!("{what} in {delay}");
+    sleep(SECOND * delay).await;
+    println!("{what}");
+}

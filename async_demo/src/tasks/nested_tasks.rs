@@ -1,0 +1,63 @@
+//! A task makes tasks and ends; they run on: one each second, the other once, until the loop ends.
+//!
+//! Python:  `asyncio.create_task` within a task; tasks that are left when `asyncio.run` ends are cancelled
+//! Differs: the notes' `main` sleeps for a week; this one waits for the delayed task. What is left when the runtime is
+//!          dropped is dropped, and cleans up in destructors, which cannot await.
+//! Order:   one thread runs all tasks, so `main_task` ends before those that it makes begin. Of the rounds, the second
+//!          has an earlier time than the delayed task, and the fourth nearly the same. The runtime is dropped after
+//!          `main`.
+//!
+//! ```cargo
+//! [dependencies]
+//! anyhow = "1"
+//! tokio = { version = "1", features = ["macros", "rt", "time"] }
+//! ```
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+const SECOND: Duration = Duration::from_millis(100);
+
+#[tokio::main(flavor = "current_thread")]
+pub async fn main() -> Result<()> {
+    let begun = Instant::now();
+    let main_task = tokio::spawn(main_task());
+    let delay_task = main_task.await.context("join the main task")?;
+    println!("main task has ended");
+    delay_task.await.context("join the delay task")?;
+    let took = begun.elapsed().as_secs_f64() / SECOND.as_secs_f64();
+    println!("main ends after {took:.6} seconds");
+    Ok(())
+}
+
+async fn main_task() -> JoinHandle<()> {
+    println!("start loop task");
+    tokio::spawn(loop_task());
+    println!("start delay task");
+    tokio::spawn(delay_task())
+}
+
+async fn loop_task() {
+    let mut rounds = Rounds(0);
+    loop {
+        println!("loop");
+        rounds.0 += 1;
+        sleep(SECOND).await; // Dropped here: the rounds are told, nothing is lost.
+    }
+}
+
+struct Rounds(u32);
+
+impl Drop for Rounds {
+    fn drop(&mut self) {
+        println!("loop task is cancelled after {} rounds", self.0);
+    }
+}
+
+async fn delay_task() {
+    sleep(3 * SECOND).await;
+    println!("after delay business logic");
+}
