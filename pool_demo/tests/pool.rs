@@ -213,6 +213,8 @@ fn errors_come_back<C: Channel + 'static>() {
         unknown.contains("\"stranger\"") && unknown.contains("\"double\""),
         "{unknown}"
     );
+    let twice = serve::<C>(&[entry::<Do>(), entry::<Double>(), entry::<Do>()]).unwrap_err();
+    assert!(twice.to_string().contains("two tasks"), "{twice}");
     // The first error in order; and the same again, however often it is asked for.
     let mixed = pool
         .map_async([Do::Nothing, Do::Fail, Do::Panic], Some(2))
