@@ -8,12 +8,21 @@
 //! - There is no current loop to be found: what runs tasks is a value, [`tokio::runtime::Runtime`], of which a program may
 //!   have several.
 
+// It can do more than the examples ask of it.
+#[allow(dead_code)]
+mod task_executor;
 mod tasks {
+    pub mod executor_thread;
     pub mod gather;
+    pub mod task_executor;
+    pub mod two_loops;
 }
 
 demo::examples! {
     tasks {
         gather,
+        two_loops,
+        task_executor,
+        executor_thread,
     }
 }
