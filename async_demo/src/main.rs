@@ -8,7 +8,39 @@
 //! - There is no current loop to be found: what runs tasks is a value, [`tokio::runtime::Runtime`], of which a program may
 //!   have several.
 
-// It can do more than the examples ask of it.
+mod blocking {
+    pub mod console_input;
+    pub mod file_io;
+    pub mod run_in_executor;
+    pub mod to_thread;
+}
+// Building blocks of other packages, which can do more than these examples ask of them.
+#[allow(dead_code)]
+#[path = "../../queue_demo/src/channel.rs"]
+mod channel;
+#[allow(dead_code)]
+mod console;
+#[allow(dead_code)]
+#[path = "../../queue_demo/src/event.rs"]
+mod event;
+#[allow(dead_code)]
+#[path = "../../queue_demo/src/memory.rs"]
+mod memory;
+#[allow(dead_code)]
+#[path = "../../queue_demo/src/monitor.rs"]
+mod monitor;
+#[allow(dead_code)]
+#[path = "../../fork_demo/src/multiprocessing.rs"]
+mod multiprocessing;
+#[allow(dead_code)]
+#[path = "../../pool_demo/src/pool.rs"]
+mod pool;
+#[allow(dead_code)]
+#[path = "../../shm_demo/src/robust.rs"]
+mod robust;
+#[allow(dead_code)]
+#[path = "../../queue_demo/src/socket.rs"]
+mod socket;
 #[allow(dead_code)]
 mod task_executor;
 mod tasks {
@@ -24,5 +56,11 @@ demo::examples! {
         two_loops,
         task_executor,
         executor_thread,
+    }
+    blocking {
+        run_in_executor,
+        to_thread,
+        file_io,
+        console_input,
     }
 }

@@ -1,0 +1,142 @@
+//! Blocking calls in the loop's own thread, in the default pool, in a pool of one's own, and in a process pool.
+//!
+//! Python:  `await loop.run_in_executor(None | ThreadPoolExecutor() | ProcessPoolExecutor(), function)`
+//! Differs: tokio's default pool has 512 threads for what waits; what computes belongs in a pool with one for each core
+//!          (rayon), which sends its result back through a channel. Threads run on all cores here, so a process pool is
+//!          for what may crash or leak. The notes' form leaves each `with` pool before the next begins, and blocks its
+//!          own loop three times: 9 seconds, not 3. `run_in_executor` returns an asyncio future, not a concurrent one.
+//! Order:   all four begin at once, and in which order they end is free. While the loop's thread is blocked no other task
+//!          runs, so there is no heartbeat.
+//! Needs:   fork_demo/multiprocessing.rs, pool_demo/pool.rs, queue_demo/channel.rs, queue_demo/event.rs, queue_demo/memory.rs
+//! Needs:   queue_demo/monitor.rs, queue_demo/socket.rs, shm_demo/robust.rs
+//!
+//! ```cargo
+//! [dependencies]
+//! anyhow = "1"
+//! bytemuck = { version = "1", features = ["derive"] }
+//! libc = "0.2"
+//! postcard = { version = "1", default-features = false, features = ["use-std"] }
+//! rayon = "1"
+//! rustix = { version = "1", features = ["event", "fs", "mm", "net", "process", "thread"] }
+//! serde = { version = "1", features = ["derive"] }
+//! tokio = { version = "1", features = ["rt", "sync", "time"] }
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Builder;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::sleep;
+
+use crate::pool::{Pool, Task, entry, serve};
+use crate::socket::Socket;
+
+const SECOND: Duration = Duration::from_millis(100);
+
+pub fn main() -> Result<()> {
+    // The workers of the process pool are this program, started again: they never make a runtime.
+    if serve::<Socket>(&[entry::<Block>()])? {
+        return Ok(());
+    }
+    let processes = Arc::new(Pool::<Socket>::with_workers(1)?);
+    let threads = ThreadPoolBuilder::new().num_threads(1).build();
+    let threads = Arc::new(threads.context("start a thread pool")?);
+    let runtime = Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.context("make a runtime")?;
+    let heartbeats = Arc::new(AtomicU32::new(0));
+    runtime.spawn(heartbeat(Arc::clone(&heartbeats)));
+    println!("the loop's thread blocked:");
+    runtime.block_on(run(&threads, &processes, &heartbeats, true))?;
+    println!("the loop free:");
+    runtime.block_on(run(&threads, &processes, &heartbeats, false))
+}
+
+async fn run(
+    threads: &Arc<ThreadPool>,
+    processes: &Arc<Pool<Socket>>,
+    heartbeats: &Arc<AtomicU32>,
+    mistake: bool,
+) -> Result<()> {
+    let (begun, before) = (Instant::now(), heartbeats.load(Ordering::Relaxed));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(default_pool());
+    tasks.spawn(own_thread_pool(Arc::clone(threads)));
+    tasks.spawn(process_pool(Arc::clone(processes)));
+    if mistake {
+        tasks.spawn(loop_thread(Arc::clone(heartbeats)));
+    }
+    while let Some(done) = tasks.join_next().await {
+        println!("{} block 3 second", done.context("wait for a task")??);
+    }
+    println!("all took {:.6}", begun.elapsed().as_secs_f64());
+    if !mistake {
+        let beats = heartbeats.load(Ordering::Relaxed) - before;
+        println!("heartbeats meanwhile: {beats}");
+    }
+    Ok(())
+}
+
+/// The mistake. The others are at work because they were handed in before; nothing else is done in this thread.
+async fn loop_thread(heartbeats: Arc<AtomicU32>) -> Result<&'static str> {
+    let before = heartbeats.load(Ordering::Relaxed);
+    synchronized_block();
+    let beats = heartbeats.load(Ordering::Relaxed) - before;
+    println!("heartbeats meanwhile: {beats}");
+    Ok("current thread")
+}
+
+/// Dropped at this await, it loses the result; a function that has begun runs to its end.
+async fn default_pool() -> Result<&'static str> {
+    spawn_blocking(synchronized_block).await?;
+    Ok("default thread pool")
+}
+
+async fn own_thread_pool(threads: Arc<ThreadPool>) -> Result<&'static str> {
+    let (send, result) = oneshot::channel();
+    threads.spawn(|| send.send(synchronized_block()).unwrap_or_default());
+    result.await.context("the function panicked")?;
+    Ok("custom thread pool")
+}
+
+async fn process_pool(processes: Arc<Pool<Socket>>) -> Result<&'static str> {
+    let (done, mut result) = mpsc::unbounded_channel();
+    let failed = done.clone();
+    processes.apply_async_with(
+        Block,
+        move |()| drop(done.send(Ok(()))),
+        move |error| drop(failed.send(Err(error))),
+    )?;
+    result.recv().await.context("the pool has ended")??;
+    Ok("custom process pool")
+}
+
+#[derive(Serialize, Deserialize)]
+struct Block;
+
+impl Task for Block {
+    const NAME: &str = "block";
+    type Output = ();
+
+    fn run(self) -> Result<()> {
+        synchronized_block();
+        Ok(())
+    }
+}
+
+fn synchronized_block() {
+    thread::sleep(3 * SECOND);
+}
+
+async fn heartbeat(heartbeats: Arc<AtomicU32>) {
+    loop {
+        sleep(SECOND / 10).await;
+        heartbeats.fetch_add(1, Ordering::Relaxed);
+    }
+}
