@@ -7,16 +7,16 @@ SECOND = 0.1
 heartbeats = 0
 
 
-def synchronized_block(name):
+def synchronized_block(p):
     time.sleep(3 * SECOND)
-    return name
+    return '{} block 3 second'.format(p)
 
 
-async def async_block(name):
+async def async_block(p):
     before = heartbeats
-    time.sleep(3 * SECOND)
+    done = synchronized_block(p)
     print('heartbeats meanwhile: {}'.format(heartbeats - before))
-    return name
+    return done
 
 
 async def heartbeat():
@@ -29,6 +29,7 @@ async def heartbeat():
 async def run(threads, processes, mistake):
     loop = asyncio.get_running_loop()
     begun, before = time.monotonic(), heartbeats
+    print('started, mistake: {}'.format('true' if mistake else 'false'))
     awaitables = [
         loop.run_in_executor(None, synchronized_block, 'default thread pool'),
         loop.run_in_executor(threads, synchronized_block, 'custom thread pool'),
@@ -37,17 +38,15 @@ async def run(threads, processes, mistake):
     if mistake:
         awaitables.append(asyncio.create_task(async_block('current thread')))
     for future in asyncio.as_completed(awaitables):
-        print('{} block 3 second'.format(await future))
-    print('all took {:.6f}'.format(time.monotonic() - begun))
+        print(await future)
+    print('finished after {:.6f}'.format(time.monotonic() - begun))
     if not mistake:
         print('heartbeats meanwhile: {}'.format(heartbeats - before))
 
 
 async def main(threads, processes):
     beating = asyncio.create_task(heartbeat())
-    print("the loop's thread blocked:")
     await run(threads, processes, True)
-    print('the loop free:')
     await run(threads, processes, False)
     beating.cancel()
 

@@ -39,6 +39,7 @@ use crate::pool::{Pool, Task, entry, serve};
 use crate::socket::Socket;
 
 const SECOND: Duration = Duration::from_millis(100);
+static HEARTBEATS: AtomicU32 = AtomicU32::new(0);
 
 pub fn main() -> Result<()> {
     // The workers of the process pool are this program, started again: they never make a runtime.
@@ -46,97 +47,96 @@ pub fn main() -> Result<()> {
         return Ok(());
     }
     let processes = Arc::new(Pool::<Socket>::with_workers(1)?);
-    let threads = ThreadPoolBuilder::new().num_threads(1).build();
-    let threads = Arc::new(threads.context("start a thread pool")?);
+    // Without a handler, rayon ends the program when a function panics.
+    let threads = ThreadPoolBuilder::new().num_threads(1).panic_handler(drop);
+    let threads = Arc::new(threads.build().context("start a thread pool")?);
     let runtime = Builder::new_current_thread().enable_time().build();
     let runtime = runtime.context("make a runtime")?;
-    let heartbeats = Arc::new(AtomicU32::new(0));
-    runtime.spawn(heartbeat(Arc::clone(&heartbeats)));
-    println!("the loop's thread blocked:");
-    runtime.block_on(run(&threads, &processes, &heartbeats, true))?;
-    println!("the loop free:");
-    runtime.block_on(run(&threads, &processes, &heartbeats, false))
+    runtime.spawn(heartbeat());
+    for mistake in [true, false] {
+        runtime.block_on(run(&threads, &processes, mistake))?;
+    }
+    Ok(())
+}
+
+async fn heartbeat() {
+    loop {
+        sleep(SECOND / 10).await;
+        HEARTBEATS.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 async fn run(
     threads: &Arc<ThreadPool>,
     processes: &Arc<Pool<Socket>>,
-    heartbeats: &Arc<AtomicU32>,
     mistake: bool,
 ) -> Result<()> {
-    let (begun, before) = (Instant::now(), heartbeats.load(Ordering::Relaxed));
+    let (begun, beats) = (Instant::now(), HEARTBEATS.load(Ordering::Relaxed));
+    println!("started, mistake: {mistake}");
     let mut tasks = JoinSet::new();
     tasks.spawn(default_pool());
     tasks.spawn(own_thread_pool(Arc::clone(threads)));
     tasks.spawn(process_pool(Arc::clone(processes)));
     if mistake {
-        tasks.spawn(loop_thread(Arc::clone(heartbeats)));
+        tasks.spawn(loop_thread());
     }
     while let Some(done) = tasks.join_next().await {
-        println!("{} block 3 second", done.context("wait for a task")??);
+        println!("{}", done.context("wait for a task")??);
     }
-    println!("all took {:.6}", begun.elapsed().as_secs_f64());
+    println!("finished after {:.6}", begun.elapsed().as_secs_f64());
     if !mistake {
-        let beats = heartbeats.load(Ordering::Relaxed) - before;
-        println!("heartbeats meanwhile: {beats}");
+        print_heartbeats_since(beats);
     }
     Ok(())
 }
 
 /// The mistake. The others are at work because they were handed in before; nothing else is done in this thread.
-async fn loop_thread(heartbeats: Arc<AtomicU32>) -> Result<&'static str> {
-    let before = heartbeats.load(Ordering::Relaxed);
-    synchronized_block();
-    let beats = heartbeats.load(Ordering::Relaxed) - before;
-    println!("heartbeats meanwhile: {beats}");
-    Ok("current thread")
+async fn loop_thread() -> Result<String> {
+    let beats = HEARTBEATS.load(Ordering::Relaxed);
+    let done = synchronized_block("current thread");
+    print_heartbeats_since(beats);
+    Ok(done)
 }
 
-/// Dropped at this await, it loses the result; a function that has begun runs to its end.
-async fn default_pool() -> Result<&'static str> {
-    spawn_blocking(synchronized_block).await?;
-    Ok("default thread pool")
+/// Dropped at this await, it loses the result; a function that has begun runs to its end. So do the next two.
+async fn default_pool() -> Result<String> {
+    Ok(spawn_blocking(|| synchronized_block("default thread pool")).await?)
 }
 
-async fn own_thread_pool(threads: Arc<ThreadPool>) -> Result<&'static str> {
-    let (send, result) = oneshot::channel();
-    threads.spawn(|| send.send(synchronized_block()).unwrap_or_default());
-    result.await.context("the function panicked")?;
-    Ok("custom thread pool")
+async fn own_thread_pool(threads: Arc<ThreadPool>) -> Result<String> {
+    let (done, result) = oneshot::channel();
+    threads.spawn(|| drop(done.send(synchronized_block("custom thread pool"))));
+    result.await.context("the function panicked")
 }
 
-async fn process_pool(processes: Arc<Pool<Socket>>) -> Result<&'static str> {
+async fn process_pool(processes: Arc<Pool<Socket>>) -> Result<String> {
     let (done, mut result) = mpsc::unbounded_channel();
     let failed = done.clone();
-    processes.apply_async_with(
-        Block,
-        move |()| drop(done.send(Ok(()))),
-        move |error| drop(failed.send(Err(error))),
-    )?;
-    result.recv().await.context("the pool has ended")??;
-    Ok("custom process pool")
+    let callback = move |value| drop(done.send(Ok(value)));
+    let error_callback = move |error| drop(failed.send(Err(error)));
+    let task = Block("custom process pool".to_owned());
+    processes.apply_async_with(task, callback, error_callback)?;
+    Ok(result.recv().await.context("the pool has ended")??)
 }
 
 #[derive(Serialize, Deserialize)]
-struct Block;
+struct Block(String);
 
 impl Task for Block {
     const NAME: &str = "block";
-    type Output = ();
+    type Output = String;
 
-    fn run(self) -> Result<()> {
-        synchronized_block();
-        Ok(())
+    fn run(self) -> Result<String> {
+        Ok(synchronized_block(&self.0))
     }
 }
 
-fn synchronized_block() {
+fn synchronized_block(p: &str) -> String {
     thread::sleep(3 * SECOND);
+    format!("{p} block 3 second")
 }
 
-async fn heartbeat(heartbeats: Arc<AtomicU32>) {
-    loop {
-        sleep(SECOND / 10).await;
-        heartbeats.fetch_add(1, Ordering::Relaxed);
-    }
+fn print_heartbeats_since(before: u32) {
+    let beats = HEARTBEATS.load(Ordering::Relaxed) - before;
+    println!("heartbeats meanwhile: {beats}");
 }
