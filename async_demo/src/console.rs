@@ -8,7 +8,7 @@
 //! ```cargo
 //! [dependencies]
 //! rustix = { version = "1", features = ["event"] }
-//! tokio = { version = "1", features = ["net"] }
+//! tokio = { version = "1", features = ["net", "rt"] }
 //! ```
 
 use std::fs::File;

@@ -5,10 +5,11 @@
 //!          or the executor was stopped. With Python, stopping the loop leaves the waiter waiting for ever. Stopping
 //!          says what becomes of work that is not done. Work that was cancelled is cleaned up by destructors, which
 //!          cannot await.
+//! Unix:    `stop_on_signals`; all else is the same elsewhere.
 //!
 //! ```cargo
 //! [dependencies]
-//! tokio = { version = "1", features = ["macros", "net", "rt", "signal", "sync", "time"] }
+//! tokio = { version = "1", features = ["macros", "rt", "signal", "sync"] }
 //! ```
 
 use std::any::Any;

@@ -5,11 +5,12 @@
 //!          nothing until it is awaited. Python's takes the context variables along; a task-local must be moved into the
 //!          closure. In neither can the thread be cancelled: it ends by itself, and the runtime's end waits for it.
 //! Order:   the function waits for a word from the loop, and so ends only if the loop is not blocked.
+//! Linux:   `gettid`, the number that the kernel knows a thread by.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! rustix = { version = "1", features = ["process", "thread"] }
+//! rustix = { version = "1", features = ["thread"] }
 //! tokio = { version = "1", features = ["macros", "rt", "sync", "time"] }
 //! ```
 

@@ -5,13 +5,14 @@
 //!          `main` stops and joins it. The notes write `super.__init__` without its call, do not show their `singleton`,
 //!          and never close the loop. Waiting in the executor's own thread is an error; Python's waits for ever.
 //! Order:   each line is printed after what it tells of has been awaited.
+//! Linux:   `gettid`, the number that the kernel knows a thread by.
 //! Needs:   task_executor.rs
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! rustix = { version = "1", features = ["process", "thread"] }
-//! tokio = { version = "1", features = ["macros", "net", "rt", "signal", "sync", "time"] }
+//! rustix = { version = "1", features = ["thread"] }
+//! tokio = { version = "1", features = ["macros", "rt", "signal", "sync"] }
 //! ```
 
 use std::sync::LazyLock;

@@ -5,13 +5,14 @@
 //!          cannot be a signal handler (which gets two arguments), their waiter reads `stop_sign` for `_stop_sign`, and
 //!          asks each half second: a task of 0.2 seconds takes 0.5. Here it sleeps until the result is there.
 //! Order:   a task's lines come before its waiter's; `join` returns when all that was submitted is finished.
+//! Linux:   `gettid`, the number that the kernel knows a thread by.
 //! Needs:   task_executor.rs
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
 //! rustix = { version = "1", features = ["process", "thread"] }
-//! tokio = { version = "1", features = ["macros", "net", "rt", "signal", "sync", "time"] }
+//! tokio = { version = "1", features = ["macros", "rt", "signal", "sync", "time"] }
 //! ```
 
 use std::fmt::Display;

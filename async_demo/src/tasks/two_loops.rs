@@ -5,6 +5,7 @@
 //!          is stopped by completing that future; Python calls `loop.call_soon_threadsafe(loop.stop)`. The notes' program
 //!          plays for ever and hangs at Ctrl-C, because nobody calls its `stop`.
 //! Order:   each half sends the other only after its own line.
+//! Linux:   `gettid`, the number that the kernel knows a thread by.
 //!
 //! ```cargo
 //! [dependencies]
