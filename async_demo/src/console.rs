@@ -1,8 +1,8 @@
 //! `Console`: lines from the console, without blocking the loop, and without a thread.
 //!
 //! Python:  `loop.add_reader(sys.stdin.fileno(), callback)`; `loop.connect_read_pipe`, which makes stdin non-blocking
-//! Differs: `tokio::io::stdin` reads in a thread that nobody can cancel: after Ctrl-C the runtime waits for a line more.
-//!          Here the loop itself watches the descriptor, and a read that is given up leaves nothing behind.
+//! Differs: `tokio::io::stdin` reads in a thread that nobody can cancel: after Ctrl-C the runtime waits for a line
+//!          more. Here the loop itself watches the descriptor, and a read that is given up leaves nothing behind.
 //! Unix:    the descriptor is watched as a socket would be.
 //!
 //! ```cargo

@@ -1,10 +1,10 @@
 //! `TaskExecutor`: a runtime on a thread of its own, which takes work from outside until it is stopped.
 //!
 //! Python:  a thread that runs an event loop, and `asyncio.run_coroutine_threadsafe(coro, loop)`
-//! Differs: who waits sleeps until the result is there, and is told when there will be none: because the task panicked,
-//!          or the executor was stopped. With Python, stopping the loop leaves the waiter waiting for ever. Stopping
-//!          says what becomes of work that is not done. Work that was cancelled is cleaned up by destructors, which
-//!          cannot await.
+//! Differs: who waits sleeps until the result is there, and is told when there will be none: because the task
+//!          panicked, or the executor was stopped. With Python, stopping the loop leaves the waiter waiting for ever.
+//!          Stopping says what becomes of work that is not done. Work that was cancelled is cleaned up by destructors,
+//!          which cannot await.
 //! Unix:    `stop_on_signals`; all else is the same elsewhere.
 //!
 //! ```cargo

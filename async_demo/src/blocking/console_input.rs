@@ -1,11 +1,11 @@
 //! Lines from the console, while the loop goes on; Ctrl-C and Ctrl-D are noticed at once.
 //!
 //! Python:  `loop.add_reader(0, callback)`, or `await asyncio.to_thread(input)`; aioconsole
-//! Differs: `tokio::io::stdin` and `to_thread(input)` read in a thread that cannot be cancelled: after Ctrl-C the program
-//!          hangs until a line is typed. `Console` has the loop watch the terminal. Where a loop cannot watch it (on
-//!          Windows), use a thread of your own that sends lines through a channel, and do not wait for its end.
-//! Order:   main is at the keyboard of a pseudo-terminal, and types only when the console has ticked three times. Ctrl-C
-//!          is a key: the terminal throws the half line away and sends SIGINT to the process in front.
+//! Differs: `tokio::io::stdin` and `to_thread(input)` read in a thread that cannot be cancelled: after Ctrl-C the
+//!          program hangs until a line is typed. `Console` has the loop watch the terminal. Where a loop cannot watch
+//!          it (on Windows), use a thread of your own that sends lines through a channel, and do not wait for its end.
+//! Order:   main is at the keyboard of a pseudo-terminal, and types only when the console has ticked three times.
+//!          Ctrl-C is a key: the terminal throws the half line away and sends SIGINT to the process in front.
 //! Linux:   the other side of a pseudo-terminal is opened without its name; elsewhere by `ptsname`.
 //! Needs:   console.rs, fork_demo/multiprocessing.rs
 //!

@@ -1,10 +1,10 @@
 //! A file is written and read without blocking the loop, also where a read takes long.
 //!
 //! Python:  `await asyncio.to_thread(file.write, text)`; aiofiles
-//! Differs: `tokio::fs` is what aiofiles is, a thread pool: files are always ready, so no loop can watch them. Each call
-//!          is a trip to the pool; who makes many puts them into one `spawn_blocking` with `std::fs`. `write_all` returns
-//!          when the text is handed over, and it is `flush` that waits for it and tells of an error: dropped without
-//!          it, a file may fail in silence.
+//! Differs: `tokio::fs` is what aiofiles is, a thread pool: files are always ready, so no loop can watch them. Each
+//!          call is a trip to the pool; who makes many puts them into one `spawn_blocking` with `std::fs`. `write_all`
+//!          returns when the text is handed over, and it is `flush` that waits for it and tells of an error: dropped
+//!          without it, a file may fail in silence.
 //! Order:   each step is awaited. The read of the pipe returns only what the loop writes meanwhile.
 //!
 //! ```cargo

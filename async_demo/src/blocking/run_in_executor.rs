@@ -1,14 +1,15 @@
 //! Blocking calls in the loop's own thread, in the default pool, in a pool of one's own, and in a process pool.
 //!
 //! Python:  `await loop.run_in_executor(None | ThreadPoolExecutor() | ProcessPoolExecutor(), function)`
-//! Differs: tokio's default pool has 512 threads for what waits; what computes belongs in a pool with one for each core
-//!          (rayon), which sends its result back through a channel. Threads run on all cores here, so a process pool is
-//!          for what may crash or leak. The notes' form leaves each `with` pool before the next begins, and blocks its
-//!          own loop three times: 9 seconds, not 3. `run_in_executor` returns an asyncio future, not a concurrent one.
-//! Order:   all four begin at once, and in which order they end is free. While the loop's thread is blocked no other task
-//!          runs, so there is no heartbeat.
-//! Needs:   fork_demo/multiprocessing.rs, pool_demo/pool.rs, queue_demo/channel.rs, queue_demo/event.rs, queue_demo/memory.rs
-//! Needs:   queue_demo/monitor.rs, queue_demo/socket.rs, shm_demo/robust.rs
+//! Differs: tokio's default pool has 512 threads for what waits; what computes belongs in a pool with one for each
+//!          core (rayon), which sends its result back through a channel. Threads run on all cores here, so a process
+//!          pool is for what may crash or leak. The notes' form leaves each `with` pool before the next begins, and
+//!          blocks its own loop three times: 9 seconds, not 3. `run_in_executor` returns an asyncio future, not a
+//!          concurrent one.
+//! Order:   all four begin at once, and in which order they end is free. While the loop's thread is blocked no other
+//!          task runs, so there is no heartbeat.
+//! Needs:   fork_demo/multiprocessing.rs, pool_demo/pool.rs, queue_demo/channel.rs, queue_demo/event.rs
+//! Needs:   queue_demo/memory.rs, queue_demo/monitor.rs, queue_demo/socket.rs, shm_demo/robust.rs
 //!
 //! ```cargo
 //! [dependencies]

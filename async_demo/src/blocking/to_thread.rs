@@ -2,8 +2,9 @@
 //!
 //! Python:  `await asyncio.to_thread(function, *args)`
 //! Differs: `spawn_blocking` begins at once, where the coroutine that `to_thread` returns (the notes: a future) does
-//!          nothing until it is awaited. Python's takes the context variables along; a task-local must be moved into the
-//!          closure. In neither can the thread be cancelled: it ends by itself, and the runtime's end waits for it.
+//!          nothing until it is awaited. Python's takes the context variables along; a task-local must be moved into
+//!          the closure. In neither can the thread be cancelled: it ends by itself, and the runtime's end waits for
+//!          it.
 //! Order:   the function waits for a word from the loop, and so ends only if the loop is not blocked.
 //! Linux:   `gettid`, the number that the kernel knows a thread by.
 //!

@@ -1,9 +1,10 @@
 //! One executor for the whole program, made by who needs it first; a coroutine of another loop awaits what it runs.
 //!
 //! Python:  `@singleton class DefaultAsyncTaskExecutor(Thread)`, `asyncio.wrap_future(concurrent_future)`
-//! Differs: `LazyLock` makes it once, also when several threads come at once. A `static` is never dropped, so the end of
-//!          `main` stops and joins it. The notes write `super.__init__` without its call, do not show their `singleton`,
-//!          and never close the loop. Waiting in the executor's own thread is an error; Python's waits for ever.
+//! Differs: `LazyLock` makes it once, also when several threads come at once. A `static` is never dropped, so the end
+//!          of `main` stops and joins it. The notes write `super.__init__` without its call, do not show their
+//!          `singleton`, and never close the loop. Waiting in the executor's own thread is an error; Python's waits
+//!          for ever.
 //! Order:   each line is printed after what it tells of has been awaited.
 //! Linux:   `gettid`, the number that the kernel knows a thread by.
 //! Needs:   task_executor.rs

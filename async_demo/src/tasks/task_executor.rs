@@ -2,8 +2,8 @@
 //!
 //! Python:  `asyncio.run_coroutine_threadsafe`, `add_done_callback`, `Future.result(timeout)`, `signal.signal`
 //! Differs: here the callback has returned before the waiter goes on; Python wakes the waiter first. The notes' `stop`
-//!          cannot be a signal handler (which gets two arguments), their waiter reads `stop_sign` for `_stop_sign`, and
-//!          asks each half second: a task of 0.2 seconds takes 0.5. Here it sleeps until the result is there.
+//!          cannot be a signal handler (which gets two arguments), their waiter reads `stop_sign` for `_stop_sign`,
+//!          and asks each half second: a task of 0.2 seconds takes 0.5. Here it sleeps until the result is there.
 //! Order:   a task's lines come before its waiter's; `join` returns when all that was submitted is finished.
 //! Linux:   `gettid`, the number that the kernel knows a thread by.
 //! Needs:   task_executor.rs

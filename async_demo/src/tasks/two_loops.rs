@@ -1,9 +1,9 @@
 //! Two event loops on two threads send each other work, three rounds, and end.
 //!
 //! Python:  `new_event_loop()`, `run_forever()` in a thread, `asyncio.run_coroutine_threadsafe(coro, loop)`
-//! Differs: a loop is a `Runtime`, and its `Handle` takes work from any thread. A loop runs until a future is ready, so it
-//!          is stopped by completing that future; Python calls `loop.call_soon_threadsafe(loop.stop)`. The notes' program
-//!          plays for ever and hangs at Ctrl-C, because nobody calls its `stop`.
+//! Differs: a loop is a `Runtime`, and its `Handle` takes work from any thread. A loop runs until a future is ready,
+//!          so it is stopped by completing that future; Python calls `loop.call_soon_threadsafe(loop.stop)`. The
+//!          notes' program plays for ever and hangs at Ctrl-C, because nobody calls its `stop`.
 //! Order:   each half sends the other only after its own line.
 //! Linux:   `gettid`, the number that the kernel knows a thread by.
 //!
