@@ -1,16 +1,19 @@
 //! `asyncio`: tasks, queues, locks and event loops, on tokio.
 //!
 //! What differs from Python, and why:
-//! - A coroutine that is called does nothing until it is awaited, and so does a future here; but a task that is handed to
-//!   `tokio::spawn` runs on any of several threads, so what it takes along must be `Send` and live as long as it does.
+//! - A coroutine that is called does nothing until it is awaited, and so does a future here; but a task that is handed
+//!   to `tokio::spawn` runs on any of several threads, so what it takes along must be `Send` and live as long as it.
 //! - Cancelling drops the future: it ends at the await it stands at, its destructors run, and it cannot refuse.
-//! - A task's panic comes out of its `JoinHandle`; nothing is lost by not looking, and nothing is printed but the panic.
-//! - There is no current loop to be found: what runs tasks is a value, [`tokio::runtime::Runtime`], of which a program may
-//!   have several.
+//! - A task's panic comes out of its `JoinHandle`; nothing is lost by not looking: the panic itself is printed.
+//! - There is no current loop to be found: what runs tasks is a value, [`tokio::runtime::Runtime`], of which a program
+//!   may have several.
 
-#[allow(dead_code)]
-mod task_set;
-
+mod blocking {
+    pub mod console_input;
+    pub mod file_io;
+    pub mod run_in_executor;
+    pub mod to_thread;
+}
 mod tasks {
     pub mod as_completed;
     pub mod await_in_turn;
@@ -18,6 +21,7 @@ mod tasks {
     pub mod create_task;
     pub mod detached;
     pub mod done_callback;
+    pub mod executor_thread;
     pub mod future_list;
     pub mod future_pair;
     pub mod gather;
@@ -29,9 +33,45 @@ mod tasks {
     pub mod run_until_complete;
     pub mod shield;
     pub mod sleep_result;
+    pub mod task_executor;
+    pub mod two_loops;
     pub mod wait;
     pub mod wait_for;
 }
+
+// The building blocks can do more than these examples ask of them.
+#[allow(dead_code)]
+mod console;
+#[allow(dead_code)]
+mod task_executor;
+#[allow(dead_code)]
+mod task_set;
+
+// Building blocks of other packages.
+#[allow(dead_code)]
+#[path = "../../queue_demo/src/channel.rs"]
+mod channel;
+#[allow(dead_code)]
+#[path = "../../queue_demo/src/event.rs"]
+mod event;
+#[allow(dead_code)]
+#[path = "../../queue_demo/src/memory.rs"]
+mod memory;
+#[allow(dead_code)]
+#[path = "../../queue_demo/src/monitor.rs"]
+mod monitor;
+#[allow(dead_code)]
+#[path = "../../fork_demo/src/multiprocessing.rs"]
+mod multiprocessing;
+#[allow(dead_code)]
+#[path = "../../pool_demo/src/pool.rs"]
+mod pool;
+#[allow(dead_code)]
+#[path = "../../shm_demo/src/robust.rs"]
+mod robust;
+#[allow(dead_code)]
+#[path = "../../queue_demo/src/socket.rs"]
+mod socket;
 
 demo::examples! {
     tasks {
@@ -43,6 +83,9 @@ demo::examples! {
         await_in_turn,
         create_task,
         nested_tasks,
+        two_loops,
+        task_executor,
+        executor_thread,
         sleep_result,
         gather_exceptions,
         wait_for,
@@ -54,5 +97,11 @@ demo::examples! {
         is_coroutine,
         join_error,
         detached,
+    }
+    blocking {
+        run_in_executor,
+        to_thread,
+        file_io,
+        console_input,
     }
 }

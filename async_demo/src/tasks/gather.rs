@@ -1,11 +1,11 @@
 //! Five tasks run at the same time: they end in the opposite order, and the results come in the order of the arguments.
 //!
 //! Python:  `asyncio.run(main())`, `await asyncio.gather(*tasks)`
-//! Differs: a future that is only held does nothing, so each becomes a task; the list of their handles is the group. A
-//!          handle that is dropped lets its task run on, where cancelling a `gather` cancels what it waits for; who wants
-//!          that takes a `JoinSet`.
-//! Order:   one thread runs all tasks. Timers go off in the order of their times, however late, and their tasks go on in
-//!          this order; `main` awaits the handles one after the other.
+//! Differs: a future that is only held does nothing, so each becomes a task; the list of their handles is the group.
+//!          A handle that is dropped lets its task run on, where cancelling a `gather` cancels what it waits for; who
+//!          wants that takes a `JoinSet`.
+//! Order:   one thread runs all tasks. Timers go off in the order of their times, however late, and their tasks go on
+//!          in this order; `main` awaits the handles one after the other.
 //!
 //! ```cargo
 //! [dependencies]
