@@ -8,6 +8,9 @@
 //! - There is no current loop to be found: what runs tasks is a value, [`tokio::runtime::Runtime`], of which a program may
 //!   have several.
 
+#[allow(dead_code)]
+mod async_queue;
+
 mod tasks {
     pub mod gather;
 }
