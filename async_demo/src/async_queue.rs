@@ -467,7 +467,9 @@ mod tests {
             queue.join().await;
             // A producer that was cancelled may yet put its last one, so that is waited for as well.
             tasks.abort_all();
-            while tasks.join_next().await.is_some() {}
+            while let Some(result) = tasks.join_next().await {
+                assert!(result.map_or_else(|error| error.is_cancelled(), |()| true));
+            }
             let mut got = std::mem::take(&mut *got.lock().unwrap());
             got.extend(drain(&queue));
             let all = got.len();

@@ -9,7 +9,13 @@
 //!   have several.
 
 #[allow(dead_code)]
+mod async_event;
+#[allow(dead_code)]
 mod async_queue;
+#[allow(dead_code)]
+mod bounded_semaphore;
+#[allow(dead_code)]
+mod condition;
 
 mod tasks {
     pub mod gather;
