@@ -20,9 +20,19 @@ mod condition;
 mod tasks {
     pub mod gather;
 }
+mod queues {
+    pub mod lifo_queue;
+    pub mod priority_queue;
+    pub mod queue_workers;
+}
 
 demo::examples! {
     tasks {
         gather,
+    }
+    queues {
+        queue_workers,
+        priority_queue,
+        lifo_queue,
     }
 }
