@@ -25,6 +25,13 @@ mod queues {
     pub mod priority_queue;
     pub mod queue_workers;
 }
+mod sync {
+    pub mod bounded_semaphore;
+    pub mod condition;
+    pub mod event;
+    pub mod lock;
+    pub mod semaphore;
+}
 
 demo::examples! {
     tasks {
@@ -34,5 +41,12 @@ demo::examples! {
         queue_workers,
         priority_queue,
         lifo_queue,
+    }
+    sync {
+        lock,
+        condition,
+        semaphore,
+        bounded_semaphore,
+        event,
     }
 }
