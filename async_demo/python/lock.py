@@ -2,10 +2,10 @@ import asyncio
 
 SECOND = 0.1
 
+counter = 0
+
 
 async def main():
-    global counter
-    counter = 0
     lock = asyncio.Lock()
     await lock.acquire()
     try:

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::{env, error, fs};
 
 const BLOCKS: &[&str] = &[
+    "async_demo/src/async_queue.rs",
     "queue_demo/src/event.rs",
     "thread_demo/src/thread_queue.rs",
     "thread_demo/src/timers.rs",
@@ -25,6 +26,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
             .replace("std::sync::atomic", "loom::sync::atomic")
             .replace("std::sync::{", "crate::sync::{")
             .replace("std::thread::", "crate::thread::")
+            .replace("tokio::sync::", "crate::tasks::")
             .replace("rustix::io", "crate::futex")
             .replace("rustix::thread::futex", "crate::futex");
         fs::write(

@@ -39,10 +39,8 @@ pub async fn main() -> Result<()> {
         Ok(item) => bail!("{item} came from nowhere"),
     }
 
-    ensure!(
-        timeout(SECOND, queue.join()).await.is_err(),
-        "nothing is done yet"
-    );
+    let joined = timeout(SECOND, queue.join()).await;
+    ensure!(joined.is_err(), "nothing is done yet");
     println!("not all is done");
     let worker = tokio::spawn(work(Arc::clone(&queue)));
     queue.join().await;

@@ -32,10 +32,8 @@ pub async fn main() -> Result<()> {
         tasks.spawn(count(n, Arc::clone(&lock)));
     }
     ensure!(lock.try_lock().is_err(), "two have the lock");
-    ensure!(
-        timeout(SECOND, lock.lock()).await.is_err(),
-        "two have the lock"
-    );
+    let waited = timeout(SECOND, lock.lock()).await;
+    ensure!(waited.is_err(), "two have the lock");
     println!("main waited in vain and releases the lock");
     drop(guard);
     while let Some(ended) = tasks.join_next().await {
@@ -62,11 +60,8 @@ async fn cancel() -> Result<()> {
     let task = tokio::spawn(transfer(Arc::clone(&accounts), Arc::clone(&half_done)));
     half_done.notified().await;
     task.abort();
-    let ended = task.await;
-    ensure!(
-        ended.is_err_and(|error| error.is_cancelled()),
-        "not cancelled"
-    );
+    let cancelled = task.await.is_err_and(|error| error.is_cancelled());
+    ensure!(cancelled, "the task has ended by itself");
     println!("main has the lock and finds {:?}", accounts.lock().await);
     Ok(())
 }
