@@ -132,7 +132,9 @@ impl<T> DerefMut for ConditionGuard<'_, T> {
 mod tests {
     use std::pin::Pin;
     use std::task::{Context, Poll, Waker};
+    use std::thread;
 
+    use tokio::task::coop::unconstrained;
     use tokio::task::{JoinSet, yield_now};
 
     use super::*;
@@ -142,7 +144,7 @@ mod tests {
     }
 
     fn lock<T>(condition: &Condition<T>) -> ConditionGuard<'_, T> {
-        match poll(pin!(condition.lock())) {
+        match poll(pin!(unconstrained(condition.lock()))) {
             Poll::Ready(guard) => guard,
             Poll::Pending => panic!("somebody has the lock"),
         }
@@ -281,6 +283,32 @@ mod tests {
             drop(dropped);
             assert_eq!(awake(&mut [waiting(&condition)]), [false]);
         }
+    }
+
+    /// Each wait is notified once, as soon as the lock is free.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn who_waits_is_in_line_before_the_lock_is_free() {
+        const ROUNDS: u32 = 20_000;
+        let condition = Arc::new(Condition::new(0));
+        let its = Arc::clone(&condition);
+        let waiter = tokio::spawn(async move {
+            for round in 1..=ROUNDS {
+                let mut guard = its.lock().await;
+                *guard = round;
+                drop(guard.wait().await);
+            }
+        });
+        for round in 1..=ROUNDS {
+            // Without a limit: this task never yields, and soon would be given no lock any more.
+            let notify = || match poll(pin!(unconstrained(condition.lock()))) {
+                Poll::Ready(guard) if *guard == round => Some(guard.notify(1)),
+                _ => None,
+            };
+            while notify().is_none() {
+                thread::yield_now();
+            }
+        }
+        waiter.await.unwrap();
     }
 
     /// Tickets are taken one by one; each is worth one notification. Of a thousand tasks on four threads a third is
