@@ -133,6 +133,7 @@ mod tests {
     use std::pin::Pin;
     use std::task::{Context, Poll, Waker};
     use std::thread;
+    use std::time::Instant;
 
     use tokio::task::coop::unconstrained;
     use tokio::task::{JoinSet, yield_now};
@@ -288,7 +289,8 @@ mod tests {
     /// Each wait is notified once, as soon as the lock is free.
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn who_waits_is_in_line_before_the_lock_is_free() {
-        const ROUNDS: u32 = 20_000;
+        const ROUNDS: u32 = 10_000;
+        let begun = Instant::now();
         let condition = Arc::new(Condition::new(0));
         let its = Arc::clone(&condition);
         let waiter = tokio::spawn(async move {
@@ -304,8 +306,14 @@ mod tests {
                 Poll::Ready(guard) if *guard == round => Some(guard.notify(1)),
                 _ => None,
             };
-            while notify().is_none() {
-                thread::yield_now();
+            for tries in 1.. {
+                if notify().is_some() {
+                    break;
+                }
+                if tries % 1000 == 0 {
+                    assert!(begun.elapsed().as_secs() < 60, "a notification is lost");
+                    thread::yield_now();
+                }
             }
         }
         waiter.await.unwrap();
