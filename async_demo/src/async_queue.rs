@@ -63,7 +63,7 @@ pub trait Order: Default {
     type Item;
     fn put(&mut self, item: Self::Item);
     fn get(&mut self) -> Option<Self::Item>;
-    fn len(&self) -> usize;
+    fn size(&self) -> usize;
 }
 
 /// There is no room, or it is promised to a `put` that waits; and the item. Python's `QueueFull`.
@@ -184,7 +184,7 @@ impl<O: Order> OrderedQueue<O> {
 
     /// How many items are there; another thread may change that at once. Python's `qsize()`.
     pub fn len(&self) -> usize {
-        self.lock().items.len()
+        self.lock().items.size()
     }
 
     /// Whether no item is there. Python's `empty()`.
@@ -214,7 +214,7 @@ impl<T> Order for VecDeque<T> {
         self.pop_front()
     }
 
-    fn len(&self) -> usize {
+    fn size(&self) -> usize {
         self.len()
     }
 }
@@ -230,7 +230,7 @@ impl<T: Ord> Order for BinaryHeap<Reverse<T>> {
         self.pop().map(|Reverse(item)| item)
     }
 
-    fn len(&self) -> usize {
+    fn size(&self) -> usize {
         self.len()
     }
 }
@@ -246,7 +246,7 @@ impl<T> Order for Vec<T> {
         self.pop()
     }
 
-    fn len(&self) -> usize {
+    fn size(&self) -> usize {
         self.len()
     }
 }

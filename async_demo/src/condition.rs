@@ -131,11 +131,8 @@ impl<T> DerefMut for ConditionGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::pin::Pin;
-    use std::task::{Context, Poll, Waker};
-    use std::thread;
-    use std::time::Instant;
+    use std::task::{Context, Poll, Wake, Waker};
 
-    use tokio::task::coop::unconstrained;
     use tokio::task::{JoinSet, yield_now};
 
     use super::*;
@@ -145,7 +142,7 @@ mod tests {
     }
 
     fn lock<T>(condition: &Condition<T>) -> ConditionGuard<'_, T> {
-        match poll(pin!(unconstrained(condition.lock()))) {
+        match poll(pin!(condition.lock())) {
             Poll::Ready(guard) => guard,
             Poll::Pending => panic!("somebody has the lock"),
         }
@@ -286,37 +283,31 @@ mod tests {
         }
     }
 
-    /// Each wait is notified once, as soon as the lock is free.
-    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn who_waits_is_in_line_before_the_lock_is_free() {
-        const ROUNDS: u32 = 10_000;
-        let begun = Instant::now();
-        let condition = Arc::new(Condition::new(0));
-        let its = Arc::clone(&condition);
-        let waiter = tokio::spawn(async move {
-            for round in 1..=ROUNDS {
-                let mut guard = its.lock().await;
-                *guard = round;
-                drop(guard.wait().await);
-            }
-        });
-        for round in 1..=ROUNDS {
-            // Without a limit: this task never yields, and soon would be given no lock any more.
-            let notify = || match poll(pin!(unconstrained(condition.lock()))) {
-                Poll::Ready(guard) if *guard == round => Some(guard.notify(1)),
-                _ => None,
-            };
-            for tries in 1.. {
-                if notify().is_some() {
-                    break;
-                }
-                if tries % 1000 == 0 {
-                    assert!(begun.elapsed().as_secs() < 60, "a notification is lost");
-                    thread::yield_now();
-                }
-            }
+    type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    /// Runs its task when it is woken, at that moment.
+    struct AtOnce(std::sync::Mutex<Option<Task>>);
+
+    impl Wake for AtOnce {
+        fn wake(self: Arc<Self>) {
+            let mut task = self.0.lock().unwrap().take().unwrap();
+            assert!(poll(task.as_mut()).is_ready());
         }
-        waiter.await.unwrap();
+    }
+
+    /// The notifier is woken by the lock, and runs while that is given back.
+    #[test]
+    fn who_waits_is_in_line_before_the_lock_is_free() {
+        let condition = Arc::new(Condition::new(()));
+        let guard = lock(&condition);
+        let its = Arc::clone(&condition);
+        let mut notifier: Task = Box::pin(async move { its.lock().await.notify(1) });
+        let at_once = Arc::new(AtOnce(Default::default()));
+        let waker = Waker::from(Arc::clone(&at_once));
+        let polled = notifier.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        at_once.0.lock().unwrap().replace(notifier);
+        assert!(poll(pin!(guard.wait())).is_ready());
     }
 
     /// Tickets are taken one by one; each is worth one notification. Of a thousand tasks on four threads a third is
