@@ -38,14 +38,14 @@ pub type LifoQueue<T> = OrderedQueue<Vec<T>>;
 ///
 /// Panics: none of its own. If `T`'s `Ord` panics in a [`PriorityQueue`], one item may be lost or left over.
 ///
-/// Cost: a call takes a lock for a moment, of which no two tasks notice each other, and one or two semaphores; a wake-up
-/// where somebody waits.
+/// Cost: for each call one lock, and one or two semaphores of tokio's, all for a moment; a wake-up where somebody waits. A
+/// task that never has to wait still yields now and then, as with everything of tokio's, where Python's would not.
 #[derive(Debug)]
 pub struct OrderedQueue<O> {
     maxsize: usize,
     /// Never closed, as no semaphore here: to acquire one cannot fail.
     room: Option<Semaphore>,
-    /// A permit for each item that nobody is promised: it is added when the item is there, and taken before it is.
+    /// A permit for each item that is promised to nobody: added after the item, taken before it.
     ready: Semaphore,
     state: Mutex<State<O>>,
     all_done: Notify,
