@@ -1,9 +1,11 @@
 //! `Event`: tasks wait until it is set; it can be cleared and set again.
 //!
 //! Python:  `asyncio.Event`
-//! Differs: the tasks may run on several threads. As with Python, who waits when it is set goes on, even if it is cleared
-//!          before its turn comes; tokio's `Notify::notify_waiters` alone has no flag, its `watch` alone loses that set.
-//! Instead: `tokio_util`'s `CancellationToken` for an event that is never cleared, a `oneshot` for one that has one waiter.
+//! Differs: the tasks may run on several threads. As with Python, who waits when it is set goes on, even if it is
+//!          cleared before its turn comes; tokio's `Notify::notify_waiters` alone has no flag, its `watch` alone loses
+//!          that set.
+//! Instead: `tokio_util`'s `CancellationToken` for an event that is never cleared, a `oneshot` for one that has one
+//!          waiter.
 //!
 //! ```cargo
 //! [dependencies]

@@ -1,9 +1,10 @@
-//! `Queue`, `PriorityQueue`, `LifoQueue`: items go from tasks to tasks, each to one of them; `join` waits until all are done.
+//! `Queue`, `PriorityQueue`, `LifoQueue`: items go from tasks to tasks, each to one of them; `join` waits for all.
 //!
 //! Python:  `asyncio.Queue`, `asyncio.PriorityQueue`, `asyncio.LifoQueue`
-//! Differs: the tasks may run on several threads. Who waits is served before who comes later: while an item is on its way
-//!          to a task that waits, `try_get` does not take it. An item that is refused comes back with the error.
-//! Instead: tokio's own `mpsc` has one consumer, an end (all senders are gone), and no `join`; take it where that is enough.
+//! Differs: the tasks may run on several threads. Who waits is served before who comes later: while an item is on its
+//!          way to a task that waits, `try_get` does not take it. An item that is refused comes back with the error.
+//! Instead: tokio's own `mpsc` has one consumer, an end (all senders are gone), and no `join`; take it where that is
+//!          enough.
 //!
 //! ```cargo
 //! [dependencies]
@@ -21,7 +22,8 @@ use tokio::sync::{Notify, Semaphore};
 /// First in, first out.
 pub type Queue<T> = OrderedQueue<VecDeque<T>>;
 
-/// The smallest item first. Of equal ones any may be first: put tuples of a priority, a number that rises, and the rest.
+/// The smallest item first. Of equal ones any may be first: put tuples of a priority, a number that rises, and the
+/// rest.
 pub type PriorityQueue<T> = OrderedQueue<BinaryHeap<Reverse<T>>>;
 
 /// Last in, first out.
@@ -38,8 +40,9 @@ pub type LifoQueue<T> = OrderedQueue<Vec<T>>;
 ///
 /// Panics: none of its own. If `T`'s `Ord` panics in a [`PriorityQueue`], one item may be lost or left over.
 ///
-/// Cost: for each call one lock, and one or two semaphores of tokio's, all for a moment; a wake-up where somebody waits. A
-/// task that never has to wait still yields now and then, as with everything of tokio's, where Python's would not.
+/// Cost: for each call one lock, and one or two semaphores of tokio's, all for a moment; a wake-up where somebody
+/// waits. A task that never has to wait still yields now and then, as with everything of tokio's, where Python's would
+/// not.
 #[derive(Debug)]
 pub struct OrderedQueue<O> {
     maxsize: usize,

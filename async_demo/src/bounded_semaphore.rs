@@ -1,8 +1,8 @@
 //! `BoundedSemaphore`: at most so many tasks at once; to release more than was acquired is an error.
 //!
 //! Python:  `asyncio.BoundedSemaphore`
-//! Differs: `acquire` gives a permit, which is released when it is dropped, once, also by a task that is cancelled. Only
-//!          one that was forgotten on purpose can be released by hand, as with Python, and so once too often.
+//! Differs: `acquire` gives a permit, which is released when it is dropped, once, also by a task that is cancelled.
+//!          Only one that was forgotten on purpose can be released by hand, as with Python, and so once too often.
 //! Instead: where every permit is dropped, tokio's own `Semaphore` cannot be released too often either; take that.
 //!
 //! ```cargo

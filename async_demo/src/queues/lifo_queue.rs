@@ -2,7 +2,8 @@
 //!
 //! Python:  `asyncio.LifoQueue(maxsize)`, `get_nowait` and `QueueEmpty`, `qsize`, `full`, `task_done`, `join`
 //! Differs: `get_nowait` is `try_get`: being empty is a result, and so is one `task_done` too many.
-//! Cancel:  a `get` that is dropped has taken nothing, and a `join` changes nothing: both can be waited for with a limit.
+//! Cancel:  a `get` that is dropped has taken nothing, and a `join` changes nothing: both can be waited for with a
+//!          limit.
 //! Order:   one task puts and gets; another reports as done what it is sent, before `join` returns.
 //! Needs:   async_queue.rs
 //!

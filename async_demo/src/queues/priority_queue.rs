@@ -4,7 +4,8 @@
 //! Differs: what is compared is known when it is compiled, where Python fails at the second item that has no order. As
 //!          with Python equal priorities keep no order: here the rest of the tuple decides.
 //! Cancel:  a `put` that is dropped while it waits for room has put nothing; its item is gone with it.
-//! Order:   one thread runs both. The producer waits for room when main gets the first, and main waits until it has used it.
+//! Order:   one thread runs both. The producer waits for room when main gets the first, and main waits until it has
+//!          used it.
 //! Needs:   async_queue.rs
 //!
 //! ```cargo

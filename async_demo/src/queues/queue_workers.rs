@@ -1,11 +1,12 @@
 //! Three workers share twenty items of random length; when all are done the workers, who wait for more, are cancelled.
 //!
 //! Python:  `asyncio.Queue`, `put_nowait`, `get`, `task_done`, `await queue.join()`, `worker.cancel()`
-//! Differs: a worker that fails would leave `join` waiting for ever, so main waits for both: `select!` takes what is first.
+//! Differs: a worker that fails would leave `join` waiting for ever, so main waits for both: `select!` takes what is
+//!          first.
 //! Cancel:  at its `get` a worker loses nothing; at its `sleep` it would lose the item in its hands, and is never there
 //!          once `join` has returned.
-//! Order:   a worker prints after `task_done`, so `join` may have returned by then; but it is cancelled only at an await,
-//!          and main waits for its end before it prints.
+//! Order:   a worker prints after `task_done`, so `join` may have returned by then; but it is cancelled only at an
+//!          await, and main waits for its end before it prints.
 //! Needs:   async_queue.rs
 //!
 //! ```cargo

@@ -1,8 +1,9 @@
 //! A semaphore that notices one release too many: permits that one task acquires, another gives back.
 //!
 //! Python:  `asyncio.BoundedSemaphore(2)`, `acquire()`, `release()`, `ValueError`
-//! Differs: tokio has none, as a permit that is dropped cannot be released twice. For permits that outlive the task that
-//!          acquired them there is the block: `forget`, and `release` by whoever it is; once too often is an error.
+//! Differs: tokio has none, as a permit that is dropped cannot be released twice. For permits that outlive the task
+//!          that acquired them there is the block: `forget`, and `release` by whoever it is; once too often is an
+//!          error.
 //! Cancel:  a permit that is not yet forgotten is released; in `acquire` nothing is lost but the place in line.
 //! Order:   one job begins for each free permit; the third begins when main has ended the first.
 //! Needs:   bounded_semaphore.rs

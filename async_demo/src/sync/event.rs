@@ -1,8 +1,9 @@
 //! Tasks wait for an event that another sets; cleared, it can be waited for again.
 //!
 //! Python:  `asyncio.Event`, `wait()`, `set()`, `clear()`, `is_set()`
-//! Differs: tokio has the parts only: `Notify` wakes and has no flag, `watch` has a value and loses one that is replaced
-//!          at once. The block has both, as Python: who waits when it is set goes on, though it is cleared at once.
+//! Differs: tokio has the parts only: `Notify` wakes and has no flag, `watch` has a value and loses one that is
+//!          replaced at once. The block has both, as Python: who waits when it is set goes on, though it is cleared at
+//!          once.
 //! Cancel:  a `wait` that is dropped has changed nothing.
 //! Order:   one thread runs all tasks: who has told main that it waits does so when main goes on.
 //! Needs:   async_event.rs

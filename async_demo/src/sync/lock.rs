@@ -1,10 +1,10 @@
 //! A lock that is held across awaits: one task at a time, and a task that is cancelled gives it back.
 //!
 //! Python:  `asyncio.Lock`, `async with lock:`, `acquire()` and `release()` in `try ... finally`
-//! Differs: the lock owns what it guards, and the end of its guard releases it, so one release too many cannot be written.
-//!          Where no await stands between lock and release, `std::sync::Mutex` is enough, and quicker.
-//! Cancel:  in `lock` nothing is lost but the place in line. With the guard, what was left to do: nobody is told that the
-//!          accounts are half changed, so await nothing between two halves.
+//! Differs: the lock owns what it guards, and the end of its guard releases it, so one release too many cannot be
+//!          written. Where no await stands between lock and release, `std::sync::Mutex` is enough, and quicker.
+//! Cancel:  in `lock` nothing is lost but the place in line. With the guard, what was left to do: nobody is told that
+//!          the accounts are half changed, so await nothing between two halves.
 //! Order:   the sections are one after the other, whoever is first; main looks when the cancelled task has ended.
 //!
 //! ```cargo

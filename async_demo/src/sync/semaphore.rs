@@ -1,8 +1,8 @@
 //! Nine tasks, of which at most three are inside at once, and three at once are.
 //!
 //! Python:  `asyncio.Semaphore(3)`, `async with sem:`, `acquire()` and `release()`
-//! Differs: `acquire` gives a permit, which is released when it is dropped. What Python does with a `release()` of its own
-//!          is `forget` and `add_permits`: with them a number grows, and nobody notices; see bounded_semaphore.
+//! Differs: `acquire` gives a permit, which is released when it is dropped. What Python does with a `release()` of its
+//!          own is `forget` and `add_permits`: with them a number grows, and nobody notices; see bounded_semaphore.
 //! Cancel:  in `acquire` nothing is lost but the place in line; the permit of a cancelled task is released.
 //! Order:   a task leaves when three are inside, which a barrier sees. Who they are is free.
 //!

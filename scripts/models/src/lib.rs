@@ -1,8 +1,8 @@
 //! Models: building blocks under [loom](https://docs.rs/loom), which tries every interleaving of their atomic operations.
 //!
-//! The code is the blocks' own, copied by `build.rs`; only threads, locks, atomics and the futex are loom's, and what is
-//! tokio's is written anew on loom's. A wait without a time limit never ends by itself, so a wake-up that is lost is a
-//! deadlock, which loom reports. `cargo test -p models`
+//! The code is the blocks' own, copied by `build.rs`; only threads, locks, atomics and the futex are loom's, and what
+//! is tokio's is written anew on loom's. A wait without a time limit never ends by itself, so a wake-up that is lost is
+//! a deadlock, which loom reports. `cargo test -p models`
 
 // A block can do more than a model asks of it.
 #[allow(dead_code)]

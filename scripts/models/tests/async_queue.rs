@@ -1,5 +1,5 @@
-//! Tasks on a queue, each on a thread of its own: every item is got once, also if a future is dropped at any moment, and
-//! everybody comes to an end, or loom finds a deadlock.
+//! Tasks on a queue, each on a thread of its own: every item is got once, also if a future is dropped at any moment,
+//! and everybody comes to an end, or loom finds a deadlock.
 
 #![allow(clippy::unwrap_used)]
 
