@@ -14,6 +14,18 @@ mod blocking {
     pub mod run_in_executor;
     pub mod to_thread;
 }
+mod queues {
+    pub mod lifo_queue;
+    pub mod priority_queue;
+    pub mod queue_workers;
+}
+mod sync {
+    pub mod bounded_semaphore;
+    pub mod condition;
+    pub mod event;
+    pub mod lock;
+    pub mod semaphore;
+}
 mod tasks {
     pub mod as_completed;
     pub mod await_in_turn;
@@ -40,6 +52,14 @@ mod tasks {
 }
 
 // The building blocks can do more than these examples ask of them.
+#[allow(dead_code)]
+mod async_event;
+#[allow(dead_code)]
+mod async_queue;
+#[allow(dead_code)]
+mod bounded_semaphore;
+#[allow(dead_code)]
+mod condition;
 #[allow(dead_code)]
 mod console;
 #[allow(dead_code)]
@@ -97,6 +117,18 @@ demo::examples! {
         is_coroutine,
         join_error,
         detached,
+    }
+    queues {
+        queue_workers,
+        priority_queue,
+        lifo_queue,
+    }
+    sync {
+        lock,
+        condition,
+        semaphore,
+        bounded_semaphore,
+        event,
     }
     blocking {
         run_in_executor,

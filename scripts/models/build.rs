@@ -5,6 +5,7 @@ use std::path::Path;
 use std::{env, error, fs};
 
 const BLOCKS: &[&str] = &[
+    "async_demo/src/async_queue.rs",
     "queue_demo/src/event.rs",
     "thread_demo/src/thread_queue.rs",
     "thread_demo/src/timers.rs",
@@ -27,6 +28,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
             .replace("std::sync::{", "crate::sync::{")
             .replace("std::thread::", "crate::thread::")
             .replace("crossbeam_channel", "crate::channel")
+            .replace("tokio::sync::", "crate::tasks::")
             .replace("rustix::io", "crate::futex")
             .replace("rustix::thread::futex", "crate::futex");
         fs::write(

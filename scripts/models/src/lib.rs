@@ -1,9 +1,14 @@
 //! Models: building blocks under [loom](https://docs.rs/loom), which tries every interleaving of their atomic operations.
 //!
-//! The code is the blocks' own, copied by `build.rs`; only threads, locks, atomics, the futex and channels are loom's. A wait without
-//! a time limit never ends by itself, so a wake-up that is lost is a deadlock, which loom reports. `cargo test -p models`
+//! The code is the blocks' own, copied by `build.rs`; only threads, locks, atomics and the futex are loom's, and what
+//! is crossbeam's or tokio's is written anew on loom's. A wait without a time limit never ends by itself, so a wake-up
+//! that is lost is a deadlock, which loom reports. `cargo test -p models`
 
 // A block can do more than a model asks of it.
+#[allow(dead_code)]
+pub mod async_queue {
+    include!(concat!(env!("OUT_DIR"), "/async_queue.rs"));
+}
 #[allow(dead_code)]
 pub mod event {
     include!(concat!(env!("OUT_DIR"), "/event.rs"));
@@ -20,6 +25,7 @@ pub mod timers {
 pub mod channel;
 pub mod futex;
 pub mod sync;
+pub mod tasks;
 /// loom's threads, with the one name that they lack.
 pub mod thread {
     pub use loom::thread::*;

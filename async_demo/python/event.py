@@ -1,0 +1,35 @@
+import asyncio
+
+SECOND = 0.1
+
+
+async def main():
+    event = asyncio.Event()
+    for clear in False, True:
+        begun = asyncio.Queue()
+        tasks = [asyncio.create_task(waiter(n, event, begun)) for n in range(1, 4)]
+        for _ in range(3):
+            await begun.get()
+        event.set()
+        print('main has set it')
+        if clear:
+            event.clear()
+            print('main has cleared it')
+        await asyncio.gather(*tasks)
+        print('set:', str(event.is_set()).lower())
+        event.clear()
+    try:
+        await asyncio.wait_for(event.wait(), SECOND)
+    except asyncio.TimeoutError:
+        print('main has waited for it in vain')
+
+
+async def waiter(n, event, begun):
+    print('{}: waiting for it ...'.format(n))
+    begun.put_nowait(None)
+    await event.wait()
+    print('{}: ... got it!'.format(n))
+
+
+if __name__ == '__main__':
+    asyncio.run(main())

@@ -1,0 +1,183 @@
+//! `Event`: tasks wait until it is set; it can be cleared and set again.
+//!
+//! Python:  `asyncio.Event`
+//! Differs: the tasks may run on several threads. As with Python, who waits when it is set goes on, even if it is
+//!          cleared before its turn comes; tokio's `Notify::notify_waiters` alone has no flag, its `watch` alone loses
+//!          that set.
+//! Instead: `tokio_util`'s `CancellationToken` for an event that is never cleared, a `oneshot` for one that has one
+//!          waiter.
+//!
+//! ```cargo
+//! [dependencies]
+//! tokio = { version = "1", features = ["sync"] }
+//! ```
+
+use tokio::sync::watch;
+
+/// A flag that tasks wait for, which share it by reference or in an `Arc`. At first it is not set.
+///
+/// Everybody who waits sleeps, and is woken by [`Event::set`], in any order.
+///
+/// Cancellation: a `wait` that is dropped has changed nothing.
+///
+/// Cost: one allocation; `set` and `clear` take a lock for a moment, `is_set` shares it, and so does `wait`, twice.
+#[derive(Debug, Default)]
+pub struct Event(watch::Sender<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    set: bool,
+    /// How often it has been set, for those who find it cleared again.
+    sets: u64,
+}
+
+impl Event {
+    pub fn new() -> Event {
+        Event::default()
+    }
+
+    /// Sets it, and wakes everybody who waits. Nothing happens if it is set already.
+    pub fn set(&self) {
+        self.0.send_if_modified(|state| {
+            let changed = !state.set;
+            state.sets += u64::from(changed);
+            state.set = true;
+            changed
+        });
+    }
+
+    /// From now on one has to wait again, until the next [`Event::set`].
+    pub fn clear(&self) {
+        self.0.send_if_modified(|state| {
+            state.set = false;
+            false // Nobody waits for that.
+        });
+    }
+
+    pub fn is_set(&self) -> bool {
+        self.0.borrow().set
+    }
+
+    /// Waits until it is set; returns at once if it is.
+    ///
+    /// A `wait` begins when it is polled for the first time.
+    pub async fn wait(&self) {
+        let mut state = self.0.subscribe();
+        let sets = state.borrow().sets;
+        // It fails when the sender is gone, which is borrowed here.
+        drop(
+            state
+                .wait_for(|state| state.set || state.sets != sets)
+                .await,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::{Pin, pin};
+    use std::sync::Arc;
+    use std::task::{Context, Poll, Waker};
+
+    use tokio::sync::Barrier;
+    use tokio::task::{JoinSet, yield_now};
+
+    use super::*;
+
+    fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn set_clear_set() {
+        let event = Event::new();
+        assert!(!event.is_set());
+        let mut wait = pin!(event.wait());
+        assert!(poll(wait.as_mut()).is_pending());
+        event.clear();
+        assert!(poll(wait.as_mut()).is_pending());
+        event.set();
+        event.set();
+        assert!(event.is_set());
+        assert!(poll(wait.as_mut()).is_ready());
+        assert!(poll(pin!(event.wait())).is_ready());
+        event.clear();
+        assert!(!event.is_set());
+        assert!(poll(pin!(event.wait())).is_pending());
+    }
+
+    #[test]
+    fn who_waited_goes_on_though_it_is_cleared_at_once() {
+        let event = Event::new();
+        let (mut before, mut late) = (pin!(event.wait()), pin!(event.wait()));
+        assert!(poll(before.as_mut()).is_pending());
+        event.set();
+        event.clear();
+        assert!(poll(late.as_mut()).is_pending());
+        assert!(poll(before.as_mut()).is_ready());
+        event.set();
+        event.clear();
+        event.set();
+        event.clear();
+        assert!(poll(late.as_mut()).is_ready());
+    }
+
+    #[test]
+    fn a_dropped_wait_changes_nothing() {
+        let event = Event::new();
+        for set in [false, true] {
+            event.clear();
+            let (mut dropped, mut other) = (Box::pin(event.wait()), pin!(event.wait()));
+            assert!(poll(dropped.as_mut()).is_pending());
+            assert!(poll(other.as_mut()).is_pending());
+            if set {
+                event.set();
+                drop(dropped);
+            } else {
+                drop(dropped);
+                event.set();
+            }
+            assert!(poll(other.as_mut()).is_ready());
+            assert!(event.is_set());
+        }
+    }
+
+    /// Every set reaches all thousand, though it is cleared at once; a third of them is cancelled on the way.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_thousand_tasks() {
+        let event = Arc::new(Event::new());
+        let begun = Arc::new(Barrier::new(1001));
+        let mut tasks = JoinSet::new();
+        let mut cancel = vec![];
+        for n in 0..1000 {
+            let (event, begun) = (Arc::clone(&event), Arc::clone(&begun));
+            let handle = tasks.spawn(async move {
+                for round in 0..3 {
+                    let mut wait = pin!(event.wait());
+                    if round == 0 {
+                        assert!(poll(wait.as_mut()).is_pending());
+                        begun.wait().await;
+                    }
+                    wait.await;
+                }
+            });
+            cancel.extend((n % 3 == 0).then_some(handle));
+        }
+        begun.wait().await;
+        cancel.into_iter().for_each(|handle| handle.abort());
+        let (mut ended, mut cancelled) = (0, 0);
+        while ended + cancelled < 1000 {
+            event.set();
+            event.clear();
+            yield_now().await;
+            while let Some(result) = tasks.try_join_next() {
+                match result {
+                    Ok(()) => ended += 1,
+                    Err(error) if error.is_cancelled() => cancelled += 1,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+        assert!(ended >= 666);
+    }
+}

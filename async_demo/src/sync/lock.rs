@@ -1,0 +1,76 @@
+//! A lock that is held across awaits: one task at a time, and a task that is cancelled gives it back.
+//!
+//! Python:  `asyncio.Lock`, `async with lock:`, `acquire()` and `release()` in `try ... finally`
+//! Differs: the lock owns what it guards, and the end of its guard releases it, so one release too many cannot be
+//!          written. Where no await stands between lock and release, `std::sync::Mutex` is enough, and quicker.
+//! Cancel:  in `lock` nothing is lost but the place in line. With the guard, what was left to do: nobody is told that
+//!          the accounts are half changed, so await nothing between two halves.
+//! Order:   the sections are one after the other, whoever is first; main looks when the cancelled task has ended.
+//!
+//! ```cargo
+//! [dependencies]
+//! anyhow = "1"
+//! tokio = { version = "1", features = ["macros", "rt-multi-thread", "sync", "time"] }
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use tokio::sync::{Mutex, Notify};
+use tokio::task::{JoinSet, yield_now};
+use tokio::time::{sleep, timeout};
+
+const SECOND: Duration = Duration::from_millis(100);
+
+#[tokio::main]
+pub async fn main() -> Result<()> {
+    let lock = Arc::new(Mutex::new(0));
+    let guard = lock.lock().await;
+    let mut tasks = JoinSet::new();
+    for n in 1..=3 {
+        tasks.spawn(count(n, Arc::clone(&lock)));
+    }
+    ensure!(lock.try_lock().is_err(), "two have the lock");
+    let waited = timeout(SECOND, lock.lock()).await;
+    ensure!(waited.is_err(), "two have the lock");
+    println!("main waited in vain and releases the lock");
+    drop(guard);
+    while let Some(ended) = tasks.join_next().await {
+        ended.context("wait for a task")?;
+    }
+    println!("counted to {}", lock.lock().await);
+    cancel().await
+}
+
+async fn count(n: u32, lock: Arc<Mutex<u32>>) {
+    let mut counter = lock.lock().await;
+    println!("task {n} enters");
+    for _ in 0..100 {
+        let seen = *counter;
+        yield_now().await;
+        *counter = seen + 1;
+    }
+    println!("task {n} leaves");
+}
+
+async fn cancel() -> Result<()> {
+    let accounts = Arc::new(Mutex::new([100, 0]));
+    let half_done = Arc::new(Notify::new());
+    let task = tokio::spawn(transfer(Arc::clone(&accounts), Arc::clone(&half_done)));
+    half_done.notified().await;
+    task.abort();
+    let cancelled = task.await.is_err_and(|error| error.is_cancelled());
+    ensure!(cancelled, "the task has ended by itself");
+    println!("main has the lock and finds {:?}", accounts.lock().await);
+    Ok(())
+}
+
+async fn transfer(accounts: Arc<Mutex<[i32; 2]>>, half_done: Arc<Notify>) {
+    let mut accounts = accounts.lock().await;
+    accounts[0] -= 30;
+    println!("half of the transfer is done");
+    half_done.notify_one();
+    sleep(100 * SECOND).await;
+    accounts[1] += 30;
+}
