@@ -40,7 +40,7 @@ pub fn check(examples: &[Example]) -> Result<()> {
 
 /// Every README with its text and what the text should be.
 fn updated(examples: &[Example]) -> Result<Vec<(PathBuf, String, String)>> {
-    let table = table(examples);
+    let table = table(examples)?;
     let update = |name: &str| {
         let path = workspace::root().join(name);
         let old = workspace::read(&path)?;
@@ -55,21 +55,33 @@ fn updated(examples: &[Example]) -> Result<Vec<(PathBuf, String, String)>> {
     FILES.iter().map(|name| update(name)).collect()
 }
 
-fn table(examples: &[Example]) -> String {
-    let mut table = String::from("| Python | example | command |\n|---|---|---|\n");
+/// A section for each crate: what its list of examples says at its top, and a row for each of them.
+fn table(examples: &[Example]) -> Result<String> {
+    let mut table = String::new();
+    let mut section = "";
     for example in examples {
         let Example {
             package,
             name,
+            folder,
             path,
             header,
-            ..
         } = example;
+        if package != section {
+            section = package;
+            let main = workspace::read(&folder.join("src/main.rs"))?;
+            let title = main.lines().next().unwrap_or_default();
+            let title = title.trim_start_matches("//! ");
+            let lead = if table.is_empty() { "" } else { "\n" };
+            table += &format!(
+                "{lead}### {package}\n\n{title}\n\n| Python | example | command |\n|---|---|---|\n"
+            );
+        }
         let python = header.python.replace('|', "\\|");
         let title = header.title.trim_end_matches('.');
         table += &format!(
             "| {python} | [{title}]({package}/{path}) | `cargo run -p {package} -- {name}` |\n"
         );
     }
-    table
+    Ok(table)
 }
