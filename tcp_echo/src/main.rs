@@ -13,4 +13,6 @@ mod context_echo;
 #[path = "../../context_demo/src/contextvars.rs"]
 mod contextvars;
 
-demo::examples![context_echo];
+mod self_connecting;
+
+demo::examples![context_echo, self_connecting];
