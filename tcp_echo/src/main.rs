@@ -12,7 +12,8 @@ mod context_echo;
 #[allow(dead_code)]
 #[path = "../../context_demo/src/contextvars.rs"]
 mod contextvars;
-
 mod self_connecting;
+mod udp_echo;
+mod unix_echo;
 
-demo::examples![context_echo, self_connecting];
+demo::examples![context_echo, self_connecting, unix_echo, udp_echo];
