@@ -13,7 +13,14 @@ mod context_echo;
 #[path = "../../context_demo/src/contextvars.rs"]
 mod contextvars;
 mod self_connecting;
+mod tls_upgrade;
 mod udp_echo;
 mod unix_echo;
 
-demo::examples![context_echo, self_connecting, unix_echo, udp_echo];
+demo::examples![
+    context_echo,
+    self_connecting,
+    unix_echo,
+    udp_echo,
+    tls_upgrade
+];
