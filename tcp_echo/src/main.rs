@@ -13,6 +13,9 @@ mod context_echo;
 #[path = "../../context_demo/src/contextvars.rs"]
 mod contextvars;
 mod self_connecting;
+mod serve;
+#[allow(dead_code)]
+mod server;
 mod tls_upgrade;
 mod udp_echo;
 mod unix_echo;
@@ -22,5 +25,6 @@ demo::examples![
     self_connecting,
     unix_echo,
     udp_echo,
-    tls_upgrade
+    tls_upgrade,
+    serve
 ];
