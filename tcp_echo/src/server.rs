@@ -251,3 +251,103 @@ async fn part(mut stream: TcpStream, last: &[u8]) -> io::Result<()> {
     };
     timeout(PARTING, parting).await.unwrap_or(Ok(()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::net::TcpStream;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    #[derive(Clone)]
+    struct Shout;
+
+    impl Protocol for Shout {
+        fn line(&self, line: &[u8], _: SocketAddr, answer: &mut Vec<u8>) -> ControlFlow<()> {
+            assert_ne!(line, b"panic\n", "on purpose");
+            answer.extend(line.to_ascii_uppercase());
+            match line {
+                b"end\n" => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+
+        fn goodbye(&self, _: SocketAddr, answer: &mut Vec<u8>) {
+            answer.extend(b"bye\n");
+        }
+    }
+
+    async fn start(connections: usize) -> (SocketAddr, JoinHandle<Summary>) {
+        let limits = Limits {
+            connections,
+            ..Limits::default()
+        };
+        let server = Server::bind(SocketAddr::from(([127, 0, 0, 1], 0)), limits)
+            .await
+            .unwrap();
+        let addr = server.local_addr().unwrap();
+        (addr, tokio::spawn(server.run(Shout, pending::<()>())))
+    }
+
+    /// Sends this and returns all that comes.
+    async fn talk(addr: SocketAddr, lines: &str) -> io::Result<String> {
+        let mut client = TcpStream::connect(addr).await?;
+        client.write_all(lines.as_bytes()).await?;
+        client.shutdown().await?;
+        let mut all = String::new();
+        client.read_to_string(&mut all).await?;
+        Ok(all)
+    }
+
+    #[tokio::test]
+    async fn an_answer_for_each_line_up_to_the_last() {
+        let (addr, _server) = start(9).await;
+        assert_eq!(talk(addr, "").await.unwrap(), "bye\n");
+        assert_eq!(talk(addr, "a\n\nb").await.unwrap(), "A\n\nBbye\n");
+        assert_eq!(talk(addr, "a\nend\nb\n").await.unwrap(), "A\nEND\nbye\n");
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_its_own_connection() {
+        let (addr, server) = start(1).await;
+        assert_eq!(talk(addr, "panic\n").await.unwrap_or_default(), "");
+        assert_eq!(talk(addr, "a\n").await.unwrap(), "A\nbye\n");
+        assert!(!server.is_finished());
+    }
+
+    #[tokio::test]
+    async fn all_are_told_that_there_is_no_place() {
+        let (addr, _server) = start(1).await;
+        let mut first = TcpStream::connect(addr).await.unwrap();
+        first.write_all(b"a\n").await.unwrap();
+        let mut echo = [0; 2];
+        first.read_exact(&mut echo).await.unwrap();
+        // More than the server tells at the same time, and none of them closes.
+        let mut refused = vec![];
+        for _ in 0..3 {
+            refused.push(TcpStream::connect(addr).await.unwrap());
+        }
+        for client in &mut refused {
+            let mut all = String::new();
+            client.read_to_string(&mut all).await.unwrap();
+            assert_eq!(all, "error: 1 clients are connected, try again later\n");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_drops_the_server_closes_all_connections() {
+        let (addr, server) = start(9).await;
+        let mut client = TcpStream::connect(addr).await.unwrap();
+        client.write_all(b"a\nhalf").await.unwrap();
+        let mut echo = [0; 2];
+        client.read_exact(&mut echo).await.unwrap();
+        server.abort();
+        assert!(server.await.unwrap_err().is_cancelled());
+        let mut rest = String::new();
+        client.read_to_string(&mut rest).await.unwrap();
+        assert_eq!(rest, "");
+        assert!(TcpStream::connect(addr).await.is_err());
+    }
+}
