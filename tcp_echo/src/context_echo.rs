@@ -1,10 +1,10 @@
 //! An echo server: each connection's task has its client's address in a context variable, for the farewell.
 //!
-//! Python:  `asyncio.start_server(handle_request, ...)`, `reader.readline()`, `client_addr_var = ContextVar('client_addr')`
-//! Differs: there is no server object: a loop accepts, and each connection is a task, wrapped so that it has a context of its
-//!          own. `read_until` has no limit, where `readline` fails at 64 KiB: see serve. A stream is closed when it is dropped.
-//! Order:   a client's lines and the server's answers call for each other. Two clients have both been answered before one
-//!          of them leaves; the third sends nothing, and gets its farewell when it has closed its side.
+//! Python:  `asyncio.start_server`, `reader.readline()`, `client_addr_var = ContextVar('client_addr')`
+//! Differs: there is no server object: a loop accepts, and each connection is a task, wrapped so that it has a context
+//!          of its own. `read_until` has no limit, where `readline` fails at 64 KiB: see serve. What is dropped is closed.
+//! Order:   a client's lines and the server's answers call for each other. Two clients have both been answered before
+//!          one of them leaves; the third sends nothing, and gets its farewell when it has closed its side.
 //! Needs:   context_demo/contextvars.rs
 //!
 //! ```cargo
@@ -30,11 +30,10 @@ pub async fn main() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await.context("listen")?;
     let addr = listener.local_addr().context("the server's address")?;
     println!("Serving on {}", tuple(addr));
-    let both = Barrier::new(2);
     tokio::select! {
         // A server that is dropped here drops its connections, too; by then all clients have left.
         failed = serve(listener) => failed,
-        ended = async { tokio::try_join!(talk(1, addr, &both), talk(2, addr, &both), leave(3, addr)) } => ended.map(drop),
+        ended = clients(addr) => ended,
     }
 }
 
@@ -73,6 +72,12 @@ async fn handle_request(stream: TcpStream, addr: SocketAddr) -> Result<()> {
 fn render_goodbye() -> Result<String> {
     let addr = CLIENT_ADDR.get()?;
     Ok(format!("Good bye, client @ {}\n", tuple(addr)))
+}
+
+async fn clients(addr: SocketAddr) -> Result<()> {
+    let both = Barrier::new(2);
+    let (one, two) = (talk(1, addr, &both), talk(2, addr, &both));
+    tokio::try_join!(one, two, leave(3, addr)).map(drop)
 }
 
 async fn talk(number: u32, addr: SocketAddr, both: &Barrier) -> Result<()> {

@@ -1,8 +1,8 @@
 //! asyncio streams: TCP, TLS, Unix sockets and datagrams, on tokio.
 //!
 //! What differs from Python, and why:
-//! - A stream is one value, which reads and writes; it is split in two where two tasks need a half each. It is closed when
-//!   it is dropped, and a task that is dropped drops its stream.
+//! - A stream is one value, which reads and writes; it is split in two where two tasks need a half each. It is closed
+//!   when it is dropped, and a task that is dropped drops its stream.
 //! - A write goes to the system at once and waits while the peer does not read: there is no buffer that grows, and no
 //!   `drain` that one may forget.
 //! - There is no server object that starts a task for each connection: `accept` in a loop, and `spawn`.

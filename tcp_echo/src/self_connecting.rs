@@ -1,9 +1,9 @@
 //! A server and two clients in one program: both sides count to each other, until a client has had enough.
 //!
 //! Python:  `asyncio.start_server`, `open_connection`, `reader.read(20)`, `wait(..., return_when=FIRST_EXCEPTION)`
-//! Differs: `try_join!` is FIRST_EXCEPTION: it ends with the first error and drops the other half. The notes connect before the
-//!          server listens, and never look for the end of the stream, which `read` tells for ever. Bytes have no
-//!          boundaries: a read may bring half a message or two, so each ends with a full stop here.
+//! Differs: `try_join!` is FIRST_EXCEPTION: it ends with the first error and drops the other half. The notes connect
+//!          before the server listens, and never look for the end of the stream, which `read` tells for ever. Bytes
+//!          have no boundaries: a read may bring half a message or two, so each ends with a full stop here.
 //! Order:   each side's counts come in their order; how many the server gets to send depends on the machine.
 //!
 //! ```cargo

@@ -1,8 +1,8 @@
 //! An echo server that stays up: limits on connections, lines and patience; Ctrl-C lets its clients end their lines.
 //!
-//! Python:  the echo server of the notes, until Ctrl-C, and the telnet session with it
-//! Usage:   serve --addr IP:PORT, and limits, see --help; by default a server with one session, and then its end
-//! Differs: `start_server` limits nothing but the line, and Ctrl-C cuts all clients off. Nothing is printed for each line, as
+//! Python:  `await srv.serve_forever()`, and `telnet 127.0.0.1 8081`
+//! Usage:   serve --addr IP:PORT and limits, until Ctrl-C, see --help; by default one session with a server of its own
+//! Differs: `start_server` limits nothing but the line, and Ctrl-C cuts all clients off. Nothing is printed for a line:
 //!          whoever reads the output too slowly would stop the server. All cores serve.
 //! Order:   a session's lines come one after the other; the server is told to stop when it is over.
 //! Needs:   server.rs

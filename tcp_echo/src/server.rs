@@ -1,14 +1,15 @@
-//! A TCP server of lines that stays up, whatever its clients do: limits on all they can take, and an end that is orderly.
+//! A TCP server of lines that stays up, whatever its clients do, and ends in an orderly way.
 //!
 //! Python:  `asyncio.start_server(..., limit=...)`, and what one writes around it: `timeout`, a count, `close`, `wait`
-//! Differs: asyncio accepts without a limit, waits for a silent client for ever, and buffers what a client does not read
-//!          unless each handler awaits `drain`. Here a client is read only when its last answer is written.
+//! Differs: asyncio accepts without a limit, waits for a silent client for ever, and buffers what a client does not
+//!          read, unless each handler awaits `drain`. Here a client is read only when its last answer is written.
 //! Blocks:  nothing, and a `Protocol` must not. `run` returns when `stop` is ready and all is drained.
-//! Limits:  `connections` clients are served at once; one more is accepted, told so in a line, and closed; of these there are
-//!          at most as many, and further ones wait in the system's queue. A connection's memory is at most 2 × `line` for
-//!          its line and twice what its answer takes.
-//! Errors:  each ends its own connection: a client that resets it, a panic in its `Protocol`. When the system has no descriptor
-//!          left, it says so on stderr, once, and tries again ten times a second, as clients leave.
+//! Limits:  `connections` clients are served at once. Who comes then is accepted, told so in a line, and closed; of
+//!          these there are at most as many, and further ones wait in the system's queue. A place is free when both
+//!          sides have closed, or a second after the server has. A connection's memory is at most 2 × `line` for its
+//!          line and twice what its answer takes.
+//! Errors:  each ends its own connection: a client that resets it, a panic in its `Protocol`. When the system has no
+//!          descriptor left, this is said on stderr, once, and tried again ten times a second, as clients leave.
 //! Cancel:  who drops `run` closes all connections at once; what was read of a line is lost.
 //! Cost:    a read and a write for the lines that have come together, however many, and a timer.
 //!
@@ -64,15 +65,15 @@ impl Default for Limits {
 pub struct Summary {
     pub served: u64,
     pub refused: u64,
-    /// Of those served, the ones whose connection broke: a reset, a client that does not read, a panic in its `Protocol`.
+    /// Of those served: a client reset its connection or did not read, or a `Protocol` panicked.
     pub broken: u64,
-    /// Of those served, the ones that were not ready when the time to drain was over.
+    /// Of those served: not ready when the time to drain was over.
     pub cut_off: usize,
 }
 
 /// What is said to the clients. Nothing here may block: it runs between two awaits.
 pub trait Protocol: Clone + Send + 'static {
-    /// Takes a line with its end, which only the last of a client may lack, and puts the answer behind what is in `answer`.
+    /// Takes a line with its end, which only a client's last may lack, and adds to `answer`.
     fn line(&self, line: &[u8], peer: SocketAddr, answer: &mut Vec<u8>) -> ControlFlow<()>;
 
     /// The last words, after a `Break`, when the client has sent its last, or when the server stops.

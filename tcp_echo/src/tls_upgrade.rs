@@ -2,9 +2,9 @@
 //!
 //! Python:  `await writer.start_tls(context, server_hostname='localhost')`, since 3.11
 //! Differs: an upgrade takes the stream and gives another, so nobody can go on in plain by mistake. What came in plain
-//!          behind the request must not count as said under TLS: the server refuses it. A stream that ends without TLS's
-//!          own end is an error. The certificate is made here, at start; Python's library cannot make one.
-//! Order:   each side goes on when it has heard of the other; a server that is refused is told why.
+//!          behind the request must not count as said under TLS: the server refuses it. A stream that ends without
+//!          TLS's own end is an error. The certificate is made here, at start; Python's library cannot make one.
+//! Order:   each side goes on when it has heard of the other; a server that is refused is told so.
 //!
 //! ```cargo
 //! [dependencies]

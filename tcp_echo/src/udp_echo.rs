@@ -1,9 +1,9 @@
 //! Datagrams: each `send` is one `recv` or none at all, and the sender learns that nobody listens.
 //!
 //! Python:  `loop.create_datagram_endpoint` with a `DatagramProtocol`; asyncio has no streams for datagrams
-//! Differs: there are no callbacks: `recv_from` is awaited, and `error_received` is the error of the next `send` or `recv`.
-//!          What does not fit the buffer is cut off and lost. An empty datagram is sent (by asyncio since 3.13) and is not
-//!          the end. On a real network datagrams get lost or come twice, so the client waits a limited time and asks again.
+//! Differs: no callbacks: `recv_from` is awaited, and `error_received` is the error of the next `send` or `recv`. What
+//!          does not fit the buffer is cut off and lost. An empty datagram is sent (by asyncio since 3.13), and is not
+//!          the end. On a real network some get lost or come twice, so the client waits a limited time and asks again.
 //! Order:   the client prints what the server has printed and sent before.
 //!
 //! ```cargo

@@ -1,9 +1,9 @@
 //! An echo server on a Unix socket, which learns from the system what process its client is.
 //!
 //! Python:  `asyncio.start_unix_server`, `asyncio.open_unix_connection`, `SO_PEERCRED`
-//! Differs: a path is left behind when the server ends, here and in Python before 3.13, and tokio does not remove a dead
-//!          server's path before it binds. This needs Linux: an abstract name, a null byte first, which is no file and is
-//!          gone with its server, however that ends. `peer_cred` is the process that connected.
+//! Differs: a path is left behind when its server ends, here and in Python before 3.13, and tokio does not remove a
+//!          dead server's path before it binds. This needs Linux: an abstract name, a null byte first, which is no file
+//!          and is gone with its server, however that ends. `peer_cred` tells which process has connected.
 //! Order:   the client prints what the server has printed and sent before.
 //!
 //! ```cargo

@@ -142,7 +142,7 @@ impl Server {
     }
 
     fn line(&mut self) -> String {
-        self.lines.recv_timeout(LONG).expect("a line in time")
+        self.lines.recv_timeout(LONG).unwrap()
     }
 
     fn signal(&self, signal: Signal) {
@@ -257,13 +257,9 @@ fn ask(client: &mut TcpStream, line: &str) -> String {
 
 /// Byte by byte, so that nothing is read that belongs to the next.
 fn read_line(client: &mut TcpStream) -> String {
-    let bytes = client.bytes().map(Result::unwrap);
-    let mut line = vec![];
-    for byte in bytes {
-        line.push(byte);
-        if byte == b'\n' {
-            break;
-        }
+    let (mut line, mut byte) = (vec![], [0]);
+    while !line.ends_with(b"\n") && client.read(&mut byte).unwrap() > 0 {
+        line.push(byte[0]);
     }
     text(line)
 }
