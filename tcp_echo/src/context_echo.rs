@@ -2,7 +2,7 @@
 //!
 //! Python:  `asyncio.start_server`, `reader.readline()`, `client_addr_var = ContextVar('client_addr')`
 //! Differs: there is no server object: a loop accepts, and each connection is a task, wrapped so that it has a context
-//!          of its own. `read_until` has no limit, where `readline` fails at 64 KiB: see serve. What is dropped is closed.
+//!          of its own. `read_until` has no limit, where `readline` fails at 64 KiB: see serve.
 //! Order:   a client's lines and the server's answers call for each other. Two clients have both been answered before
 //!          one of them leaves; the third sends nothing, and gets its farewell when it has closed its side.
 //! Needs:   context_demo/contextvars.rs
