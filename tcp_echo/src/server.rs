@@ -105,6 +105,8 @@ impl Server {
         let mut accepts = true;
         let mut stop = pin!(stop);
         loop {
+            // To serve one more, or else to tell one more that there is no place.
+            let room = served.len().min(refused.len()) < limits.connections;
             let accepted = tokio::select! {
                 biased;
                 _ = &mut stop => break,
@@ -113,7 +115,7 @@ impl Server {
                     continue;
                 }
                 Some(_) = refused.join_next() => continue,
-                accepted = listener.accept(), if refused.len() < limits.connections => accepted,
+                accepted = listener.accept(), if room => accepted,
             };
             let accepted_one = accepted.is_ok();
             match accepted {

@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
-use std::{env, fs, iter, thread};
+use std::{env, fs, iter, process, thread};
 
 use libtest_mimic::{Arguments, Completion, Trial};
 use rustix::net::sockopt::set_socket_linger;
@@ -214,7 +214,7 @@ fn name(signal: Signal) -> &'static str {
     }
 }
 
-fn wait(child: &mut Child) -> std::process::ExitStatus {
+fn wait(child: &mut Child) -> process::ExitStatus {
     let begun = Instant::now();
     loop {
         match child.try_wait().unwrap() {
@@ -628,9 +628,8 @@ fn half_a_line(addr: SocketAddr) -> ! {
     let mut client = connect(addr);
     print!("{}", ask(&mut client, "connected\n"));
     client.write_all(b"half a li").unwrap();
-    loop {
-        thread::park();
-    }
+    until_end(&mut client); // Which it does not live to see, unless the server does not either.
+    process::exit(0)
 }
 
 fn client_killed() {
