@@ -24,32 +24,21 @@ async def handle_request(reader, writer):
     writer.close()
 
 
-async def connect(number, addr):
+async def client(number, talks, addr, all_here):
     reader, writer = await asyncio.open_connection(*addr)
     print(f'client {number} is {writer.get_extra_info("sockname")}')
-    return reader, writer
-
-
-async def farewell(number, reader, writer):
+    if talks:
+        writer.write(f'hello from {number}\n'.encode())
+        answer = await reader.readline()
+        print(f'client {number} receives {answer.decode().rstrip()}')
+    await all_here.wait()
+    if talks:
+        writer.write(b'\n')
+    else:
+        writer.write_eof()
     answer = await reader.read()
     print(f'client {number} receives {answer.decode().rstrip()}')
     writer.close()
-
-
-async def talk(number, addr, both):
-    reader, writer = await connect(number, addr)
-    writer.write(f'hello from {number}\n'.encode())
-    answer = await reader.readline()
-    print(f'client {number} receives {answer.decode().rstrip()}')
-    await both.wait()
-    writer.write(b'\n')
-    await farewell(number, reader, writer)
-
-
-async def leave(number, addr):
-    reader, writer = await connect(number, addr)
-    writer.write_eof()
-    await farewell(number, reader, writer)
 
 
 async def main():
@@ -58,8 +47,8 @@ async def main():
     print(f'Serving on {addr}')
 
     async with srv:
-        both = asyncio.Barrier(2)
-        await asyncio.gather(talk(1, addr, both), talk(2, addr, both), leave(3, addr))
+        all_here = asyncio.Barrier(3)
+        await asyncio.gather(*(client(n, n < 3, addr, all_here) for n in (1, 2, 3)))
 
 
 if __name__ == '__main__':

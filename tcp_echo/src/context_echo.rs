@@ -3,8 +3,8 @@
 //! Python:  `asyncio.start_server`, `reader.readline()`, `client_addr_var = ContextVar('client_addr')`
 //! Differs: there is no server object: a loop accepts, and each connection is a task, wrapped so that it has a context
 //!          of its own. `read_until` has no limit, where `readline` fails at 64 KiB: see serve.
-//! Order:   a client's lines and the server's answers call for each other. Two clients have both been answered before
-//!          one of them leaves; the third sends nothing, and gets its farewell when it has closed its side.
+//! Order:   a client's lines and the server's answers call for each other. All have connected, and two have been
+//!          answered, before one of them leaves; the third sends nothing, and gets its farewell all the same.
 //! Needs:   context_demo/contextvars.rs
 //!
 //! ```cargo
@@ -75,38 +75,30 @@ fn render_goodbye() -> Result<String> {
 }
 
 async fn clients(addr: SocketAddr) -> Result<()> {
-    let both = Barrier::new(2);
-    let (one, two) = (talk(1, addr, &both), talk(2, addr, &both));
-    tokio::try_join!(one, two, leave(3, addr)).map(drop)
+    let all = Barrier::new(3);
+    let (one, two) = (client(1, true, addr, &all), client(2, true, addr, &all));
+    tokio::try_join!(one, two, client(3, false, addr, &all)).map(drop)
 }
 
-async fn talk(number: u32, addr: SocketAddr, both: &Barrier) -> Result<()> {
-    let mut stream = BufReader::new(connect(number, addr).await?);
-    let hello = format!("hello from {number}\n");
-    stream.write_all(hello.as_bytes()).await.context("send")?;
-    let mut answer = String::new();
-    stream.read_line(&mut answer).await.context("the echo")?;
-    println!("client {number} receives {}", answer.trim_end());
-    both.wait().await;
-    stream.write_all(b"\n").await.context("send")?;
-    farewell(number, stream).await
-}
-
-async fn leave(number: u32, addr: SocketAddr) -> Result<()> {
-    let mut stream = connect(number, addr).await?;
-    stream.shutdown().await.context("close this side")?;
-    farewell(number, stream).await
-}
-
-async fn connect(number: u32, addr: SocketAddr) -> Result<TcpStream> {
+/// One that does not talk only closes its side.
+async fn client(number: u32, talks: bool, addr: SocketAddr, all: &Barrier) -> Result<()> {
     let stream = TcpStream::connect(addr).await.context("connect")?;
     let own = stream.local_addr().context("the client's address")?;
     println!("client {number} is {}", tuple(own));
-    Ok(stream)
-}
-
-async fn farewell(number: u32, mut stream: impl AsyncReadExt + Unpin) -> Result<()> {
+    let mut stream = BufReader::new(stream);
     let mut answer = String::new();
+    if talks {
+        let hello = format!("hello from {number}\n");
+        stream.write_all(hello.as_bytes()).await.context("send")?;
+        stream.read_line(&mut answer).await.context("the echo")?;
+        println!("client {number} receives {}", answer.trim_end());
+    }
+    all.wait().await;
+    match talks {
+        true => stream.write_all(b"\n").await.context("send the last")?,
+        false => stream.shutdown().await.context("close this side")?,
+    }
+    answer.clear();
     let read = stream.read_to_string(&mut answer).await;
     read.context("the farewell")?;
     println!("client {number} receives {}", answer.trim_end());

@@ -12,6 +12,8 @@ mod context_echo;
 #[allow(dead_code)]
 #[path = "../../context_demo/src/contextvars.rs"]
 mod contextvars;
+#[allow(dead_code)]
+mod options;
 mod self_connecting;
 mod serve;
 #[allow(dead_code)]

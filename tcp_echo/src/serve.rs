@@ -5,7 +5,7 @@
 //! Differs: `start_server` limits nothing but the line, and Ctrl-C cuts all clients off. Nothing is printed for a line:
 //!          whoever reads the output too slowly would stop the server. All cores serve.
 //! Order:   a session's lines come one after the other; the server is told to stop when it is over.
-//! Needs:   server.rs
+//! Needs:   options.rs, server.rs
 //!
 //! ```cargo
 //! [dependencies]
@@ -15,7 +15,6 @@
 
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
-use std::time::Duration;
 use std::{env, process};
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -23,23 +22,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::options::{self, Options};
 use crate::server::{Limits, Protocol, Server};
-
-const HELP: &str = "\
-serve                       a server on any port, and one session with it
-serve --connect IP:PORT     a session with a server that runs
-serve --addr IP:PORT ...    a server, until SIGINT or SIGTERM
-  --addr IP:PORT            where it listens; port 0 is any that is free [127.0.0.1:8081]
-  --connections NUMBER      clients served at once; further ones are told so and closed [256]
-  --line BYTES              the longest line; a longer one ends its connection [65536]
-  --idle SECONDS            how long a client may take to send a line, or to read its answer [60]
-  --drain SECONDS           how long all may take to end their lines when the server stops [5]";
-
-struct Options {
-    addr: Option<SocketAddr>,
-    connect: Option<SocketAddr>,
-    limits: Limits,
-}
 
 #[tokio::main]
 pub async fn main() -> Result<()> {
@@ -49,10 +33,10 @@ pub async fn main() -> Result<()> {
         .map(|arg| arg.to_string_lossy().into_owned())
         .collect();
     if args.iter().any(|arg| arg == "--help") {
-        println!("{HELP}");
+        println!("{}", options::HELP);
         return Ok(());
     }
-    let options = options(&args).unwrap_or_else(|usage| {
+    let options = options::parse(&args).unwrap_or_else(|usage| {
         eprintln!("serve: {usage}");
         process::exit(2)
     });
@@ -61,60 +45,6 @@ pub async fn main() -> Result<()> {
         (None, true) => demonstration().await,
         (None, false) => serve(options).await,
     }
-}
-
-/// What is wrong with the arguments, if anything is.
-fn options(args: &[String]) -> Result<Options, String> {
-    let mut options = Options {
-        addr: None,
-        connect: None,
-        limits: Limits::default(),
-    };
-    let limits = &mut options.limits;
-    for pair in args.chunks(2) {
-        let (name, value) = (&*pair[0], pair.get(1).map_or("", String::as_str));
-        let (takes, taken) = match name {
-            "--addr" => (
-                ADDRESS,
-                value.parse().ok().map(|addr| options.addr = Some(addr)),
-            ),
-            "--connect" => (
-                ADDRESS,
-                value.parse().ok().map(|addr| options.connect = Some(addr)),
-            ),
-            "--connections" => (
-                NUMBER,
-                number(value).map(|number| limits.connections = number),
-            ),
-            "--line" => (NUMBER, number(value).map(|bytes| limits.line = bytes)),
-            "--idle" => (SECONDS, seconds(value).map(|time| limits.idle = time)),
-            "--drain" => (SECONDS, seconds(value).map(|time| limits.drain = time)),
-            _ => return Err(format!("there is no option {name:?}; --help names all")),
-        };
-        taken.ok_or_else(|| format!("{name} takes {takes}, not {value:?}"))?;
-    }
-    match (options.connect, args.len()) {
-        (Some(_), 3..) => Err("--connect stands alone".to_owned()),
-        _ => Ok(options),
-    }
-}
-
-const ADDRESS: &str = "an IP address and a port, such as 127.0.0.1:8081 or [::1]:8081";
-const NUMBER: &str = "a whole number from 1 to 1000000000";
-const SECONDS: &str = "seconds, more than 0 and at most 1000000";
-
-fn number(text: &str) -> Option<usize> {
-    text.parse()
-        .ok()
-        .filter(|number| (1..=1_000_000_000).contains(number))
-}
-
-fn seconds(text: &str) -> Option<Duration> {
-    let seconds = text
-        .parse()
-        .ok()
-        .filter(|seconds| *seconds > 0.0 && *seconds <= 1e6)?;
-    Duration::try_from_secs_f64(seconds).ok()
 }
 
 /// With a server of its own, which is told to stop when the session is over.
