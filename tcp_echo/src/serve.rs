@@ -22,7 +22,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::options::{self, Options};
+use crate::options::{HELP, Options, parse};
 use crate::server::{Limits, Protocol, Server};
 
 #[tokio::main]
@@ -33,10 +33,10 @@ pub async fn main() -> Result<()> {
         .map(|arg| arg.to_string_lossy().into_owned())
         .collect();
     if args.iter().any(|arg| arg == "--help") {
-        println!("{}", options::HELP);
+        println!("{}", HELP);
         return Ok(());
     }
-    let options = options::parse(&args).unwrap_or_else(|usage| {
+    let options = parse(&args).unwrap_or_else(|usage| {
         eprintln!("serve: {usage}");
         process::exit(2)
     });
