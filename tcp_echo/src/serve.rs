@@ -15,7 +15,7 @@
 
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
-use std::{env, process};
+use std::{env, io, io::Write, process};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -70,10 +70,9 @@ async fn serve(options: Options) -> Result<()> {
             _ = int.recv() => "SIGINT",
             _ = term.recv() => "SIGTERM",
         };
-        println!(
-            "{name}: draining for at most {} s",
-            options.limits.drain.as_secs_f64()
-        );
+        let drain = options.limits.drain.as_secs_f64();
+        // If nobody reads it, the clients may end their lines all the same.
+        writeln!(io::stdout(), "{name}: draining for at most {drain} s").ok();
     };
     println!("{}", server.run(Echo, stop).await);
     Ok(())

@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::pin::pin;
 use std::time::Duration;
-use std::{fmt, io};
+use std::{fmt, io, io::Write};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
 use tokio::net::{TcpListener, TcpStream};
@@ -129,7 +129,7 @@ impl Server {
                     served.spawn(converse(stream, peer, limits, protocol, stopped));
                 }
                 Err(error) if accepts => {
-                    eprintln!("accept: {error}");
+                    writeln!(io::stderr(), "accept: {error}").ok(); // If nobody reads it, the server goes on.
                     sleep(RETRY).await;
                 }
                 Err(_) => sleep(RETRY).await,

@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     }
     let mut args = Arguments::from_args();
     args.test_threads = Some(args.test_threads.unwrap_or(2)); // Enough for the waiting, and few enough for time limits.
-    let tests: [(&str, fn()); 21] = [
+    let tests: [(&str, fn()); 22] = [
         ("bounded_without_arguments", bounded_without_arguments),
         ("usage", usage),
         ("port_taken", port_taken),
@@ -55,6 +55,7 @@ fn main() -> ExitCode {
         ("no_descriptors", no_descriptors),
         ("drained", drained),
         ("terminated", terminated),
+        ("nobody_reads_its_output", nobody_reads_its_output),
     ];
     let ours = tests.map(|(name, test)| {
         Trial::test(name, move || {
@@ -114,6 +115,11 @@ impl Server {
     }
 
     fn run(command: &mut Command) -> Server {
+        Server::run_and_read(command, usize::MAX)
+    }
+
+    /// Closes its output behind so many lines.
+    fn run_and_read(command: &mut Command, most: usize) -> Server {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -124,7 +130,7 @@ impl Server {
         let (sender, lines) = channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
+            for line in stdout.lines().map_while(Result::ok).take(most) {
                 sender.send(line).ok();
             }
         });
@@ -705,6 +711,21 @@ fn drained() {
         server.line(),
         "clients served: 3, refused: 0, broken: 0, cut off: 1"
     );
+    assert_eq!(server.end(), (Some(0), String::new()));
+}
+
+fn nobody_reads_its_output() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tcp_echo"));
+    let mut server = Server::run_and_read(command.args(["serve", "--addr", "127.0.0.1:0"]), 1);
+    let mut client = connect(server.addr);
+    client.write_all(b"one\na line that").unwrap();
+    assert_eq!(read_line(&mut client), "one\n");
+    server.signal(Signal::INT);
+    thread::sleep(MOMENT);
+    client.write_all(b" ends\n").unwrap();
+    let all = format!("a line that ends\n{}", goodbye(&client));
+    assert_eq!(text(until_end(&mut client)), all);
+    drop(client);
     assert_eq!(server.end(), (Some(0), String::new()));
 }
 
