@@ -7,7 +7,8 @@ use anyhow::{Context, Result, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
 
-/// Name, text and `main` of an example. A `Usage:` in its header allows arguments.
+/// Name, text and `main` of an example. A `Usage:` in its header allows arguments. One with a `Serves:` runs until it is
+/// told to stop, and so only when it is named.
 pub type Example = (&'static str, &'static str, fn() -> Result<()>);
 
 /// Makes `main` from the modules of a crate, one example each: `[a, b]`, or in folders `{ x { a } y { b } }`.
@@ -75,7 +76,12 @@ fn dispatch(program: &str, examples: &[Example]) -> Result<Option<String>> {
 fn run_all(examples: &[Example]) -> Result<()> {
     let (program, this) = (env::current_exe().context("find this program")?, getpid());
     let mut failed = Vec::new();
-    for (name, text, _) in examples.iter().take_while(|_| !stdout_closed()) {
+    let bounded = |example: &&Example| !example.1.contains("\n//! Serves:");
+    for (name, text, _) in examples
+        .iter()
+        .filter(bounded)
+        .take_while(|_| !stdout_closed())
+    {
         eprintln!("== {name}:{}", title(text));
         let mut command = Command::new(&program);
         let end_with_parent = move || {

@@ -14,9 +14,8 @@ use std::time::Duration;
 use crate::server::Limits;
 
 pub const HELP: &str = "\
-serve                       a server on any port, and one session with it
 serve --connect IP:PORT     a session with a server that runs
-serve --addr IP:PORT ...    a server, until SIGINT or SIGTERM
+serve [OPTION VALUE]...     a server, until SIGINT or SIGTERM
   --addr IP:PORT            where it listens; port 0 is any that is free [127.0.0.1:8081]
   --connections NUMBER      clients served at once; further ones are told so and closed [256]
   --line BYTES              the longest line; a longer one ends its connection [65536]

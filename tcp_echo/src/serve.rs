@@ -1,7 +1,8 @@
 //! An echo server that stays up: limits on connections, lines and patience; Ctrl-C lets its clients end their lines.
 //!
 //! Python:  `await srv.serve_forever()`, and `telnet 127.0.0.1 8081`
-//! Usage:   serve --addr IP:PORT and limits, until Ctrl-C, see --help; by default one session with a server of its own
+//! Usage:   serve [--addr IP:PORT] [limits, see --help]; serve --connect IP:PORT
+//! Serves:  until Ctrl-C
 //! Differs: `start_server` limits nothing but the line, and Ctrl-C cuts all clients off. Nothing is printed for a line:
 //!          whoever reads the output too slowly would stop the server. All cores serve.
 //! Order:   a session's lines come one after the other; the server is told to stop when it is over.
@@ -23,7 +24,7 @@ use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::options::{HELP, Options, parse};
-use crate::server::{Limits, Protocol, Server};
+use crate::server::{Protocol, Server};
 
 #[tokio::main]
 pub async fn main() -> Result<()> {
@@ -40,23 +41,10 @@ pub async fn main() -> Result<()> {
         eprintln!("serve: {usage}");
         process::exit(2)
     });
-    match (options.connect, args.is_empty()) {
-        (Some(addr), _) => session(addr).await,
-        (None, true) => demonstration().await,
-        (None, false) => serve(options).await,
+    match options.connect {
+        Some(addr) => session(addr).await,
+        None => serve(options).await,
     }
-}
-
-/// With a server of its own, which is told to stop when the session is over.
-async fn demonstration() -> Result<()> {
-    let server = listen(SocketAddr::from(([127, 0, 0, 1], 0)), Limits::default()).await?;
-    let addr = server.local_addr().context("the server's address")?;
-    let mut ended = Ok(());
-    let summary = server
-        .run(Echo, async { ended = session(addr).await })
-        .await;
-    println!("{summary}");
-    ended
 }
 
 async fn serve(options: Options) -> Result<()> {
@@ -64,7 +52,13 @@ async fn serve(options: Options) -> Result<()> {
     let mut int = signal(SignalKind::interrupt()).context("wait for SIGINT")?;
     let mut term = signal(SignalKind::terminate()).context("wait for SIGTERM")?;
     let default = SocketAddr::from(([127, 0, 0, 1], 8081));
-    let server = listen(options.addr.unwrap_or(default), options.limits).await?;
+    let addr = options.addr.unwrap_or(default);
+    let server = Server::bind(addr, options.limits).await;
+    let server = server.map_err(|error| anyhow!("cannot listen on {addr}: {error}"))?;
+    println!(
+        "Serving on {}",
+        tuple(server.local_addr().context("the server's address")?)
+    );
     let stop = async {
         let name = tokio::select! {
             _ = int.recv() => "SIGINT",
@@ -76,16 +70,6 @@ async fn serve(options: Options) -> Result<()> {
     };
     println!("{}", server.run(Echo, stop).await);
     Ok(())
-}
-
-async fn listen(addr: SocketAddr, limits: Limits) -> Result<Server> {
-    let server = Server::bind(addr, limits).await;
-    let server = server.map_err(|error| anyhow!("cannot listen on {addr}: {error}"))?;
-    println!(
-        "Serving on {}",
-        tuple(server.local_addr().context("the server's address")?)
-    );
-    Ok(server)
 }
 
 #[derive(Clone)]
