@@ -18,8 +18,21 @@ mod tasks {
     pub mod gather;
 }
 
+mod event_loop {
+    pub mod call_later;
+    pub mod call_soon;
+    pub mod call_soon_threadsafe;
+    pub mod run_forever;
+}
+
 demo::examples! {
     tasks {
         gather,
+    }
+    event_loop {
+        run_forever,
+        call_soon,
+        call_soon_threadsafe,
+        call_later,
     }
 }

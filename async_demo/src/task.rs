@@ -204,6 +204,7 @@ impl EventLoop {
         drop(Running::begin(self)?); // Nothing is begun that cannot be run.
         let (task, event_loop) = (self.create_task(future)?, self.clone());
         let waiter = self.create_task(async move {
+            Yield(false).await; // The end of the task is seen in the next round, as it is later on.
             let result = task.await;
             event_loop.stop();
             result
