@@ -22,7 +22,12 @@ mod event_loop {
     pub mod call_later;
     pub mod call_soon;
     pub mod call_soon_threadsafe;
+    pub mod debug_mode;
+    pub mod exception_handler;
     pub mod run_forever;
+    pub mod shutdown_asyncgens;
+    pub mod signals;
+    pub mod task_factory;
 }
 
 demo::examples! {
@@ -34,5 +39,10 @@ demo::examples! {
         call_soon,
         call_soon_threadsafe,
         call_later,
+        exception_handler,
+        debug_mode,
+        task_factory,
+        shutdown_asyncgens,
+        signals,
     }
 }
