@@ -23,10 +23,17 @@ mod event_loop {
     pub mod call_soon;
     pub mod call_soon_threadsafe;
     pub mod debug_mode;
+    pub mod dns;
     pub mod exception_handler;
+    pub mod fd_reader;
+    pub mod pipes;
+    pub mod platform;
+    pub mod raw_socket;
     pub mod run_forever;
+    pub mod sendfile;
     pub mod shutdown_asyncgens;
     pub mod signals;
+    pub mod subprocess;
     pub mod task_factory;
 }
 
@@ -44,5 +51,12 @@ demo::examples! {
         task_factory,
         shutdown_asyncgens,
         signals,
+        subprocess,
+        fd_reader,
+        pipes,
+        dns,
+        raw_socket,
+        sendfile,
+        platform,
     }
 }
