@@ -2,7 +2,8 @@
 //!
 //! Python:  `loop.add_reader(fd, callback)`, `loop.remove_reader(fd)`
 //! Differs: no callback: `readable` is awaited, in a loop of one's own. `AsyncFd` takes the descriptor, stops watching it
-//!          when it is dropped, and wants it non-blocking.
+//!          when it is dropped, and wants it non-blocking. `register` is unsafe since the loop trusts that nobody closes the descriptor
+//!          behind its back; the safe `AsyncFd::new` is deprecated for that.
 //! Notes:   asyncio asks epoll level-triggered: it calls again as long as anything can be read. tokio is told once
 //!          (edge-triggered) and remembers it, until `try_io` has seen EAGAIN: so read until then, or go through `try_io`.
 //!          Dropping `readable` loses nothing.
@@ -16,6 +17,7 @@
 //! ```
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -25,7 +27,8 @@ use tokio::io::unix::AsyncFd;
 pub async fn main() -> Result<()> {
     let flags = PipeFlags::NONBLOCK | PipeFlags::CLOEXEC;
     let (reader, writer) = pipe_with(flags).context("make a pipe")?;
-    let reader = AsyncFd::new(reader).context("watch the pipe")?;
+    // SAFETY: an OwnedFd is open as long as it exists, and is always the same descriptor.
+    let reader = unsafe { AsyncFd::register(reader) }.context("watch the pipe")?;
     let mut writer = Some(writer);
     println!("the loop watches an empty pipe");
     let mut buffer = [0; 100];
@@ -51,10 +54,7 @@ pub async fn main() -> Result<()> {
     Ok(())
 }
 
-async fn read(
-    fd: &AsyncFd<impl std::os::fd::AsRawFd + std::os::fd::AsFd>,
-    buffer: &mut [u8],
-) -> io::Result<usize> {
+async fn read(fd: &AsyncFd<OwnedFd>, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         let mut ready = fd.readable().await?;
         // An error here is not the read's: it was EAGAIN, and the descriptor no longer counts as readable.
