@@ -8,7 +8,11 @@
 //! - There is no current loop to be found: what runs tasks is a value, [`tokio::runtime::Runtime`], of which a program may
 //!   have several.
 
-// They can do more than these examples ask of them.
+// These can do more than the examples ask of them.
+#[allow(dead_code)]
+mod handle;
+#[allow(dead_code)]
+mod remote;
 #[allow(dead_code)]
 mod runtime;
 #[allow(dead_code)]

@@ -1,34 +1,35 @@
-//! `EventLoop`: what a runtime is: a queue of what is ready, timers in order, and a place to sleep where others can wake it.
+//! `EventLoop`, or what a runtime is: a queue of what is ready, timers in order, and a sleep that others can end.
 //!
 //! Python:  `asyncio.new_event_loop()` and the methods of the loop, under their Python names
-//! Differs: a callback is handed the loop. What other threads may do is a type of its own, `Remote`. This loop knows no
-//!          files or sockets: asyncio's and tokio's sleep in epoll, this one until a message comes or a timer is due.
-//! Blocks:  only `run_forever` and `run_until_complete`; no lock is held while code of yours runs. A callback that does not
-//!          return soon holds up all others.
-//! Panics:  one in a callback or task is reported to the exception handler, and the loop goes on. A panic of the handler
-//!          comes out of `run_forever`.
-//! Order:   callbacks run in the order in which they became ready, timers in the order of their times; those of one time
-//!          in the order in which they were set.
+//! Differs: a callback is handed the loop. What other threads may do is a type of its own, `Remote`. This loop knows
+//!          no files or sockets: asyncio's and tokio's sleep in epoll, this one until a message comes or a timer is
+//!          due.
+//! Blocks:  only `run_forever` and `run_until_complete`; no lock is held while code of yours runs. A callback that
+//!          does not return soon holds up all others.
+//! Panics:  one in a callback or task is reported to the exception handler, and the loop goes on. A panic of the
+//!          handler comes out of `run_forever`.
+//! Order:   callbacks run in the order in which they became ready, timers in the order of their times; those of one
+//!          time in the order in which they were set.
 //! Drop:    what waits in the loop and holds the loop keeps it alive, so `close` it.
-//! Cost:    a callback is one allocation, a timer O(log n) besides. No lock, and no atomic operation but a load in each
-//!          round, unless something came from another thread.
-//! Needs:   task.rs
+//! Cost:    a callback is one allocation, a timer O(log n) besides. No lock, and no atomic operation but a load in
+//!          each round, unless something came from another thread.
+//! Needs:   handle.rs, remote.rs, task.rs
 //!
 //! ```cargo
 //! [dependencies]
 //! ```
 
-use std::any::{Any, type_name};
+use std::any::Any;
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 use std::{error, fmt, result};
 
+use crate::handle::{Callback, Handle, TimerKey};
+use crate::remote::{Message, Remote, Running};
 use crate::task::Tasks;
 
 /// The loop, which stays in the thread where it was made. A clone is the same loop.
@@ -49,74 +50,18 @@ struct Inner {
     handler: RefCell<Rc<Handler>>,
 }
 
-/// The number keeps timers of the same time apart, and in order.
-type TimerKey = (Instant, u64);
-type Message = Box<dyn FnOnce(&EventLoop) + Send>;
 type Handler = dyn Fn(&EventLoop, &'static str, Problem);
 pub type Result<T> = result::Result<T, LoopError>;
 
-/// What the queue holds: a function, or a task.
-pub trait Callback {
-    fn call(&self, event_loop: &EventLoop);
-    /// Drops the function or future; `false` if there is none left.
-    fn cancel(&self, event_loop: &EventLoop) -> bool;
-    fn name(&self) -> &'static str;
-    /// Whether it is to be queued, as it is not there already.
-    fn enqueue(&self) -> bool {
-        true
-    }
-}
-
-impl<F: FnOnce(&EventLoop)> Callback for Cell<Option<F>> {
-    fn call(&self, event_loop: &EventLoop) {
-        if let Some(function) = self.take() {
-            function(event_loop);
-        }
-    }
-
-    fn cancel(&self, _: &EventLoop) -> bool {
-        self.take().is_some()
-    }
-
-    fn name(&self) -> &'static str {
-        type_name::<F>()
-    }
-}
-
-/// A callback that waits. Dropping the handle changes nothing.
-pub struct Handle {
-    event_loop: EventLoop,
-    callback: Rc<dyn Callback>,
-    timer: Option<TimerKey>,
-    cancelled: Cell<bool>,
-}
-
-impl Handle {
-    /// Drops the function, which will never be called. `false` if it was called, or cancelled, before.
-    pub fn cancel(&self) -> bool {
-        if let Some(key) = &self.timer {
-            self.event_loop.0.timers.borrow_mut().remove(key);
-        }
-        let in_time = self.callback.cancel(&self.event_loop);
-        self.cancelled.set(self.cancelled.get() || in_time);
-        in_time
-    }
-
-    pub fn cancelled(&self) -> bool {
-        self.cancelled.get()
-    }
-}
-
 impl EventLoop {
     pub fn new() -> EventLoop {
-        let (sender, mail) = channel();
-        let has_mail = Arc::default();
+        let (remote, mail) = Remote::new();
         EventLoop(Rc::new(Inner {
             ready: RefCell::default(),
             timers: RefCell::default(),
             timers_made: Cell::default(),
             tasks: RefCell::default(),
-            remote: Remote { sender, has_mail },
+            remote,
             mail: RefCell::new(Some(mail)),
             stopping: Cell::default(),
             slow: Cell::new(Duration::MAX),
@@ -126,7 +71,8 @@ impl EventLoop {
 
     /// Has the function called in the next round, after all that are ready now.
     pub fn call_soon<F: FnOnce(&EventLoop) + 'static>(&self, f: F) -> Result<Handle> {
-        let handle = self.handle(f, None)?;
+        self.check_open()?;
+        let handle = Handle::new(self, f, None);
         self.queue(Rc::clone(&handle.callback));
         Ok(handle)
     }
@@ -138,26 +84,13 @@ impl EventLoop {
 
     /// Has the function called when the loop's clock shows this time, or a later one.
     pub fn call_at<F: FnOnce(&EventLoop) + 'static>(&self, when: Instant, f: F) -> Result<Handle> {
+        self.check_open()?;
         let number = self.0.timers_made.get();
         self.0.timers_made.set(number + 1);
-        let key = (when, number);
-        let handle = self.handle(f, Some(key))?;
+        let handle = Handle::new(self, f, Some((when, number)));
         let callback = Rc::clone(&handle.callback);
-        self.0.timers.borrow_mut().insert(key, callback);
+        self.timers().insert((when, number), callback);
         Ok(handle)
-    }
-
-    fn handle<F>(&self, f: F, timer: Option<TimerKey>) -> Result<Handle>
-    where
-        F: FnOnce(&EventLoop) + 'static,
-    {
-        self.check_open()?;
-        Ok(Handle {
-            event_loop: self.clone(),
-            callback: Rc::new(Cell::new(Some(f))),
-            timer,
-            cancelled: Cell::new(false),
-        })
     }
 
     /// The loop's clock.
@@ -188,8 +121,8 @@ impl EventLoop {
         self.0.stopping.set(true);
     }
 
-    /// A round: sleeps if nothing is ready, then calls what is ready. What that makes ready waits for the next round, so
-    /// that timers and other threads have their turn.
+    /// A round: sleeps if nothing is ready, then calls what is ready. What that makes ready waits for the next
+    /// round, so that timers and other threads have their turn.
     fn run_once(&self) {
         let next_timer = self.0.timers.borrow().first_key_value().map(|t| t.0.0);
         if self.0.ready.borrow().is_empty() && !self.0.stopping.get() {
@@ -197,12 +130,11 @@ impl EventLoop {
             let timeout = next_timer.map_or(Duration::MAX, left);
             self.read_mail(|mail| mail.recv_timeout(timeout).into_iter().collect());
         }
-        if self.0.remote.has_mail.load(Ordering::Acquire) {
-            self.0.remote.has_mail.store(false, Ordering::Relaxed);
+        if self.0.remote.take_has_mail() {
             self.read_mail(|mail| mail.try_iter().collect());
         }
         if next_timer.is_some() {
-            let (now, mut timers) = (self.time(), self.0.timers.borrow_mut());
+            let (now, mut timers) = (self.time(), self.timers());
             while let Some(timer) = timers.first_entry().filter(|timer| timer.key().0 <= now) {
                 self.queue(timer.remove());
             }
@@ -265,17 +197,23 @@ impl EventLoop {
         self.0.handler.replace(Rc::new(f));
     }
 
-    /// Debug mode: what takes so long, or longer, is reported, for two looks at the clock a callback. `Duration::MAX` ends it.
+    /// Debug mode: what takes so long, or longer, is reported. It costs two looks at the clock for each callback.
+    /// `Duration::MAX` ends it.
     pub fn set_slow_callback_duration(&self, duration: Duration) {
         self.0.slow.set(duration);
     }
 
-    pub fn remote(&self) -> Remote {
-        self.0.remote.clone()
+    /// For other threads: clone it.
+    pub fn remote(&self) -> &Remote {
+        &self.0.remote
     }
 
     pub fn queue(&self, callback: Rc<dyn Callback>) {
         self.0.ready.borrow_mut().push_back(callback);
+    }
+
+    pub fn timers(&self) -> RefMut<'_, BTreeMap<TimerKey, Rc<dyn Callback>>> {
+        self.0.timers.borrow_mut()
     }
 
     pub fn tasks(&self) -> RefMut<'_, Tasks> {
@@ -284,64 +222,6 @@ impl EventLoop {
 
     pub fn check_open(&self) -> Result<()> {
         (!self.is_closed()).then_some(()).ok_or(LoopError::Closed)
-    }
-}
-
-/// The part of a loop that other threads may use.
-#[derive(Clone)]
-pub struct Remote {
-    sender: Sender<Message>,
-    /// All that the loop looks at while nothing comes.
-    has_mail: Arc<AtomicBool>,
-}
-
-impl Remote {
-    /// `call_soon` for any thread; wakes the loop if it sleeps.
-    pub fn call_soon_threadsafe<F: FnOnce(&EventLoop) + Send + 'static>(&self, f: F) -> Result<()> {
-        self.send(|event_loop| drop(event_loop.call_soon(f)))
-    }
-
-    /// Has the loop do this at the beginning of its next round.
-    pub fn send(&self, message: impl FnOnce(&EventLoop) + Send + 'static) -> Result<()> {
-        let sent = self.sender.send(Box::new(message));
-        self.has_mail.store(true, Ordering::Release);
-        sent.map_err(|_| LoopError::Closed)
-    }
-
-    /// Does this at once, if the loop runs and this is its thread.
-    pub fn here<R>(&self, f: impl FnOnce(&EventLoop) -> R) -> Option<R> {
-        let of_loop =
-            |current: &&EventLoop| Arc::ptr_eq(&current.0.remote.has_mail, &self.has_mail);
-        let call = |current: &RefCell<Option<EventLoop>>| {
-            let current = current.borrow();
-            current.as_ref().filter(of_loop).map(f)
-        };
-        CURRENT.try_with(call).ok().flatten()
-    }
-}
-
-thread_local! {
-    /// The loop that this thread runs.
-    static CURRENT: RefCell<Option<EventLoop>> = const { RefCell::new(None) };
-}
-
-/// As long as it exists, the thread runs this loop and no other.
-pub struct Running;
-
-impl Running {
-    pub fn begin(event_loop: &EventLoop) -> Result<Running> {
-        event_loop.check_open()?;
-        if CURRENT.with_borrow(Option::is_some) {
-            return Err(LoopError::AlreadyRunning);
-        }
-        CURRENT.set(Some(event_loop.clone()));
-        Ok(Running)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        CURRENT.take();
     }
 }
 
@@ -473,7 +353,7 @@ mod tests {
         let (sender, got) = mpsc::channel();
         thread::scope(|scope| {
             for number in 0..4 {
-                let (remote, sender) = (event_loop.remote(), sender.clone());
+                let (remote, sender) = (event_loop.remote().clone(), sender.clone());
                 scope.spawn(move || {
                     for item in 0..1000 {
                         let sender = sender.clone();

@@ -1,11 +1,11 @@
 //! Tasks of the `EventLoop`: a task is a callback that polls a future; its waker queues it again, from any thread.
 //!
 //! Python:  `loop.create_task`, `asyncio.Task`, `asyncio.sleep`, `loop.run_until_complete`
-//! Differs: awaiting a task gives `None` if it was cancelled or has panicked. Dropping the handle lets the task run on,
-//!          and the loop keeps it alive; asyncio's loop forgets a task that nobody holds.
+//! Differs: awaiting a task gives `None` if it was cancelled or has panicked. Dropping the handle lets the task run
+//!          on, and the loop keeps it alive; asyncio's loop forgets a task that nobody holds.
 //! Cancel:  drops the future at once: it ends where it awaits, and its destructors run; it cannot refuse.
 //! Cost:    a task is one allocation with the future and its result in it; its waker is used again by the next task.
-//! Needs:   runtime.rs
+//! Needs:   handle.rs, remote.rs, runtime.rs
 //!
 //! ```cargo
 //! [dependencies]
@@ -21,7 +21,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use crate::runtime::{Callback, EventLoop, Handle, LoopError, Remote, Result, Running};
+use crate::handle::{Callback, Handle};
+use crate::remote::{Remote, Running};
+use crate::runtime::{EventLoop, LoopError, Result};
 
 /// All tasks of a loop, under the numbers by which wakers know them.
 #[derive(Default)]
@@ -159,7 +161,7 @@ impl EventLoop {
     fn waker(&self) -> (usize, Waker) {
         let mut tasks = self.tasks();
         tasks.free.pop().unwrap_or_else(|| {
-            let (key, remote) = (tasks.slots.len(), self.remote());
+            let (key, remote) = (tasks.slots.len(), self.remote().clone());
             tasks.slots.push(None);
             (key, Waker::from(Arc::new(TaskWaker { key, remote })))
         })

@@ -1,11 +1,14 @@
 //! Timers by the loop's own clock: after a delay, at a time, the same time twice, and two that are cancelled.
 //!
-//! Python:  `loop.call_later(delay, callback)`, `loop.call_at(when, callback)`, `loop.time()`, `TimerHandle.cancelled()`
-//! Differs: times are an `Instant` and a `Duration` rather than floats. A handle of a callback that was called cannot be
-//!          cancelled any more: `cancel` returns `false`; Python marks it as cancelled all the same.
-//! Tokio:   `tokio::time::sleep` and `sleep_until` in a task; what cancels them is to drop them, or `JoinHandle::abort`.
-//! Order:   timers go off in the order of their times, however late; those of one time in the order in which they were set.
-//! Needs:   runtime.rs, task.rs
+//! Python:  `loop.call_later(delay, callback)`, `loop.call_at(when, callback)`, `loop.time()`,
+//!          `TimerHandle.cancelled()`
+//! Differs: times are an `Instant` and a `Duration` rather than floats. A handle of a callback that was called cannot
+//!          be cancelled any more: `cancel` returns `false`; Python marks it as cancelled all the same.
+//! Tokio:   `tokio::time::sleep` and `sleep_until` in a task; what cancels them is to drop them, or
+//!          `JoinHandle::abort`.
+//! Order:   timers go off in the order of their times, however late; those of one time in the order in which they
+//!          were set.
+//! Needs:   handle.rs, remote.rs, runtime.rs, task.rs
 //!
 //! ```cargo
 //! [dependencies]

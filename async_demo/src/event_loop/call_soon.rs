@@ -1,12 +1,12 @@
 //! Callbacks run one after the other, in the order in which they were handed in; one that is cancelled does not.
 //!
 //! Python:  `loop.call_soon(callback, *args)`, `Handle.cancel()`
-//! Differs: a closure takes its arguments along, so there is neither `*args` nor `functools.partial`. `cancel` says whether
-//!          it came in time.
-//! Tokio:   `tokio::spawn(async { ... })` on the current_thread runtime, whose queue keeps the order too; but a task is
-//!          much more than a callback, and costs so.
+//! Differs: a closure takes its arguments along, so there is neither `*args` nor `functools.partial`. `cancel` says
+//!          whether it came in time.
+//! Tokio:   `tokio::spawn(async { ... })` on the current_thread runtime, whose queue keeps the order too; but a task
+//!          is much more than a callback, and costs so.
 //! Order:   what a callback hands in runs in the next round, behind all that was there before.
-//! Needs:   runtime.rs, task.rs
+//! Needs:   handle.rs, remote.rs, runtime.rs, task.rs
 //!
 //! ```cargo
 //! [dependencies]

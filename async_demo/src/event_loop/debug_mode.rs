@@ -1,12 +1,12 @@
 //! Debug mode reports a callback that holds up the loop, by its name and its time.
 //!
 //! Python:  `loop.set_debug(True)`, `loop.slow_callback_duration`, `logging.getLogger("asyncio").setLevel(...)`
-//! Differs: one method sets the duration and the mode, and the report goes to the exception handler; asyncio logs it as a
-//!          warning. `Duration::MAX` ends the reports, as a higher log level does there.
-//! Tokio:   has no such mode. The crate tokio-console shows how long each task is polled, in a build with
-//!          `--cfg tokio_unstable`; a future around one's own that measures each `poll` needs nothing of the kind.
+//! Differs: one method sets the duration and the mode, and the report goes to the exception handler; asyncio logs it
+//!          as a warning. `Duration::MAX` ends the reports, as a higher log level does there.
+//! Tokio:   has no such mode. The crate tokio-console shows how long each task is polled, in a build with `--cfg
+//!          tokio_unstable`; a future around one's own that measures each `poll` needs nothing of the kind.
 //! Order:   a callback is reported when it has returned, before the next one runs.
-//! Needs:   runtime.rs, task.rs
+//! Needs:   handle.rs, remote.rs, runtime.rs, task.rs
 //!
 //! ```cargo
 //! [dependencies]

@@ -1,10 +1,12 @@
 //! Names become addresses while the loop goes on.
 //!
 //! Python:  `loop.getaddrinfo(host, port)`
-//! Differs: `lookup_host` gives socket addresses and nothing else: no families or protocols, and no `getnameinfo`, for which
-//!          there is the crate dns-lookup. Both run the system's blocking `getaddrinfo` in a thread, so dropping it leaves
-//!          that thread at work. A resolver that is asynchronous itself is the crate hickory-resolver.
-//! Order:   one look-up after the other; what `localhost` is differs from machine to machine, but it is always this one.
+//! Differs: `lookup_host` gives socket addresses and nothing else: no families or protocols, and no `getnameinfo`,
+//!          for which there is the crate dns-lookup. Both run the system's blocking `getaddrinfo` in a thread, so
+//!          dropping it leaves that thread at work. A resolver that is asynchronous itself is the crate
+//!          hickory-resolver.
+//! Order:   one look-up after the other; what `localhost` is differs from machine to machine, but it is always this
+//!          one.
 //!
 //! ```cargo
 //! [dependencies]

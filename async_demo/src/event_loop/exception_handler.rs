@@ -2,12 +2,12 @@
 //!
 //! Python:  `loop.set_exception_handler(handler)`, the `context` that it is given
 //! Differs: what fails without an error to return panics. The standard library's panic hook has already written it to
-//!          standard error when the handler is told. A task that panics is reported at once; asyncio keeps an exception for
-//!          who awaits the task, and reports it when the task is collected and nobody has.
-//! Tokio:   each task catches its panic, which comes out of its `JoinHandle` as a `JoinError`; there is no handler for all
-//!          (`Builder::unhandled_panic` is not stable).
+//!          standard error when the handler is told. A task that panics is reported at once; asyncio keeps an
+//!          exception for who awaits the task, and reports it when the task is collected and nobody has.
+//! Tokio:   each task catches its panic, which comes out of its `JoinHandle` as a `JoinError`; there is no handler
+//!          for all (`Builder::unhandled_panic` is not stable).
 //! Order:   callbacks run in the order in which they were handed in, whatever becomes of each.
-//! Needs:   runtime.rs, task.rs
+//! Needs:   handle.rs, remote.rs, runtime.rs, task.rs
 //!
 //! ```cargo
 //! [dependencies]

@@ -1,12 +1,12 @@
 //! The loop watches a file descriptor of one's own and says when it can be read.
 //!
 //! Python:  `loop.add_reader(fd, callback)`, `loop.remove_reader(fd)`
-//! Differs: no callback: `readable` is awaited, in a loop of one's own. `AsyncFd` takes the descriptor, stops watching it
-//!          when it is dropped, and wants it non-blocking. `register` is unsafe since the loop trusts that nobody closes the descriptor
-//!          behind its back; the safe `AsyncFd::new` is deprecated for that.
+//! Differs: no callback: `readable` is awaited, in a loop of one's own. `AsyncFd` takes the descriptor, stops
+//!          watching it when it is dropped, and wants it non-blocking. `register` is unsafe since the loop trusts
+//!          that nobody closes the descriptor behind its back; the safe `AsyncFd::new` is deprecated for that.
 //! Notes:   asyncio asks epoll level-triggered: it calls again as long as anything can be read. tokio is told once
-//!          (edge-triggered) and remembers it, until `try_io` has seen EAGAIN: so read until then, or go through `try_io`.
-//!          Dropping `readable` loses nothing.
+//!          (edge-triggered) and remembers it, until `try_io` has seen EAGAIN: so read until then, or go through
+//!          `try_io`. Dropping `readable` loses nothing.
 //! Order:   the next byte is written when the last one was read; the end of file comes when the writer is closed.
 //!
 //! ```cargo

@@ -1,11 +1,11 @@
 //! Both ends of a pipe as streams of the loop: lines, then more than the pipe can hold, then the end.
 //!
 //! Python:  `loop.connect_read_pipe`, `loop.connect_write_pipe`
-//! Differs: `pipe::pipe` makes both ends, `Sender::from_owned_fd` takes one that is there, for instance from a child; no
-//!          protocol, transport or `drain`: `write_all` returns when the pipe has taken everything, so a slow reader holds
-//!          the writer up by itself.
-//! Notes:   `write_all` that is dropped at its await has written some of it, and nobody knows how much; `read_line` that is
-//!          dropped has put what it has read into the string.
+//! Differs: `pipe::pipe` makes both ends, `Sender::from_owned_fd` takes one that is there, for instance from a child;
+//!          no protocol, transport or `drain`: `write_all` returns when the pipe has taken everything, so a slow
+//!          reader holds the writer up by itself.
+//! Notes:   `write_all` that is dropped at its await has written some of it, and nobody knows how much; `read_line`
+//!          that is dropped has put what it has read into the string.
 //! Order:   only the reader prints, in the order of the pipe.
 //!
 //! ```cargo

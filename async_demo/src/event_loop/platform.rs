@@ -2,10 +2,11 @@
 //!
 //! Python:  `SelectorEventLoop` (`selectors.DefaultSelector`: epoll, kqueue), `ProactorEventLoop` (IOCP, on Windows)
 //! Differs: tokio sleeps in the same (crate mio), and there is nothing to choose.
-//! Notes:   epoll (Linux) and kqueue (macOS, BSD) say that something *can* be done; the program then does it. IOCP says that
-//!          it *was* done. asyncio has two kinds of loops for the two, and on Windows either add_reader or subprocesses;
-//!          tokio looks alike on all. Regular files are always ready for epoll and kqueue, so both read them in threads.
-//!          Unix only: `AsyncFd`, `tokio::signal::unix`, `tokio::net::unix`. Windows only: named pipes, `tokio::signal::windows`.
+//! Notes:   epoll (Linux) and kqueue (macOS, BSD) say that something *can* be done; the program then does it. IOCP
+//!          says that it *was* done. asyncio has two kinds of loops for the two, and on Windows either add_reader or
+//!          subprocesses; tokio looks alike on all. Regular files are always ready for epoll and kqueue, so both read
+//!          them in threads. Unix only: `AsyncFd`, `tokio::signal::unix`, `tokio::net::unix`. Windows only: named
+//!          pipes, `tokio::signal::windows`.
 //! Order:   one line after the other.
 //!
 //! ```cargo

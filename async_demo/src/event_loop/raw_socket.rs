@@ -1,11 +1,11 @@
 //! Sockets without streams: bind, listen, accept, connect, and each read and write as the system call that it is.
 //!
 //! Python:  `loop.sock_accept`, `sock_connect`, `sock_recv`, `sock_sendall`
-//! Differs: `TcpSocket` is the socket before it is connected or listens; then it is a `TcpStream`, whose `try_read` and
-//!          `try_write` are recv and send that fail with `WouldBlock` rather than wait. `readable` and `writable` wait.
-//!          `TcpListener::from_std` and `TcpStream::from_std` take a socket that is there (and non-blocking).
-//! Notes:   dropping `sock_recv` at its await loses nothing. `sock_sendall` that is dropped has sent some of it, and nobody
-//!          knows how much.
+//! Differs: `TcpSocket` is the socket before it is connected or listens; then it is a `TcpStream`, whose `try_read`
+//!          and `try_write` are recv and send that fail with `WouldBlock` rather than wait. `readable` and `writable`
+//!          wait. `TcpListener::from_std` and `TcpStream::from_std` take a socket that is there (and non-blocking).
+//! Notes:   dropping `sock_recv` at its await loses nothing. `sock_sendall` that is dropped has sent some of it, and
+//!          nobody knows how much.
 //! Order:   each side in its own order; the server answers when it has everything, which the client has sent before.
 //!
 //! ```cargo

@@ -2,10 +2,11 @@
 //!
 //! Python:  `loop.run_forever()`, `stop`, `close`, `is_running`, `is_closed`
 //! Differs: `new_event_loop` takes no argument, other than in the notes. A callback is handed the loop.
-//! Tokio:   `Runtime::block_on(future)` runs until the future returns, and may be called again. What would be `stop` is a
-//!          future that becomes ready, and what would be `close` is the end of the `Runtime`, which nobody can use then.
+//! Tokio:   `Runtime::block_on(future)` runs until the future returns, and may be called again. What would be `stop`
+//!          is a future that becomes ready, and what would be `close` is the end of the `Runtime`, which nobody can
+//!          use then.
 //! Order:   one thread, one queue: callbacks run in the order in which they were handed in.
-//! Needs:   runtime.rs, task.rs
+//! Needs:   handle.rs, remote.rs, runtime.rs, task.rs
 //!
 //! ```cargo
 //! [dependencies]

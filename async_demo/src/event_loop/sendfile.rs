@@ -1,9 +1,10 @@
 //! A file goes to a socket without passing through the program: the kernel copies it.
 //!
 //! Python:  `loop.sendfile(transport, file, offset, count)`
-//! Differs: tokio has none: this is sendfile(2) of Linux, tried whenever the socket can be written. It sends as much as the
-//!          socket takes, so it is called again with what is left, and says EAGAIN when that is nothing. Where the copy does
-//!          not matter, `tokio::io::copy(&mut file, &mut stream)` does for every kind of file, and for TLS.
+//! Differs: tokio has none: this is sendfile(2) of Linux, tried whenever the socket can be written. It sends as much
+//!          as the socket takes, so it is called again with what is left, and says EAGAIN when that is nothing. Where
+//!          the copy does not matter, `tokio::io::copy(&mut file, &mut stream)` does for every kind of file, and for
+//!          TLS.
 //! Notes:   reading the file may block the loop, since a disk is never "not ready"; with a slow one, do it in
 //!          `spawn_blocking`. `sendfile` that is dropped has sent as much as `offset` has moved.
 //! Order:   the receiver begins late, so that the socket is full for a while, and compares when it has the end.

@@ -2,9 +2,10 @@
 //!
 //! Python:  `async def` with `yield`, `aclose()`, `loop.shutdown_asyncgens()`
 //! Differs: an async generator is a task that sends what it yields through a channel, or a `Stream` (crates futures,
-//!          async-stream). What is `finally` there is a destructor here, so nothing has to be shut down: whatever drops the
-//!          future, be it the end of the runtime, runs it. But a destructor cannot await. Cleanup that has to await comes
-//!          after the loop in `numbers`, and needs somebody who drops the receiver and then waits for the task.
+//!          async-stream). What is `finally` there is a destructor here, so nothing has to be shut down: whatever
+//!          drops the future, be it the end of the runtime, runs it. But a destructor cannot await. Cleanup that has
+//!          to await comes after the loop in `numbers`, and needs somebody who drops the receiver and then waits for
+//!          the task.
 //! Notes:   the task is ahead of its reader by the items that the channel holds: a generator is not.
 //! Order:   the end of the receiver wakes `send`, the task ends, and with it `close` returns.
 //!

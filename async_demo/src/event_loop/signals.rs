@@ -1,11 +1,14 @@
 //! Signals as events of the loop: SIGUSR1 is answered, SIGTERM ends the program in good order.
 //!
 //! Python:  `loop.add_signal_handler(signal, callback)`, `remove_signal_handler`
-//! Differs: a signal is a stream; who handles it awaits `recv`, so there are no callbacks and nothing to be removed. But
-//!          tokio's handler stays for as long as the process lives: a dropped stream does not bring the default back.
-//! Notes:   signals do not queue, with Python neither: two that come before `recv` looks are one. Dropping `recv` loses
-//!          none. In the notes' executor `stop` is the handler, and lacks the two arguments that it is called with.
-//! Order:   the handlers are there before the first signal is sent, and the second one is sent when the first was handled.
+//! Differs: a signal is a stream; who handles it awaits `recv`, so there are no callbacks and nothing to be removed.
+//!          But tokio's handler stays for as long as the process lives: a dropped stream does not bring the default
+//!          back.
+//! Notes:   signals do not queue, with Python neither: two that come before `recv` looks are one. Dropping `recv`
+//!          loses none. In the notes' executor `stop` is the handler, and lacks the two arguments that it is called
+//!          with.
+//! Order:   the handlers are there before the first signal is sent, and the second one is sent when the first was
+//!          handled.
 //!
 //! ```cargo
 //! [dependencies]

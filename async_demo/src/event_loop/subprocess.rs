@@ -1,11 +1,12 @@
-//! Commands as children of the loop: one that is talked to, one that fails, one that takes too long, one that is not there.
+//! Commands as children: one that answers, one that fails, one that takes too long, and one that is not there.
 //!
 //! Python:  `asyncio.create_subprocess_exec`, `communicate`, `wait`, `kill`, `returncode`
 //! Differs: death by a signal is a status of its own, where Python has a negative returncode. `communicate` is
 //!          `wait_with_output`, and beside it a write, since one after the other would hang when both pipes are full.
-//! Notes:   dropping a `Child` leaves the process running, and `kill_on_drop(true)` sends SIGKILL. That does not wait:
-//!          tokio reaps the child some time later, as long as a runtime is there; and it reaches neither the children's
-//!          children nor anything at all when this program is SIGKILLed itself. `kill().await` kills, and waits.
+//! Notes:   dropping a `Child` leaves the process running, and `kill_on_drop(true)` sends SIGKILL. That does not
+//!          wait: tokio reaps the child some time later, as long as a runtime is there; and it reaches neither the
+//!          children's children nor anything at all when this program is SIGKILLed itself. `kill().await` kills, and
+//!          waits.
 //! Order:   one command after the other.
 //!
 //! ```cargo

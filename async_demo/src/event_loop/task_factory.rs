@@ -1,9 +1,9 @@
 //! All tasks are made by one function, which counts them, and sees the end of each, also of one that is cancelled.
 //!
 //! Python:  `loop.set_task_factory(factory)`, `get_task_factory`
-//! Differs: tokio has nothing to set: a program has a `spawn` of its own and calls it instead of tokio's, so a library's
-//!          tasks do not come here. The runtime's hooks (`Builder::on_task_spawn`, `on_task_terminate`) see all, but cannot
-//!          change the future, and are not stable: they need `--cfg tokio_unstable`.
+//! Differs: tokio has nothing to set: a program has a `spawn` of its own and calls it instead of tokio's, so a
+//!          library's tasks do not come here. The runtime's hooks (`Builder::on_task_spawn`, `on_task_terminate`) see
+//!          all, but cannot change the future, and are not stable: they need `--cfg tokio_unstable`.
 //! Order:   a task is over when its future is dropped; its handle is ready after that.
 //!
 //! ```cargo
