@@ -63,8 +63,8 @@ impl<F: Future> Callback for Run<F> {
         let Some(future) = &mut *slot else {
             return; // It was cancelled after it had been woken.
         };
-        // SAFETY: a future that has been polled is never moved: nothing takes it out of this allocation, which is shared
-        // and so stays where it is; it is dropped in place.
+        // SAFETY: a future that has been polled is never moved: nothing takes it out of this allocation, which is
+        // shared and so stays where it is; it is dropped in place.
         let future = unsafe { Pin::new_unchecked(future) };
         let waker = self.waker.borrow();
         if let Poll::Ready(result) = future.poll(&mut Context::from_waker(&waker)) {
