@@ -5,7 +5,7 @@
 //!          no protocol, transport or `drain`: `write_all` returns when the pipe has taken everything, so a slow
 //!          reader holds the writer up by itself.
 //! Notes:   `write_all` that is dropped at its await has written some of it, and nobody knows how much; `read_line`
-//!          that is dropped has put what it has read into the string.
+//!          that is dropped loses what it has read of the line; `read_until` keeps it.
 //! Order:   only the reader prints, in the order of the pipe.
 //!
 //! ```cargo

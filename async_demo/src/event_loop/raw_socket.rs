@@ -4,8 +4,8 @@
 //! Differs: `TcpSocket` is the socket before it is connected or listens; then it is a `TcpStream`, whose `try_read`
 //!          and `try_write` are recv and send that fail with `WouldBlock` rather than wait. `readable` and `writable`
 //!          wait. `TcpListener::from_std` and `TcpStream::from_std` take a socket that is there (and non-blocking).
-//! Notes:   dropping `sock_recv` at its await loses nothing. `sock_sendall` that is dropped has sent some of it, and
-//!          nobody knows how much.
+//! Notes:   dropping `readable` loses nothing, dropping `sock_recv_all` what it has got. `sock_sendall` that is
+//!          dropped has sent some of it, and nobody knows how much.
 //! Order:   each side in its own order; the server answers when it has everything, which the client has sent before.
 //!
 //! ```cargo
@@ -38,14 +38,7 @@ pub async fn main() -> Result<()> {
 async fn serve(listener: TcpListener) -> Result<()> {
     let (socket, _) = listener.accept().await.context("accept")?;
     println!("server: a client is here");
-    let (mut buffer, mut got) = (vec![0; 1 << 16], 0);
-    loop {
-        let n = sock_recv(&socket, &mut buffer).await.context("receive")?;
-        if n == 0 {
-            break;
-        }
-        got += n;
-    }
+    let got = sock_recv_all(&socket).await.context("receive")?.len();
     println!("server: got {got} bytes, and the end");
     let answer = format!("you have sent {got} bytes");
     sock_sendall(&socket, answer.as_bytes())
@@ -61,24 +54,21 @@ async fn ask(address: SocketAddr) -> Result<()> {
         .await
         .context("send")?;
     socket.shutdown().await.context("end what I send")?;
-    let (mut buffer, mut answer) = ([0; 100], Vec::new());
-    loop {
-        let n = sock_recv(&socket, &mut buffer).await.context("receive")?;
-        if n == 0 {
-            break;
-        }
-        answer.extend_from_slice(&buffer[..n]);
-    }
+    let answer = sock_recv_all(&socket).await.context("receive")?;
     println!("client: {}", String::from_utf8_lossy(&answer));
     Ok(())
 }
 
-async fn sock_recv(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+/// Until the other side sends no more.
+async fn sock_recv_all(socket: &TcpStream) -> io::Result<Vec<u8>> {
+    let (mut buffer, mut got) = (vec![0; 1 << 16], Vec::new());
     loop {
         socket.readable().await?;
-        match socket.try_read(buffer) {
+        match socket.try_read(&mut buffer) {
+            Ok(0) => return Ok(got),
+            Ok(n) => got.extend_from_slice(&buffer[..n]),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            read => return read,
+            Err(error) => return Err(error),
         }
     }
 }

@@ -6,7 +6,7 @@
 //!          the copy does not matter, `tokio::io::copy(&mut file, &mut stream)` does for every kind of file, and for
 //!          TLS.
 //! Notes:   reading the file may block the loop, since a disk is never "not ready"; with a slow one, do it in
-//!          `spawn_blocking`. `sendfile` that is dropped has sent as much as `offset` has moved.
+//!          `spawn_blocking`. `send` that is dropped has sent a part, as `offset` says.
 //! Order:   the receiver begins late, so that the socket is full for a while, and compares when it has the end.
 //! Needs Linux: sendfile with a socket, and memfd, a file that needs no name.
 //!
@@ -18,7 +18,7 @@
 //! ```
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -35,69 +35,50 @@ pub async fn main() -> Result<()> {
     let content: Vec<u8> = (0..OFFSET + COUNT).map(|i| (i % 251) as u8).collect();
     let mut file = File::from(memfd_create("content", MemfdFlags::CLOEXEC).context("make a file")?);
     file.write_all(&content).context("fill the file")?;
-    let listener = TcpListener::bind("127.0.0.1:0").await.context("listen")?;
-    let address = listener.local_addr().context("ask for the address")?;
-    tokio::try_join!(
-        send(listener, &file),
-        receive(TcpStream::connect(address).await?, &content)
-    )?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let receiver = TcpStream::connect(listener.local_addr()?).await?;
+    tokio::try_join!(send(listener, &file), receive(receiver, &content[OFFSET..]))?;
     Ok(())
 }
 
 async fn send(listener: TcpListener, file: &File) -> Result<()> {
     let (socket, _) = listener.accept().await.context("accept")?;
-    let mut offset = OFFSET as u64;
-    let (sent, calls) = sendfile(&socket, file, &mut offset, COUNT)
-        .await
-        .context("send the file")?;
+    let (mut offset, mut calls) = (OFFSET as u64, 0);
+    let end = offset + COUNT as u64;
+    while offset < end {
+        let left = (end - offset) as usize;
+        // Waits after EAGAIN, and tries again; otherwise the offset moves by what was sent.
+        let sent = socket.async_io(Interest::WRITABLE, || {
+            calls += 1;
+            Ok(rustix::fs::sendfile(
+                &socket,
+                file,
+                Some(&mut offset),
+                left,
+            )?)
+        });
+        ensure!(
+            sent.await.context("send the file")? > 0,
+            "the file is too short"
+        );
+    }
     ensure!(calls > 1, "the socket took everything at once");
-    println!("sent {sent} bytes from {OFFSET} on, in more than one call");
+    println!("sent {COUNT} bytes from {OFFSET} on, in more than one call");
     Ok(()) // And the socket is closed.
 }
 
-/// Returns less than `count` only at the end of the file.
-async fn sendfile(
-    socket: &TcpStream,
-    file: &File,
-    offset: &mut u64,
-    count: usize,
-) -> io::Result<(usize, u32)> {
-    let (mut sent, mut calls) = (0, 0);
-    while sent < count {
-        // Waits after EAGAIN, and tries again.
-        let some = socket.async_io(Interest::WRITABLE, || {
-            calls += 1;
-            Ok(rustix::fs::sendfile(
-                socket,
-                file,
-                Some(&mut *offset),
-                count - sent,
-            )?)
-        });
-        match some.await? {
-            0 => break,
-            some => sent += some,
-        }
-    }
-    Ok((sent, calls))
-}
-
-async fn receive(mut socket: TcpStream, content: &[u8]) -> Result<()> {
+async fn receive(mut socket: TcpStream, expected: &[u8]) -> Result<()> {
     tokio::time::sleep(SECOND).await;
     let mut got = Vec::new();
     socket
         .read_to_end(&mut got)
         .await
         .context("receive the file")?;
-    let same = got == content[OFFSET..];
-    println!(
-        "received {} bytes, {}",
-        got.len(),
-        if same {
-            "as they are in the file"
-        } else {
-            "damaged"
-        }
-    );
+    let how = if got == expected {
+        "as they are in the file"
+    } else {
+        "damaged"
+    };
+    println!("received {} bytes, {how}", got.len());
     Ok(())
 }

@@ -21,9 +21,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 
 pub fn main() -> Result<()> {
-    let event_loop = Builder::new_current_thread()
-        .build()
-        .context("make the runtime")?;
+    let event_loop = Builder::new_current_thread().build()?;
     let left = event_loop.block_on(use_generators())?;
     println!("main leaves b");
     drop(event_loop);

@@ -53,11 +53,8 @@ pub async fn main() -> Result<()> {
 
 fn spawn(program: &str, args: &[&str]) -> Result<Child> {
     let mut command = Command::new(program);
-    command.args(args).kill_on_drop(true);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.args(args).kill_on_drop(true).stdin(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().with_context(|| format!("start {program}"))
 }
 
@@ -65,20 +62,16 @@ fn spawn(program: &str, args: &[&str]) -> Result<Child> {
 async fn communicate(mut child: Child, input: &[u8]) -> Result<Output> {
     let stdin = child.stdin.take();
     let write = async {
-        if let Some(mut stdin) = stdin {
-            stdin.write_all(input).await.or_else(ignore_broken_pipe)?;
-        }
-        Ok(()) // And the pipe is closed.
+        let Some(mut stdin) = stdin else {
+            return Ok(());
+        };
+        match stdin.write_all(input).await {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()), // It need not read all.
+            written => written,
+        } // And the pipe is closed.
     };
     let ((), output) = tokio::try_join!(write, child.wait_with_output()).context("communicate")?;
     Ok(output)
-}
-
-/// A child need not read all of its input.
-fn ignore_broken_pipe(error: std::io::Error) -> std::io::Result<()> {
-    (error.kind() == ErrorKind::BrokenPipe)
-        .then_some(())
-        .ok_or(error)
 }
 
 fn print(name: &str, output: &Output) {
