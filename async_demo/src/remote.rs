@@ -25,7 +25,6 @@ pub type Message = Box<dyn FnOnce(&EventLoop) + Send>;
 #[derive(Clone)]
 pub struct Remote {
     sender: Sender<Message>,
-    /// All that the loop looks at while nothing comes.
     has_mail: Arc<AtomicBool>,
 }
 
@@ -36,17 +35,27 @@ impl Remote {
         (Remote { sender, has_mail }, mail)
     }
 
-    /// Whether there may be mail. Without a lock, and with nothing written if there is none.
-    pub fn take_has_mail(&self) -> bool {
-        let has_mail = self.has_mail.load(Ordering::Acquire);
-        if has_mail {
-            self.has_mail.store(false, Ordering::Relaxed);
+    /// Whether something may have come: all that the loop looks at as long as nothing does.
+    pub fn has_mail(&self) -> bool {
+        self.has_mail.load(Ordering::Relaxed)
+    }
+
+    /// What has come; at most so much at once that a flood does not hold up the loop.
+    pub fn receive(&self, mail: &Receiver<Message>) -> Vec<Message> {
+        const MOST: usize = 1024;
+        // A swap, so that nothing is missed that is sent meanwhile: either it sees that flag, and then the message
+        // too, or the flag is set after it, and stays.
+        self.has_mail.swap(false, Ordering::Acquire);
+        let messages: Vec<_> = mail.try_iter().take(MOST).collect();
+        if messages.len() == MOST {
+            self.has_mail.store(true, Ordering::Relaxed);
         }
-        has_mail
+        messages
     }
 
     /// `call_soon` for any thread; wakes the loop if it sleeps.
     pub fn call_soon_threadsafe<F: FnOnce(&EventLoop) + Send + 'static>(&self, f: F) -> Result<()> {
+        // It cannot be refused: a loop that takes messages is open.
         self.send(|event_loop| drop(event_loop.call_soon(f)))
     }
 

@@ -130,8 +130,8 @@ impl EventLoop {
             let timeout = next_timer.map_or(Duration::MAX, left);
             self.read_mail(|mail| mail.recv_timeout(timeout).into_iter().collect());
         }
-        if self.0.remote.take_has_mail() {
-            self.read_mail(|mail| mail.try_iter().collect());
+        if self.0.remote.has_mail() {
+            self.read_mail(|mail| self.0.remote.receive(mail));
         }
         if next_timer.is_some() {
             let (now, mut timers) = (self.time(), self.timers());
@@ -372,6 +372,33 @@ mod tests {
             let items = got.iter().filter(|got| got.0 == number).map(|got| got.1);
             assert!(items.eq(0..1000), "lost, or out of order");
         }
+    }
+
+    #[test]
+    fn a_flood_from_another_thread_does_not_hold_up_timers() {
+        let event_loop = EventLoop::new();
+        event_loop.call_later(2 * SHORT, EventLoop::stop).unwrap();
+        let remote = event_loop.remote().clone();
+        let flood = thread::spawn(move || while remote.call_soon_threadsafe(|_| ()).is_ok() {});
+        event_loop.run_forever().unwrap();
+        event_loop.close().unwrap();
+        flood.join().unwrap();
+    }
+
+    #[test]
+    fn mail_is_seen_by_a_loop_that_never_sleeps() {
+        let event_loop = EventLoop::new();
+        fn again(event_loop: &EventLoop) {
+            event_loop.call_soon(again).unwrap();
+        }
+        event_loop.call_soon(again).unwrap();
+        for _ in 0..200 {
+            let remote = event_loop.remote().clone();
+            let other = thread::spawn(move || remote.call_soon_threadsafe(EventLoop::stop));
+            event_loop.run_forever().unwrap();
+            other.join().unwrap().unwrap();
+        }
+        event_loop.close().unwrap();
     }
 
     #[test]
