@@ -1,7 +1,6 @@
 //! Timers by the loop's own clock: after a delay, at a time, the same time twice, and two that are cancelled.
 //!
-//! Python:  `loop.call_later(delay, callback)`, `loop.call_at(when, callback)`, `loop.time()`,
-//!          `TimerHandle.cancelled()`
+//! Python:  `loop.call_later(delay, f)`, `loop.call_at(when, f)`, `loop.time()`, `TimerHandle.cancelled()`
 //! Differs: times are an `Instant` and a `Duration` rather than floats. A handle of a callback that was called cannot
 //!          be cancelled any more: `cancel` returns `false`; Python marks it as cancelled all the same.
 //! Tokio:   `tokio::time::sleep` and `sleep_until` in a task; what cancels them is to drop them, or
