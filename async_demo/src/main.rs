@@ -14,6 +14,24 @@ mod blocking {
     pub mod run_in_executor;
     pub mod to_thread;
 }
+mod event_loop {
+    pub mod call_later;
+    pub mod call_soon;
+    pub mod call_soon_threadsafe;
+    pub mod debug_mode;
+    pub mod dns;
+    pub mod exception_handler;
+    pub mod fd_reader;
+    pub mod pipes;
+    pub mod platform;
+    pub mod raw_socket;
+    pub mod run_forever;
+    pub mod sendfile;
+    pub mod shutdown_asyncgens;
+    pub mod signals;
+    pub mod subprocess;
+    pub mod task_factory;
+}
 mod queues {
     pub mod lifo_queue;
     pub mod priority_queue;
@@ -62,6 +80,14 @@ mod bounded_semaphore;
 mod condition;
 #[allow(dead_code)]
 mod console;
+#[allow(dead_code)]
+mod handle;
+#[allow(dead_code)]
+mod remote;
+#[allow(dead_code)]
+mod runtime;
+#[allow(dead_code)]
+mod task;
 #[allow(dead_code)]
 mod task_executor;
 #[allow(dead_code)]
@@ -135,5 +161,23 @@ demo::examples! {
         to_thread,
         file_io,
         console_input,
+    }
+    event_loop {
+        run_forever,
+        call_soon,
+        call_soon_threadsafe,
+        call_later,
+        exception_handler,
+        debug_mode,
+        task_factory,
+        shutdown_asyncgens,
+        signals,
+        subprocess,
+        fd_reader,
+        pipes,
+        dns,
+        raw_socket,
+        sendfile,
+        platform,
     }
 }

@@ -1,0 +1,82 @@
+//! Commands as children: one that answers, one that fails, one that takes too long, and one that is not there.
+//!
+//! Python:  `asyncio.create_subprocess_exec`, `communicate`, `wait`, `kill`, `returncode`
+//! Differs: death by a signal is a status of its own, where Python has a negative returncode. `communicate` is
+//!          `wait_with_output`, and beside it a write, since one after the other would hang when both pipes are full.
+//! Notes:   dropping a `Child` leaves the process running, and `kill_on_drop(true)` sends SIGKILL. That does not
+//!          wait: tokio reaps the child some time later, as long as a runtime is there; and it reaches neither the
+//!          children's children nor anything at all when this program is SIGKILLed itself. `kill().await` kills, and
+//!          waits.
+//! Order:   one command after the other.
+//!
+//! ```cargo
+//! [dependencies]
+//! anyhow = "1"
+//! tokio = { version = "1", features = ["io-util", "macros", "process", "rt", "time"] }
+//! ```
+
+use std::io::ErrorKind;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+const SECOND: Duration = Duration::from_millis(100);
+
+#[tokio::main(flavor = "current_thread")]
+pub async fn main() -> Result<()> {
+    let upper = communicate(spawn("tr", &["a-z", "A-Z"])?, b"hello").await?;
+    print("tr", &upper);
+    let fails = communicate(spawn("sh", &["-c", "echo no such thing >&2; exit 3"])?, b"").await?;
+    print("sh", &fails);
+
+    // It waits for input that never comes, and ends with the pipe if this program is killed.
+    let mut cat = spawn("cat", &[])?;
+    let input = cat.stdin.take(); // Or `wait` would close it.
+    ensure!(timeout(SECOND, cat.wait()).await.is_err(), "cat has ended");
+    println!("cat takes too long");
+    cat.kill().await.context("kill cat")?;
+    let status = cat.wait().await.context("wait for cat")?;
+    println!("cat: killed by signal {}", status.signal().unwrap_or(0));
+    drop(input);
+
+    let missing = Command::new("there-is-no-such-program").spawn();
+    if missing.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        println!("there-is-no-such-program: not found");
+    }
+    Ok(())
+}
+
+fn spawn(program: &str, args: &[&str]) -> Result<Child> {
+    let mut command = Command::new(program);
+    command.args(args).kill_on_drop(true).stdin(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().with_context(|| format!("start {program}"))
+}
+
+/// Dropping it kills the child, and loses what was read so far.
+async fn communicate(mut child: Child, input: &[u8]) -> Result<Output> {
+    let stdin = child.stdin.take();
+    let write = async {
+        let Some(mut stdin) = stdin else {
+            return Ok(());
+        };
+        match stdin.write_all(input).await {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()), // It need not read all.
+            written => written,
+        } // And the pipe is closed.
+    };
+    let ((), output) = tokio::try_join!(write, child.wait_with_output()).context("communicate")?;
+    Ok(output)
+}
+
+fn print(name: &str, output: &Output) {
+    let said = [&output.stdout[..], &output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    println!("{name}: {}", said.trim_end());
+    println!("{name}: exit code {}", output.status.code().unwrap_or(-1));
+}
