@@ -13,7 +13,7 @@ SECOND = 0.1
 def main():
     keyboard, terminal = pty.openpty()
     console = subprocess.Popen(
-        [sys.executable, __file__, 'console'], stdin=terminal, start_new_session=True)
+        [sys.executable, '-P', __file__, 'console'], stdin=terminal, start_new_session=True)
     os.close(terminal)
     for name, keys in [
             ('a line', '你好\n'),

@@ -65,7 +65,7 @@ impl Default for Limits {
 pub struct Summary {
     pub served: u64,
     pub refused: u64,
-    /// Of those served: a client reset its connection or did not read, or a `Protocol` panicked.
+    /// Of those served: a client reset its connection or did not read, before its last line, or a `Protocol` panicked.
     pub broken: u64,
     /// Of those served: not ready when the time to drain was over.
     pub cut_off: usize,
@@ -174,9 +174,9 @@ impl fmt::Display for Summary {
     }
 }
 
-async fn refuse(stream: TcpStream, connections: usize) -> io::Result<()> {
+async fn refuse(stream: TcpStream, connections: usize) {
     let full = format!("error: {connections} clients are connected, try again later\n");
-    part(stream, full.as_bytes()).await
+    part(stream, full.as_bytes()).await;
 }
 
 /// One connection, from its first line to its last.
@@ -205,7 +205,8 @@ async fn converse(
         };
         let Ok(read) = read else {
             let idle = format!("error: no line within {} s\n", limits.idle.as_secs_f64());
-            return part(stream, idle.as_bytes()).await;
+            part(stream, idle.as_bytes()).await;
+            return Ok(());
         };
         let at_end = read? == 0;
         let mut flow = ControlFlow::Continue(());
@@ -228,7 +229,8 @@ async fn converse(
         if input.len() > limits.line {
             let long = format!("error: a line has at most {} bytes\n", limits.line);
             answer.extend_from_slice(long.as_bytes());
-            return part(stream, &answer).await;
+            part(stream, &answer).await;
+            return Ok(());
         }
         if done > 0 {
             timeout(limits.idle, stream.write_all(&answer)).await??;
@@ -241,18 +243,19 @@ async fn converse(
         }
     }
     protocol.goodbye(peer, &mut answer);
-    part(stream, &answer).await
+    part(stream, &answer).await;
+    Ok(())
 }
 
 /// Writes the last line and waits until the client has closed, too: a connection that is closed while something is
-/// unread is reset, and then its client loses what it has not read.
-async fn part(mut stream: TcpStream, last: &[u8]) -> io::Result<()> {
+/// unread is reset, and then its client loses what it has not read. One that leaves without reading it loses nothing.
+async fn part(mut stream: TcpStream, last: &[u8]) {
     let parting = async {
         stream.write_all(last).await?;
         stream.shutdown().await?;
-        copy(&mut stream, &mut sink()).await.map(drop)
+        copy(&mut stream, &mut sink()).await
     };
-    timeout(PARTING, parting).await.unwrap_or(Ok(()))
+    drop::<Result<io::Result<u64>, _>>(timeout(PARTING, parting).await);
 }
 
 #[cfg(test)]
