@@ -1,0 +1,57 @@
+//! Timers by the loop's own clock: after a delay, at a time, the same time twice, and two that are cancelled.
+//!
+//! Python:  `loop.call_later(delay, callback)`, `loop.call_at(when, callback)`, `loop.time()`, `TimerHandle.cancelled()`
+//! Differs: times are an `Instant` and a `Duration` rather than floats. A handle of a callback that was called cannot be
+//!          cancelled any more: `cancel` returns `false`; Python marks it as cancelled all the same.
+//! Tokio:   `tokio::time::sleep` and `sleep_until` in a task; what cancels them is to drop them, or `JoinHandle::abort`.
+//! Order:   timers go off in the order of their times, however late; those of one time in the order in which they were set.
+//! Needs:   runtime.rs, task.rs
+//!
+//! ```cargo
+//! [dependencies]
+//! anyhow = "1"
+//! ```
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::runtime::EventLoop;
+
+const SECOND: Duration = Duration::from_millis(100);
+
+pub fn main() -> Result<()> {
+    let event_loop = EventLoop::new();
+    let begun = event_loop.time();
+    let long = event_loop.call_later(500 * SECOND, |_| println!("never called"))?;
+    event_loop.call_later(4 * SECOND, move |event_loop| {
+        say(begun, "stop");
+        event_loop.stop();
+    })?;
+    let short = event_loop.call_later(3 * SECOND, |_| println!("never called"))?;
+    event_loop.call_at(begun + 2 * SECOND, move |_| say(begun, "call_at"))?;
+    event_loop.call_at(begun + 2 * SECOND, move |_| {
+        say(begun, "call_at, the same time")
+    })?;
+    let first = event_loop.call_later(SECOND, move |_| {
+        say(begun, "call_later");
+        long.cancel();
+        println!("cancelled long before its time: {}", yes(long.cancelled()));
+    })?;
+    event_loop.call_soon(move |_| println!("call_soon"))?;
+    short.cancel();
+    println!("cancelled before the loop runs: {}", yes(short.cancelled()));
+    event_loop.run_forever()?;
+    println!("called, so not cancelled: {}", yes(!first.cancelled()));
+    event_loop.close()?;
+    Ok(())
+}
+
+fn say(begun: Instant, what: &str) {
+    let after = begun.elapsed().as_secs_f64() / SECOND.as_secs_f64();
+    println!("{what} after {after:.6} seconds");
+}
+
+fn yes(is: bool) -> &'static str {
+    if is { "yes" } else { "no" }
+}
