@@ -1,0 +1,354 @@
+//! A TCP server of lines that stays up, whatever its clients do, and ends in an orderly way.
+//!
+//! Python:  `asyncio.start_server(..., limit=...)`, and what one writes around it: `timeout`, a count, `close`, `wait`
+//! Differs: asyncio accepts without a limit, waits for a silent client for ever, and buffers what a client does not
+//!          read, unless each handler awaits `drain`. Here a client is read only when its last answer is written.
+//! Blocks:  nothing, and a `Protocol` must not. `run` returns when `stop` is ready and all is drained.
+//! Limits:  `connections` clients are served at once. Who comes then is accepted, told so in a line, and closed; of
+//!          these there are at most as many, and further ones wait in the system's queue. A place is free when both
+//!          sides have closed, or a second after the server has. A connection's memory is at most 2 × `line` for its
+//!          line and twice what its answer takes.
+//! Errors:  each ends its own connection: a client that resets it, a panic in its `Protocol`. When the system has no
+//!          descriptor left, this is said on stderr, once, and tried again ten times a second, as clients leave.
+//! Cancel:  who drops `run` closes all connections at once; what was read of a line is lost.
+//! Cost:    a read and a write for the lines that have come together, however many, and a timer.
+//!
+//! ```cargo
+//! [dependencies]
+//! tokio = { version = "1", features = ["io-util", "macros", "net", "rt", "sync", "time"] }
+//! ```
+
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::pin::pin;
+use std::time::Duration;
+use std::{fmt, io};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+/// How much is read at a time.
+const CHUNK: usize = 8 << 10;
+/// How long a client that has been told its last line may take to read it and to close.
+const PARTING: Duration = Duration::from_secs(1);
+/// How long to wait for a descriptor, when none is left.
+const RETRY: Duration = Duration::from_millis(100);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Clients served at once.
+    pub connections: usize,
+    /// Bytes of a line, its end included.
+    pub line: usize,
+    /// The time for a client to send a whole line, and for it to read the answer.
+    pub idle: Duration,
+    /// The time for all clients to end the lines they have begun, once the server is told to stop.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            connections: 256,
+            line: 64 << 10,
+            idle: Duration::from_secs(60),
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What has come of all who connected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    pub served: u64,
+    pub refused: u64,
+    /// Of those served: a client reset its connection or did not read, or a `Protocol` panicked.
+    pub broken: u64,
+    /// Of those served: not ready when the time to drain was over.
+    pub cut_off: usize,
+}
+
+/// What is said to the clients. Nothing here may block: it runs between two awaits.
+pub trait Protocol: Clone + Send + 'static {
+    /// Takes a line with its end, which only a client's last may lack, and adds to `answer`.
+    fn line(&self, line: &[u8], peer: SocketAddr, answer: &mut Vec<u8>) -> ControlFlow<()>;
+
+    /// The last words, after a `Break`, when the client has sent its last, or when the server stops.
+    fn goodbye(&self, peer: SocketAddr, answer: &mut Vec<u8>);
+}
+
+pub struct Server {
+    listener: TcpListener,
+    limits: Limits,
+}
+
+impl Server {
+    /// Listens. Fails when the port is taken, or the address is not one of this machine.
+    pub async fn bind(addr: SocketAddr, limits: Limits) -> io::Result<Server> {
+        let listener = TcpListener::bind(addr).await?;
+        Ok(Server { listener, limits })
+    }
+
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop` is ready, then accepts nobody more, waits for the lines that were begun, and closes.
+    pub async fn run(self, protocol: impl Protocol, stop: impl Future) -> Summary {
+        let Server { listener, limits } = self;
+        let (stopping, stopped) = watch::channel(false);
+        let (mut served, mut refused) = (JoinSet::new(), JoinSet::new());
+        let mut summary = Summary::default();
+        let mut accepts = true;
+        let mut stop = pin!(stop);
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                _ = &mut stop => break,
+                Some(ended) = served.join_next() => {
+                    summary.count(ended);
+                    continue;
+                }
+                Some(_) = refused.join_next() => continue,
+                accepted = listener.accept(), if refused.len() < limits.connections => accepted,
+            };
+            let accepted_one = accepted.is_ok();
+            match accepted {
+                Ok((stream, _)) if served.len() == limits.connections => {
+                    summary.refused += 1;
+                    refused.spawn(refuse(stream, limits.connections));
+                }
+                Ok((stream, peer)) => {
+                    summary.served += 1;
+                    let (protocol, stopped) = (protocol.clone(), stopped.clone());
+                    served.spawn(converse(stream, peer, limits, protocol, stopped));
+                }
+                Err(error) if accepts => {
+                    eprintln!("accept: {error}");
+                    sleep(RETRY).await;
+                }
+                Err(_) => sleep(RETRY).await,
+            }
+            accepts = accepted_one;
+        }
+        drop(listener);
+        stopping.send_replace(true);
+        let all = async {
+            while let Some(ended) = served.join_next().await {
+                summary.count(ended);
+            }
+            while refused.join_next().await.is_some() {}
+        };
+        if timeout(limits.drain, all).await.is_err() {
+            summary.cut_off = served.len();
+        }
+        summary
+    }
+}
+
+impl Summary {
+    fn count(&mut self, ended: Result<io::Result<()>, JoinError>) {
+        if !matches!(ended, Ok(Ok(()))) {
+            self.broken += 1;
+        }
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Summary {
+            served,
+            refused,
+            broken,
+            cut_off,
+        } = self;
+        write!(
+            f,
+            "clients served: {served}, refused: {refused}, broken: {broken}, cut off: {cut_off}"
+        )
+    }
+}
+
+async fn refuse(stream: TcpStream, connections: usize) -> io::Result<()> {
+    let full = format!("error: {connections} clients are connected, try again later\n");
+    part(stream, full.as_bytes()).await
+}
+
+/// One connection, from its first line to its last.
+async fn converse(
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    limits: Limits,
+    protocol: impl Protocol,
+    mut stopped: watch::Receiver<bool>,
+) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let (mut input, mut answer) = (vec![], vec![]);
+    let mut deadline = Instant::now() + limits.idle;
+    let mut last_line = false;
+    loop {
+        // One byte more than a line may have tells that it is too long.
+        let begun = input.len();
+        let room = limits.line + 1 - begun;
+        input.reserve(room.min(CHUNK));
+        let mut limited = (&mut stream).take(room as u64);
+        // Whichever is dropped here has read nothing.
+        let read = tokio::select! {
+            biased;
+            read = timeout_at(deadline, limited.read_buf(&mut input)) => read,
+            _ = stopped.wait_for(|stopped| *stopped), if begun == 0 => break,
+        };
+        let Ok(read) = read else {
+            let idle = format!("error: no line within {} s\n", limits.idle.as_secs_f64());
+            return part(stream, idle.as_bytes()).await;
+        };
+        let at_end = read? == 0;
+        let mut flow = ControlFlow::Continue(());
+        if at_end && begun > 0 {
+            flow = protocol.line(&input, peer, &mut answer);
+        }
+        let (mut done, mut search) = (0, begun);
+        while let Some(length) = input[search..].iter().position(|byte| *byte == b'\n') {
+            search += length + 1;
+            if search - done > limits.line || flow.is_break() {
+                break;
+            }
+            flow = protocol.line(&input[done..search], peer, &mut answer);
+            done = search;
+        }
+        if at_end || flow.is_break() {
+            break;
+        }
+        input.drain(..done);
+        if input.len() > limits.line {
+            let long = format!("error: a line has at most {} bytes\n", limits.line);
+            answer.extend_from_slice(long.as_bytes());
+            return part(stream, &answer).await;
+        }
+        if done > 0 {
+            timeout(limits.idle, stream.write_all(&answer)).await??;
+            answer.clear();
+            deadline = Instant::now() + limits.idle;
+            if *stopped.borrow() && (last_line || input.is_empty()) {
+                break;
+            }
+            last_line = *stopped.borrow();
+        }
+    }
+    protocol.goodbye(peer, &mut answer);
+    part(stream, &answer).await
+}
+
+/// Writes the last line and waits until the client has closed, too: a connection that is closed while something is
+/// unread is reset, and then its client loses what it has not read.
+async fn part(mut stream: TcpStream, last: &[u8]) -> io::Result<()> {
+    let parting = async {
+        stream.write_all(last).await?;
+        stream.shutdown().await?;
+        copy(&mut stream, &mut sink()).await.map(drop)
+    };
+    timeout(PARTING, parting).await.unwrap_or(Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::net::TcpStream;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    #[derive(Clone)]
+    struct Shout;
+
+    impl Protocol for Shout {
+        fn line(&self, line: &[u8], _: SocketAddr, answer: &mut Vec<u8>) -> ControlFlow<()> {
+            assert_ne!(line, b"panic\n", "on purpose");
+            answer.extend(line.to_ascii_uppercase());
+            match line {
+                b"end\n" => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+
+        fn goodbye(&self, _: SocketAddr, answer: &mut Vec<u8>) {
+            answer.extend(b"bye\n");
+        }
+    }
+
+    async fn start(connections: usize) -> (SocketAddr, JoinHandle<Summary>) {
+        let limits = Limits {
+            connections,
+            ..Limits::default()
+        };
+        let server = Server::bind(SocketAddr::from(([127, 0, 0, 1], 0)), limits)
+            .await
+            .unwrap();
+        let addr = server.local_addr().unwrap();
+        (addr, tokio::spawn(server.run(Shout, pending::<()>())))
+    }
+
+    /// Sends this and returns all that comes.
+    async fn talk(addr: SocketAddr, lines: &str) -> io::Result<String> {
+        let mut client = TcpStream::connect(addr).await?;
+        client.write_all(lines.as_bytes()).await?;
+        client.shutdown().await?;
+        let mut all = String::new();
+        client.read_to_string(&mut all).await?;
+        Ok(all)
+    }
+
+    #[tokio::test]
+    async fn an_answer_for_each_line_up_to_the_last() {
+        let (addr, _server) = start(9).await;
+        assert_eq!(talk(addr, "").await.unwrap(), "bye\n");
+        assert_eq!(talk(addr, "a\n\nb").await.unwrap(), "A\n\nBbye\n");
+        assert_eq!(talk(addr, "a\nend\nb\n").await.unwrap(), "A\nEND\nbye\n");
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_its_own_connection() {
+        let (addr, server) = start(1).await;
+        assert_eq!(talk(addr, "panic\n").await.unwrap_or_default(), "");
+        assert_eq!(talk(addr, "a\n").await.unwrap(), "A\nbye\n");
+        assert!(!server.is_finished());
+    }
+
+    #[tokio::test]
+    async fn all_are_told_that_there_is_no_place() {
+        let (addr, _server) = start(1).await;
+        let mut first = TcpStream::connect(addr).await.unwrap();
+        first.write_all(b"a\n").await.unwrap();
+        let mut echo = [0; 2];
+        first.read_exact(&mut echo).await.unwrap();
+        // More than the server tells at the same time, and none of them closes.
+        let mut refused = vec![];
+        for _ in 0..3 {
+            refused.push(TcpStream::connect(addr).await.unwrap());
+        }
+        for client in &mut refused {
+            let mut all = String::new();
+            client.read_to_string(&mut all).await.unwrap();
+            assert_eq!(all, "error: 1 clients are connected, try again later\n");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_drops_the_server_closes_all_connections() {
+        let (addr, server) = start(9).await;
+        let mut client = TcpStream::connect(addr).await.unwrap();
+        client.write_all(b"a\nhalf").await.unwrap();
+        let mut echo = [0; 2];
+        client.read_exact(&mut echo).await.unwrap();
+        server.abort();
+        assert!(server.await.unwrap_err().is_cancelled());
+        let mut rest = String::new();
+        client.read_to_string(&mut rest).await.unwrap();
+        assert_eq!(rest, "");
+        assert!(TcpStream::connect(addr).await.is_err());
+    }
+}

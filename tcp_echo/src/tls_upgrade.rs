@@ -1,0 +1,115 @@
+//! A connection that has begun in plain goes on under TLS: the client verifies the server, or leaves.
+//!
+//! Python:  `await writer.start_tls(context, server_hostname='localhost')`, since 3.11
+//! Differs: an upgrade takes the stream and gives another, so nobody can go on in plain by mistake. What came in plain
+//!          behind the request must not count as said under TLS: the server refuses it. A stream that ends without
+//!          TLS's own end is an error. The certificate is made here, at start; Python's library cannot make one.
+//! Order:   each side goes on when it has heard of the other; a server that is refused is told so.
+//!
+//! ```cargo
+//! [dependencies]
+//! anyhow = "1"
+//! rcgen = { version = "0.14", default-features = false, features = ["ring"] }
+//! rustls = { version = "0.23", default-features = false, features = ["ring", "std"] }
+//! tokio = { version = "1", features = ["io-util", "macros", "net", "rt"] }
+//! tokio-rustls = { version = "0.26", default-features = false, features = ["ring"] }
+//! ```
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use rcgen::generate_simple_self_signed;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+#[tokio::main(flavor = "current_thread")]
+pub async fn main() -> Result<()> {
+    let own = generate_simple_self_signed(["localhost".to_owned()]);
+    let own = own.context("make a certificate")?;
+    let key = PrivateKeyDer::Pkcs8(own.signing_key.serialize_der().into());
+    let certificate = own.cert.der().clone();
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .context("set up the server")?;
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.context("listen")?;
+    let addr = listener.local_addr().context("the server's address")?;
+    println!("Serving on ('{}', {})", addr.ip(), addr.port());
+    let trusting = client(addr, Some(certificate));
+    tokio::try_join!(serve(&listener, &acceptor), trusting)?;
+
+    println!("A client that trusts nobody");
+    let (served, refused) = tokio::join!(serve(&listener, &acceptor), client(addr, None));
+    ensure!(served.is_err() && refused.is_err(), "nobody was trusted");
+    Ok(())
+}
+
+/// Dropped at an await, it closes the connection, in the middle of a handshake, too.
+async fn serve(listener: &TcpListener, acceptor: &TlsAcceptor) -> Result<()> {
+    let (stream, _) = listener.accept().await.context("accept")?;
+    let mut plain = BufReader::new(stream);
+    let mut line = String::new();
+    plain.read_line(&mut line).await.context("read in plain")?;
+    println!("Server receives in plain: {}", line.trim_end());
+    ensure!(
+        plain.buffer().is_empty(),
+        "the client did not wait for the answer"
+    );
+    plain
+        .write_all(b"go ahead\n")
+        .await
+        .context("answer in plain")?;
+
+    let accepted = acceptor.accept(plain.into_inner()).await;
+    let stream =
+        accepted.inspect_err(|_| println!("Server is told that its certificate is refused"))?;
+    println!("Server is under TLS");
+    let mut tls = BufReader::new(stream);
+    line.clear();
+    tls.read_line(&mut line).await.context("read")?;
+    println!("Server receives under TLS: {}", line.trim_end());
+    tls.write_all(line.as_bytes()).await.context("answer")?;
+    tls.shutdown().await.context("end TLS")
+}
+
+async fn client(addr: SocketAddr, trusted: Option<CertificateDer<'static>>) -> Result<()> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(trusted);
+    let config = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let mut plain = BufReader::new(TcpStream::connect(addr).await.context("connect")?);
+    plain
+        .write_all(b"STARTTLS\n")
+        .await
+        .context("ask in plain")?;
+    let mut answer = String::new();
+    plain
+        .read_line(&mut answer)
+        .await
+        .context("read in plain")?;
+    println!("Client receives in plain: {}", answer.trim_end());
+    ensure!(
+        answer == "go ahead\n" && plain.buffer().is_empty(),
+        "no go ahead"
+    );
+
+    let name = ServerName::try_from("localhost").context("the server's name")?;
+    let connector = TlsConnector::from(Arc::new(config));
+    let connected = connector.connect(name, plain.into_inner()).await;
+    let mut tls = connected.inspect_err(|_| println!("Client refuses the certificate"))?;
+    println!("Client has verified localhost");
+    tls.write_all(b"secret\n").await.context("write")?;
+    answer.clear();
+    tls.read_to_string(&mut answer)
+        .await
+        .context("read until TLS ends")?;
+    println!("Client receives under TLS: {}", answer.trim_end());
+    Ok(())
+}

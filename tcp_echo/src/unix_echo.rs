@@ -1,0 +1,67 @@
+//! An echo server on a Unix socket, which learns from the system what process its client is.
+//!
+//! Python:  `asyncio.start_unix_server`, `asyncio.open_unix_connection`, `SO_PEERCRED`
+//! Differs: a path is left behind when its server ends, here and in Python before 3.13, and tokio does not remove a
+//!          dead server's path before it binds. This needs Linux: an abstract name, a null byte first, which is no file
+//!          and is gone with its server, however that ends. `peer_cred` tells which process has connected.
+//! Order:   the client prints what the server has printed and sent before.
+//!
+//! ```cargo
+//! [dependencies]
+//! anyhow = "1"
+//! tokio = { version = "1", features = ["io-util", "macros", "net", "rt"] }
+//! ```
+
+use std::process;
+
+use anyhow::{Context, Result, ensure};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+
+#[tokio::main(flavor = "current_thread")]
+pub async fn main() -> Result<()> {
+    let name = format!("\0unix_echo.{}", process::id());
+    let listener = UnixListener::bind(&name).context("listen")?;
+    println!("Serving on {}", name.escape_default());
+    tokio::try_join!(serve_one(listener), client(&name))?;
+    let gone = UnixStream::connect(&name).await.is_err();
+    ensure!(gone, "the name is there without its server");
+    println!("the name is gone with the server");
+    Ok(())
+}
+
+/// Dropped at an await, it closes the connection, and what it has read of a line is lost.
+async fn serve_one(listener: UnixListener) -> Result<()> {
+    let (stream, _) = listener.accept().await.context("accept")?;
+    let peer = stream.peer_cred().context("who is it")?;
+    let pid = peer.pid().context("a peer without a pid")?;
+    println!("Server accepts process {pid}");
+    let mut stream = BufReader::new(stream);
+    loop {
+        let mut line = vec![];
+        if stream.read_until(b'\n', &mut line).await.context("read")? == 0 {
+            println!("Server reads the end");
+            return Ok(());
+        }
+        println!("Server receives {}", line.trim_ascii().escape_ascii());
+        stream.write_all(&line).await.context("write")?;
+    }
+}
+
+async fn client(name: &str) -> Result<()> {
+    let stream = UnixStream::connect(name).await.context("connect")?;
+    println!("Client process {} is connected", process::id());
+    let mut stream = BufReader::new(stream);
+    for number in 0..2 {
+        let line = format!("line {number}\n");
+        stream.write_all(line.as_bytes()).await.context("send")?;
+        let mut echo = String::new();
+        stream.read_line(&mut echo).await.context("receive")?;
+        println!("Client receives {}", echo.trim_end());
+    }
+    stream.shutdown().await.context("close this side")?;
+    let mut rest = vec![];
+    let rest = stream.read_to_end(&mut rest).await.context("the end")?;
+    println!("Client receives {rest} bytes more");
+    Ok(())
+}
