@@ -75,7 +75,7 @@ const fn contestants<const CLIENTS: usize, const SIZE: usize>(
         .as_peer(),
         ours(
             "tokio current-thread",
-            16_000,
+            40_000,
             |count| {
                 cpu_time::<CLIENTS, SIZE>(count, |listener| {
                     on_tokio(current_thread()?, CLIENTS, listener)
@@ -85,7 +85,7 @@ const fn contestants<const CLIENTS: usize, const SIZE: usize>(
         ),
         ours(
             "tokio multi-thread",
-            16_000,
+            40_000,
             |count| {
                 cpu_time::<CLIENTS, SIZE>(count, |listener| {
                     on_tokio(multi_thread()?, CLIENTS, listener)
@@ -93,7 +93,7 @@ const fn contestants<const CLIENTS: usize, const SIZE: usize>(
             },
             &[],
         ),
-        limit("epoll", 16_000, |count| {
+        limit("epoll", 40_000, |count| {
             cpu_time::<CLIENTS, SIZE>(count, |listener| on_epoll(CLIENTS, listener))
         }),
     ]

@@ -56,6 +56,9 @@ pub const GROUP: Group = Group {
                 peer("tokio multi-thread", 1_000_000, |count| {
                     sleep::<1>(multi_thread()?, count)
                 }),
+                peer("tokio, no drivers", 3_000_000, |count| {
+                    sleep::<1>(without_drivers()?, count)
+                }),
                 ours(
                     "tokio current-thread",
                     1_000_000,
@@ -75,6 +78,9 @@ pub const GROUP: Group = Group {
                     .as_peer(),
                 peer("tokio multi-thread", 3_000_000, |count| {
                     sleep::<100>(multi_thread()?, count)
+                }),
+                peer("tokio, no drivers", 6_000_000, |count| {
+                    sleep::<100>(without_drivers()?, count)
                 }),
                 ours(
                     "tokio current-thread",
@@ -116,6 +122,12 @@ pub const GROUP: Group = Group {
 /// What `#[tokio::main(flavor = "current_thread")]` makes.
 pub fn current_thread() -> Result<Runtime> {
     let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.context("make a runtime")
+}
+
+/// The same without files, sockets and time: what is left is how tasks are run.
+fn without_drivers() -> Result<Runtime> {
+    let runtime = Builder::new_current_thread().build();
     runtime.context("make a runtime")
 }
 
