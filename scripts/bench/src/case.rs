@@ -34,6 +34,8 @@ pub struct Contestant {
     pub count: u64,
     pub how: How,
     pub goals: &'static [Goal],
+    /// The Python module that it is made of. Where there is no such module, it is left out.
+    pub module: Option<&'static str>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,6 +84,16 @@ pub const fn python(name: &'static str, case: &'static str, count: u64) -> Conte
     contestant(Kind::Python, name, count, How::Python(case), &[])
 }
 
+/// A Python whose other half is a function here.
+pub const fn served(
+    name: &'static str,
+    module: &'static str,
+    count: u64,
+    run: fn(u64) -> Result<f64>,
+) -> Contestant {
+    contestant(Kind::Python, name, count, How::Rust(run), &[]).of(module)
+}
+
 pub const fn peer(name: &'static str, count: u64, run: fn(u64) -> Result<f64>) -> Contestant {
     contestant(Kind::Peer, name, count, How::Rust(run), &[])
 }
@@ -99,6 +111,19 @@ pub const fn limit(name: &'static str, count: u64, run: fn(u64) -> Result<f64>) 
     contestant(Kind::Limit, name, count, How::Rust(run), &[])
 }
 
+impl Contestant {
+    pub const fn of(mut self, module: &'static str) -> Contestant {
+        self.module = Some(module);
+        self
+    }
+
+    /// A Python that the others are not compared with.
+    pub const fn as_peer(mut self) -> Contestant {
+        self.kind = Kind::Peer;
+        self
+    }
+}
+
 const fn contestant(
     kind: Kind,
     name: &'static str,
@@ -112,6 +137,7 @@ const fn contestant(
         count,
         how,
         goals,
+        module: None,
     }
 }
 

@@ -2,6 +2,9 @@
 
 // The building blocks, which can do more than is measured here.
 #[allow(dead_code)]
+#[path = "../../../async_demo/src/async_queue.rs"]
+mod async_queue;
+#[allow(dead_code)]
 #[path = "../../../queue_demo/src/channel.rs"]
 mod channel;
 #[allow(dead_code)]
@@ -41,11 +44,17 @@ mod ring;
 #[path = "../../../shm_demo/src/robust.rs"]
 mod robust;
 #[allow(dead_code)]
+#[path = "../../../async_demo/src/runtime.rs"]
+mod runtime;
+#[allow(dead_code)]
 #[path = "../../../shm_demo/src/shared.rs"]
 mod shared;
 #[allow(dead_code)]
 #[path = "../../../queue_demo/src/socket.rs"]
 mod socket;
+#[allow(dead_code)]
+#[path = "../../../async_demo/src/task.rs"]
+mod task;
 #[allow(dead_code)]
 #[path = "../../../thread_demo/src/thread_queue.rs"]
 mod thread_queue;
@@ -60,7 +69,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::{env, fs, io, thread};
 
 use anyhow::{Context, Result, bail};
-use bench::case::{Case, Group, How};
+use bench::case::{Case, Contestant, Group, How};
 use bench::contest;
 use bench::report::{COLUMNS, Figures, line};
 use clap::Parser;
@@ -260,10 +269,16 @@ fn measure<'c>(
 ) -> Result<Figures<'c>> {
     let count = case.contestants.len();
     let mut rows = vec![vec![]; count];
+    let runs = |contestant: &Contestant| match (contestant.how, contestant.module) {
+        (_, Some(module)) => python && can_import(module),
+        (How::Python(_), None) => python,
+        (How::Rust(_), None) => true,
+    };
+    let runs: Vec<bool> = case.contestants.iter().map(runs).collect();
     for round in 0..rounds {
         for place in (0..count).map(|place| (place + round) % count) {
             let contestant = &case.contestants[place];
-            if matches!(contestant.how, How::Python(_)) && !python {
+            if !runs[place] {
                 continue;
             }
             let count = if quick {
@@ -301,6 +316,14 @@ print('with' if '--enable-optimizations' in options else 'without', 'PGO')";
         Ok(text) if said.status.success() => Ok(text.trim().to_owned()),
         _ => Err("python3 is not Python 3.11 or newer".into()),
     }
+}
+
+/// Not everybody has uvloop.
+fn can_import(module: &str) -> bool {
+    let mut import = Command::new("python3");
+    import.args(["-P", "-c", &format!("import {module}")]);
+    let imported = import.stderr(Stdio::null()).status();
+    imported.is_ok_and(|status| status.success())
 }
 
 /// The target folder: this program is in the folder of its profile.

@@ -8,8 +8,8 @@ use crate::case::{Case, Contestant, Goal, Kind, Unit};
 pub const COLUMNS: [(&str, usize); 7] = [
     ("case", 19),
     ("CPython", 20),
-    ("peer crates", 28),
-    ("ours", 22),
+    ("peer crates", 33),
+    ("ours", 28),
     ("faster than CPython", 37),
     ("× limit's time", 30),
     ("OS limit", 0),
@@ -113,12 +113,13 @@ impl Figures<'_> {
     }
 
     fn named_figure(&self, row: usize) -> String {
+        let Contestant { name, module, .. } = self.case.contestants[row];
         let figure = match (spread(self.rows[row].iter().copied()), self.case.unit) {
-            (None, _) => "-".into(),
+            (None, _) => module.map_or("-".into(), |module| format!("- (no module {module})")),
             (Some(spread), Unit::Time) => time(spread.median),
             (Some(spread), Unit::SpeedUp) => format!("{}×", significant(spread.median)),
         };
-        format!("{} {figure}", self.case.contestants[row].name)
+        format!("{name} {figure}")
     }
 
     /// The case's lines of the table, a cell for each of [`COLUMNS`].
@@ -300,6 +301,23 @@ mod tests {
             (cells[1].as_str(), cells[2].as_str(), cells[4].as_str()),
             ("CPython -", "-", "-")
         );
+    }
+
+    #[test]
+    fn what_is_left_out_says_why_and_its_goals_are_no_goals() {
+        const CASE: Case = Case {
+            name: "case",
+            unit: Unit::Time,
+            contestants: &[
+                python("uvloop", "case", 1).of("uvloop").as_peer(),
+                ours("ours", 1, run, &[Goal::Over("uvloop", 1.0)]),
+            ],
+        };
+        let rows = vec![vec![], vec![3.0]];
+        let figures = Figures { case: &CASE, rows };
+        assert_eq!(figures.goals_met(), (0, vec![]));
+        assert_eq!(figures.lines().len(), 1);
+        assert_eq!(figures.lines()[0][2], "uvloop - (no module uvloop)");
     }
 
     #[test]

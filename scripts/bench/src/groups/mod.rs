@@ -1,15 +1,18 @@
 //! The groups, one file each.
 
 pub mod array;
+pub mod async_queue;
 pub mod context;
 pub mod cores;
 pub mod counter;
+pub mod echo;
 pub mod generator;
 pub mod lock;
 pub mod pipe;
 pub mod pool;
 pub mod queue;
 pub mod start;
+pub mod tasks;
 pub mod thread;
 pub mod thread_queue;
 
@@ -28,4 +31,7 @@ pub const ALL: &[Group] = &[
     cores::GROUP,
     context::GROUP,
     generator::GROUP,
+    tasks::GROUP,
+    async_queue::GROUP,
+    echo::GROUP,
 ];

@@ -1,0 +1,29 @@
+"""echo.py LOOP CLIENTS: an echo server of the loop asyncio or uvloop, whose socket is its standard input.
+
+It ends when so many clients have come and gone.
+"""
+
+import asyncio
+import socket
+import sys
+
+
+async def serve(clients):
+    ended = asyncio.Semaphore(0)
+
+    async def echo(reader, writer):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+        ended.release()
+
+    async with await asyncio.start_server(echo, sock=socket.socket(fileno=0)):
+        for _ in range(clients):
+            await ended.acquire()
+
+
+if __name__ == "__main__":
+    loop = __import__(sys.argv[1]).new_event_loop()
+    loop.run_until_complete(serve(int(sys.argv[2])))
+    loop.close()
