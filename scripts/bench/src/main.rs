@@ -20,6 +20,9 @@ mod event;
 #[path = "../../../fork_demo/src/forkserver.rs"]
 mod forkserver;
 #[allow(dead_code)]
+#[path = "../../../async_demo/src/handle.rs"]
+mod handle;
+#[allow(dead_code)]
 #[path = "../../../queue_demo/src/memory.rs"]
 mod memory;
 #[allow(dead_code)]
@@ -37,6 +40,9 @@ mod pool;
 #[allow(dead_code)]
 #[path = "../../../queue_demo/src/queues.rs"]
 mod queues;
+#[allow(dead_code)]
+#[path = "../../../async_demo/src/remote.rs"]
+mod remote;
 #[allow(dead_code)]
 #[path = "../../../queue_demo/src/ring.rs"]
 mod ring;

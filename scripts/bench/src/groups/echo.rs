@@ -103,7 +103,7 @@ const fn contestants<const CLIENTS: usize, const SIZE: usize>(
 /// The CPU time for one of `count` messages of a server that ends when all its clients have come and gone.
 fn cpu_time<const CLIENTS: usize, const SIZE: usize>(
     count: u64,
-    serve: impl FnOnce(TcpListener) -> Result<()>,
+    serve: impl FnOnce(TcpListener) -> Result<()> + Send,
 ) -> Result<f64> {
     pin()?;
     let listener = TcpListener::bind("127.0.0.1:0").context("listen")?;
