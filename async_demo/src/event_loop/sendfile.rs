@@ -8,7 +8,7 @@
 //! Notes:   reading the file may block the loop, since a disk is never "not ready"; with a slow one, do it in
 //!          `spawn_blocking`. `send` that is dropped has sent a part, as `offset` says.
 //! Order:   the receiver begins late, so that the socket is full for a while, and compares when it has the end.
-//! Needs Linux: sendfile with a socket, and memfd, a file that needs no name.
+//! Linux:   sendfile with a socket, and memfd, a file that needs no name.
 //!
 //! ```cargo
 //! [dependencies]
