@@ -6,6 +6,7 @@
 //!          and gives the item back. A consumer that panics in the middle of an item makes `join` an error at once;
 //!          Python's `join` waits for ever. Workers that put items themselves have a producer each, and so never see the
 //!          end by themselves: after `join`, put a sentinel for each of them.
+//! Instead: where nobody joins, the channel of crossbeam-channel itself, which this is made of.
 //!
 //! ```cargo
 //! [dependencies]

@@ -51,8 +51,11 @@ struct Selection {
 enum Task {
     /// Make a new crate from one example: its file, its building blocks and the manifest in its header
     Copy {
+        /// The crate that the example is in, such as pipe_demo
         package: String,
+        /// The example, such as poll
         example: String,
+        /// A folder that is not there yet, or is empty; its name becomes that of the crate
         folder: PathBuf,
     },
     /// Build, format-check and run examples as crates of their own, outside the workspace
