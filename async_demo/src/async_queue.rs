@@ -38,7 +38,8 @@ pub type LifoQueue<T> = OrderedQueue<Vec<T>>;
 /// `get` has taken nothing, and if an item was on its way to it, the next in line gets it. Who is cancelled between
 /// `get` and [`OrderedQueue::task_done`], or panics there, leaves `join` waiting, as with Python.
 ///
-/// Panics: none of its own. If `T`'s `Ord` panics in a [`PriorityQueue`], one item may be lost or left over.
+/// Panics: none of its own. If `T`'s `Ord` panics in a [`PriorityQueue`], one item may be lost or left over, and one
+/// place with it.
 ///
 /// Cost: for each call one lock, and one or two semaphores of tokio's, all for a moment; a wake-up where somebody
 /// waits. A task that never has to wait still yields now and then, as with everything of tokio's, where Python's would

@@ -87,14 +87,16 @@ impl Console {
     pub async fn line(&mut self) -> io::Result<Option<String>> {
         let mut searched = 0;
         loop {
-            if let Some(end) = self.buffer[searched..].iter().position(|b| *b == b'\n') {
+            let end = self.buffer[searched..].iter().position(|b| *b == b'\n');
+            if let Some(end) = end.filter(|end| searched + end <= MAX_LINE) {
                 let rest = self.buffer.split_off(searched + end + 1);
                 let mut line = mem::replace(&mut self.buffer, rest);
                 line.pop();
                 return text(line).map(Some);
             }
             if self.buffer.len() > MAX_LINE {
-                self.buffer.clear();
+                let rest = end.map_or(self.buffer.len(), |end| searched + end + 1);
+                self.buffer.drain(..rest);
                 return Err(io::Error::new(
                     ErrorKind::InvalidData,
                     "the line is too long",
@@ -282,6 +284,16 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::InvalidData);
         assert_eq!(line(&mut console).await.as_deref(), Some("next"));
 
+        // Longer by one byte, and its end comes in the same read.
+        let long = std::thread::spawn(move || {
+            writer.write_all(&vec![b'x'; MAX_LINE + 1]).unwrap();
+            writer.write_all(b"\nnext\n").unwrap();
+            writer
+        });
+        let error = console.line().await.unwrap_err();
+        assert_eq!(error.to_string(), "the line is too long");
+        while console.line().await.ok().flatten().as_deref() != Some("next") {}
+        let mut writer = long.join().unwrap();
         let endless = std::thread::spawn(move || {
             writer.write_all(&vec![b'x'; 2 * MAX_LINE]).unwrap();
             writer.write_all(b"\nnext\n").unwrap();

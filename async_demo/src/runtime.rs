@@ -6,8 +6,8 @@
 //!          due.
 //! Blocks:  only `run_forever` and `run_until_complete`; no lock is held while code of yours runs. A callback that
 //!          does not return soon holds up all others.
-//! Panics:  one in a callback or task is reported to the exception handler, and the loop goes on. A panic of the
-//!          handler comes out of `run_forever`.
+//! Panics:  one in a callback, a task, a message or a destructor of these is reported to the exception handler, and the
+//!          loop goes on. A panic of the handler comes out of `run_forever`, or `close`.
 //! Order:   callbacks run in the order in which they became ready, timers in the order of their times; those of one
 //!          time in the order in which they were set.
 //! Drop:    what waits in the loop and holds the loop keeps it alive, so `close` it.
@@ -108,9 +108,10 @@ impl EventLoop {
     /// Runs until `stop`; after that it may run again.
     pub fn run_forever(&self) -> Result<()> {
         let _running = Running::begin(self)?;
+        let _unset = Unset(&self.0.stopping);
         loop {
             self.run_once();
-            if self.0.stopping.take() {
+            if self.0.stopping.get() {
                 return Ok(());
             }
         }
@@ -149,7 +150,7 @@ impl EventLoop {
     fn read_mail(&self, read: impl FnOnce(&Receiver<Message>) -> Vec<Message>) {
         let mail = self.0.mail.borrow().as_ref().map(read);
         for message in mail.into_iter().flatten() {
-            message(self);
+            self.caught("a message", || message(self));
         }
     }
 
@@ -162,12 +163,23 @@ impl EventLoop {
             Ok(()) if took < slow => return,
             Ok(()) => Problem::Slow(took),
             Err(panic) => {
-                callback.cancel(self);
+                self.caught(callback.name(), || callback.cancel(self));
                 Problem::Panic(panic)
             }
         };
+        self.report(callback.name(), problem);
+    }
+
+    /// Reports a panic, and goes on.
+    fn caught<R>(&self, name: &'static str, f: impl FnOnce() -> R) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(f)) {
+            self.report(name, Problem::Panic(panic));
+        }
+    }
+
+    fn report(&self, name: &'static str, problem: Problem) {
         let handler = Rc::clone(&self.0.handler.borrow());
-        handler(self, callback.name(), problem);
+        handler(self, name, problem);
     }
 
     /// Drops all that waits: no callback is called any more, tasks end where they are. A second time it does nothing.
@@ -179,7 +191,7 @@ impl EventLoop {
         let waiting = self.0.ready.take().into_iter();
         let waiting = waiting.chain(self.0.timers.take().into_values());
         for callback in waiting.chain(self.0.tasks.take().all()) {
-            callback.cancel(self);
+            self.caught(callback.name(), || callback.cancel(self));
         }
         Ok(())
     }
@@ -222,6 +234,15 @@ impl EventLoop {
 
     pub fn check_open(&self) -> Result<()> {
         (!self.is_closed()).then_some(()).ok_or(LoopError::Closed)
+    }
+}
+
+/// The end of a run, also by a panic of the handler.
+struct Unset<'a>(&'a Cell<bool>);
+
+impl Drop for Unset<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
     }
 }
 
@@ -432,10 +453,32 @@ mod tests {
         event_loop.set_exception_handler(|event_loop, _, _| fails(event_loop));
         event_loop.call_soon(fails).unwrap();
         event_loop.call_soon(say(&log, "kept")).unwrap();
+        event_loop.stop(); // It does not reach the run after the panic.
         catch_unwind(AssertUnwindSafe(|| event_loop.run_forever())).unwrap_err();
         assert!(!event_loop.is_running());
+        assert!(!event_loop.0.stopping.get());
         run_ready(&event_loop);
         assert_eq!(*log.borrow(), ["kept"]);
+    }
+
+    #[test]
+    fn a_message_that_panics_is_reported_and_the_others_come() {
+        let (event_loop, log) = (EventLoop::new(), Log::default());
+        let tell = say(&log, "told");
+        let tell = Cell::new(Some(tell));
+        event_loop.set_exception_handler(move |event_loop, name, _| {
+            assert_eq!(name, "a message");
+            tell.take().unwrap()(event_loop);
+        });
+        let (sender, got) = mpsc::channel();
+        event_loop.remote().send(fails).unwrap();
+        event_loop
+            .remote()
+            .send(move |_| sender.send(()).unwrap())
+            .unwrap();
+        run_ready(&event_loop);
+        got.try_recv().unwrap();
+        assert_eq!(*log.borrow(), ["told"]);
     }
 
     #[test]

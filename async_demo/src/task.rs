@@ -79,13 +79,9 @@ impl<F: Future> Callback for Run<F> {
         let Some(mut slot) = slot.ok().filter(|slot| slot.is_some()) else {
             return false; // It is over, or is being polled.
         };
+        let over = Over(self, event_loop); // Also if a destructor in the future panics.
         *slot = None;
-        drop(slot);
-        let waker = self.waker.replace(Waker::noop().clone());
-        event_loop.forget(self.key, waker);
-        if let Some(waiter) = self.waiter.take() {
-            waiter.wake();
-        }
+        drop((slot, over));
         true
     }
 
@@ -95,6 +91,20 @@ impl<F: Future> Callback for Run<F> {
 
     fn enqueue(&self) -> bool {
         !self.queued.replace(true)
+    }
+}
+
+/// The end of a task: its key is free, and who waits for it is woken.
+struct Over<'a, F: Future>(&'a Run<F>, &'a EventLoop);
+
+impl<F: Future> Drop for Over<'_, F> {
+    fn drop(&mut self) {
+        let Over(run, event_loop) = self;
+        let waker = run.waker.replace(Waker::noop().clone());
+        event_loop.forget(run.key, waker);
+        if let Some(waiter) = run.waiter.take() {
+            waiter.wake();
+        }
     }
 }
 
@@ -211,15 +221,22 @@ impl EventLoop {
             event_loop.stop();
             result
         })?;
+        let waiter = CancelOnDrop(waiter);
         self.run_forever()?;
-        let result = waiter
-            .run
-            .poll_result(&mut Context::from_waker(Waker::noop()));
-        waiter.cancel();
-        match result {
+        let run = &waiter.0.run;
+        match run.poll_result(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Some(Some(result))) => Ok(result),
             _ => Err(LoopError::Incomplete),
         }
+    }
+}
+
+/// A waiter that is left behind would stop a later run.
+struct CancelOnDrop<T>(Task<T>);
+
+impl<T> Drop for CancelOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.cancel();
     }
 }
 
@@ -339,6 +356,48 @@ mod tests {
         });
         assert_eq!(cancelled, Ok((true, None)));
         assert!(begun.elapsed() >= SHORT);
+    }
+
+    /// Panics when it is dropped.
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            resume_unwind(Box::new("on purpose"));
+        }
+    }
+
+    #[test]
+    fn a_destructor_that_panics_leaves_nobody_waiting_and_nothing_behind() {
+        let event_loop = EventLoop::new();
+        event_loop.set_exception_handler(|_, _, _| ());
+        let endless = async {
+            let _bomb = Bomb;
+            std::future::pending::<()>().await;
+        };
+        let task = event_loop.create_task(endless).unwrap();
+        let e = event_loop.clone();
+        let waited = event_loop.run_until_complete(async move {
+            e.sleep(Duration::ZERO).await;
+            let cancelled = std::panic::AssertUnwindSafe(|| task.cancel());
+            assert!(std::panic::catch_unwind(cancelled).is_err());
+            task.await
+        });
+        assert_eq!(waited, Ok(None));
+
+        let drops = Rc::new(Cell::new(0));
+        for bomb in [true, false, true] {
+            let held = Drops(Rc::clone(&drops));
+            let endless = async move {
+                let _held = held;
+                let _bomb = bomb.then_some(Bomb);
+                std::future::pending::<()>().await;
+            };
+            event_loop.create_task(endless).unwrap();
+        }
+        event_loop.run_until_complete(async {}).unwrap();
+        event_loop.close().unwrap();
+        assert_eq!(drops.get(), 3);
     }
 
     #[test]

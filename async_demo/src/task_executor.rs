@@ -105,12 +105,13 @@ impl error::Error for TaskError {}
 
 /// A thread that runs futures, all of them in turn, and so each of them only while no other computes or blocks.
 ///
-/// Work may be submitted, and the executor stopped, from any thread, its own included. It begins in the order in which
-/// it was submitted. There is no limit to how much may wait.
+/// Work may be submitted, and the executor stopped, from any thread, its own included. What one other thread submits
+/// begins in its order; what the executor's own thread does comes before that. There is no limit to how much may wait.
 ///
 /// Dropping the executor stops it ([`Stop::Cancel`]) and waits for its thread; in that thread it only stops. A future
-/// that does not return from its poll, and a function in `spawn_blocking`, cannot be cancelled, and are waited for. A
-/// `static` is never dropped: stop it at the end of `main`, or what it runs ends anywhere.
+/// that does not return from its poll, and a function in `spawn_blocking`, cannot be cancelled, and are waited for; so
+/// that function must neither join the executor nor drop it. A `static` is never dropped: stop it at the end of `main`,
+/// or what it runs ends anywhere.
 ///
 /// Cost: one thread; for a task three allocations, and one wake-up of the thread if it sleeps.
 #[derive(Debug)]

@@ -55,21 +55,25 @@ async fn serve(options: Options) -> Result<()> {
     let addr = options.addr.unwrap_or(default);
     let server = Server::bind(addr, options.limits).await;
     let server = server.map_err(|error| anyhow!("cannot listen on {addr}: {error}"))?;
-    println!(
+    say(&format!(
         "Serving on {}",
         tuple(server.local_addr().context("the server's address")?)
-    );
+    ));
     let stop = async {
         let name = tokio::select! {
             _ = int.recv() => "SIGINT",
             _ = term.recv() => "SIGTERM",
         };
         let drain = options.limits.drain.as_secs_f64();
-        // If nobody reads it, the clients may end their lines all the same.
-        writeln!(io::stdout(), "{name}: draining for at most {drain} s").ok();
+        say(&format!("{name}: draining for at most {drain} s"));
     };
-    println!("{}", server.run(Echo, stop).await);
+    say(&server.run(Echo, stop).await.to_string());
     Ok(())
+}
+
+/// If nobody reads it, the clients are served all the same.
+fn say(line: &str) {
+    writeln!(io::stdout(), "{line}").ok();
 }
 
 #[derive(Clone)]

@@ -9,7 +9,7 @@
 //!          sides have closed, or a second after the server has. A connection's memory is at most 2 × `line` for its
 //!          line and twice what its answer takes.
 //! Errors:  each ends its own connection: a client that resets it, a panic in its `Protocol`. When the system has no
-//!          descriptor left, this is said on stderr, once, and tried again ten times a second, as clients leave.
+//!          descriptor left, this is said on stderr, once a minute at most, and tried again ten times a second.
 //! Cancel:  who drops `run` closes all connections at once; what was read of a line is lost.
 //! Cost:    a read and a write for the lines that have come together, however many, and a timer.
 //!
@@ -36,6 +36,8 @@ const CHUNK: usize = 8 << 10;
 const PARTING: Duration = Duration::from_secs(1);
 /// How long to wait for a descriptor, when none is left.
 const RETRY: Duration = Duration::from_millis(100);
+/// How long it is until this is said again.
+const REMIND: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -102,7 +104,7 @@ impl Server {
         let (stopping, stopped) = watch::channel(false);
         let (mut served, mut refused) = (JoinSet::new(), JoinSet::new());
         let mut summary = Summary::default();
-        let mut accepts = true;
+        let mut told: Option<Instant> = None;
         let mut stop = pin!(stop);
         loop {
             // To serve one more, or else to tell one more that there is no place.
@@ -117,7 +119,6 @@ impl Server {
                 Some(_) = refused.join_next() => continue,
                 accepted = listener.accept(), if room => accepted,
             };
-            let accepted_one = accepted.is_ok();
             match accepted {
                 Ok((stream, _)) if served.len() == limits.connections => {
                     summary.refused += 1;
@@ -128,13 +129,14 @@ impl Server {
                     let (protocol, stopped) = (protocol.clone(), stopped.clone());
                     served.spawn(converse(stream, peer, limits, protocol, stopped));
                 }
-                Err(error) if accepts => {
-                    writeln!(io::stderr(), "accept: {error}").ok(); // If nobody reads it, the server goes on.
+                Err(error) => {
+                    if told.is_none_or(|at| at.elapsed() >= REMIND) {
+                        writeln!(io::stderr(), "accept: {error}").ok(); // If nobody reads it, the server goes on.
+                        told = Some(Instant::now());
+                    }
                     sleep(RETRY).await;
                 }
-                Err(_) => sleep(RETRY).await,
             }
-            accepts = accepted_one;
         }
         drop(listener);
         stopping.send_replace(true);
@@ -223,13 +225,15 @@ async fn converse(
             done = search;
         }
         if at_end || flow.is_break() {
+            timeout(limits.idle, stream.write_all(&answer)).await??;
+            answer.clear();
             break;
         }
         input.drain(..done);
         if input.len() > limits.line {
+            timeout(limits.idle, stream.write_all(&answer)).await??;
             let long = format!("error: a line has at most {} bytes\n", limits.line);
-            answer.extend_from_slice(long.as_bytes());
-            part(stream, &answer).await;
+            part(stream, long.as_bytes()).await;
             return Ok(());
         }
         if done > 0 {

@@ -161,8 +161,8 @@ impl<T> Producer<T> {
     ///
     /// # Errors
     ///
-    /// [`Unfinished`], at once, if a consumer has ended with an item in its hands, by a panic for instance, or all have
-    /// ended.
+    /// [`Unfinished`], at once, if a consumer has ended with an item in its hands, by a panic for instance; or if all
+    /// have ended and something is not done, be it an item that another producer's `put` is just being refused.
     pub fn join(&self) -> Result<(), Unfinished> {
         let tasks = &self.tasks;
         let mut left = 0;
