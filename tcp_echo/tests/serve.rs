@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     }
     let mut args = Arguments::from_args();
     args.test_threads = Some(args.test_threads.unwrap_or(2)); // Enough for the waiting, and few enough for time limits.
-    let tests: [(&str, fn()); 22] = [
+    let tests: [(&str, fn()); 23] = [
         ("all_examples_but_the_server", all_examples_but_the_server),
         ("usage", usage),
         ("port_taken", port_taken),
@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         ("line_limit", line_limit),
         ("line_of_10_mib", || long_line(10 << 20)),
         ("line_of_1_gib", || long_line(1 << 30)),
+        ("reads_late", reads_late),
         ("never_reads", never_reads),
         ("idle", idle),
         ("a_byte_at_a_time", a_byte_at_a_time),
@@ -448,6 +449,21 @@ fn long_line(bytes: usize) {
     assert!(sent || bytes > 10 << 20, "10 MiB were not taken");
     server.serves();
     assert!(server.memory() < MOST_MEMORY, "{} bytes", server.memory());
+}
+
+/// The last answer has the time of every other.
+fn reads_late() {
+    const MANY: usize = 20 << 20;
+    let server = Server::start(&["--line", "30000000"]);
+    let mut client = connect(server.addr);
+    let mut line = vec![b'x'; MANY];
+    line.push(b'\n');
+    client.write_all(&line).unwrap();
+    client.write_all(b"\n").unwrap();
+    thread::sleep(Duration::from_millis(1500)); // More than it takes to part.
+    let all = until_end(&mut client);
+    assert_eq!(all.len(), line.len() + goodbye(&client).len());
+    assert!(all.ends_with(goodbye(&client).as_bytes()));
 }
 
 fn never_reads() {

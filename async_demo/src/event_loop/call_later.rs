@@ -27,8 +27,8 @@ pub fn main() -> Result<()> {
     let begun = event_loop.time();
     let long = event_loop.call_later(500 * SECOND, |_| println!("never called"))?;
     event_loop.call_later(4 * SECOND, move |event_loop| {
-        say(begun, "stop");
         event_loop.stop();
+        say(begun, "stop");
     })?;
     let short = event_loop.call_later(3 * SECOND, |_| println!("never called"))?;
     event_loop.call_at(begun + 2 * SECOND, move |_| say(begun, "call_at"))?;

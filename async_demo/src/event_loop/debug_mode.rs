@@ -48,8 +48,8 @@ fn slow(_: &EventLoop) {
 }
 
 fn last(event_loop: &EventLoop) {
-    println!("last runs");
     event_loop.stop();
+    println!("last runs");
 }
 
 fn report(_: &EventLoop, callback: &str, problem: Problem) {

@@ -22,8 +22,8 @@ pub fn main() -> Result<()> {
     println!("a new loop is {}", state(&event_loop));
     for run in 1..=2 {
         event_loop.call_soon(move |event_loop| {
-            println!("run {run}: the loop is {}", state(event_loop));
             event_loop.stop();
+            println!("run {run}: the loop is {}", state(event_loop));
         })?;
         event_loop.call_soon(|_| println!("this was ready when the loop was stopped"))?;
         event_loop.run_forever()?;
@@ -31,10 +31,10 @@ pub fn main() -> Result<()> {
     }
 
     event_loop.call_soon(|event_loop| {
+        event_loop.stop();
         if let Err(error) = event_loop.close() {
             println!("close: {error}");
         }
-        event_loop.stop();
     })?;
     event_loop.run_forever()?;
     event_loop.close()?;

@@ -43,9 +43,13 @@ pub async fn main() -> Result<()> {
     let joined = timeout(SECOND, queue.join()).await;
     ensure!(joined.is_err(), "nothing is done yet");
     println!("not all is done");
-    let worker = tokio::spawn(work(Arc::clone(&queue)));
-    queue.join().await;
-    println!("joined");
+    let mut worker = tokio::spawn(work(Arc::clone(&queue)));
+    tokio::select! {
+        biased;
+        () = queue.join() => println!("joined"),
+        // It has failed, and nobody is left to do the rest.
+        ended = &mut worker => return ended.context("wait for the worker")?,
+    }
     worker.await.context("wait for the worker")?
 }
 

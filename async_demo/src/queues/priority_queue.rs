@@ -46,11 +46,11 @@ pub async fn main() -> Result<()> {
 }
 
 async fn produce(queue: Arc<Tasks>, begun: Arc<Notify>) {
+    begun.notify_one();
     println!(
         "put 0 fix: {}",
         if queue.is_full() { "no room" } else { "room" }
     );
-    begun.notify_one();
     queue.put((0, "fix")).await;
     println!("fix is in the queue");
 }

@@ -69,8 +69,8 @@ fn give(mut office: ConditionGuard<Office>, n: u32) {
 async fn take(n: u32, office: Arc<Condition<Office>>) -> u32 {
     let mut office = office.lock().await;
     office.waiting += 1;
-    println!("task {n} waits");
     office.notify_all(); // Main is one of those who wait, and may not be the first.
+    println!("task {n} waits");
     let mut office = office.wait_for(|office| office.tickets > 0).await;
     office.tickets -= 1;
     println!("task {n} has a ticket");

@@ -57,8 +57,8 @@ pub async fn main() -> Result<()> {
 }
 
 async fn waiter(n: u32, event: Arc<Event>, begins: UnboundedSender<()>) -> Result<()> {
-    println!("{n}: waiting for it ...");
     begins.send(()).context("main has gone")?;
+    println!("{n}: waiting for it ...");
     event.wait().await;
     println!("{n}: ... got it!");
     Ok(())

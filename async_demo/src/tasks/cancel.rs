@@ -55,9 +55,9 @@ async fn cancel(task: JoinHandle<()>) -> Result<()> {
 }
 
 async fn sleeper(begun: Arc<Notify>) {
+    begun.notify_one();
     println!("the sleeper begins");
     let _cleanup = Cleanup;
-    begun.notify_one();
     pending().await // Dropped here: the cleanup runs.
 }
 

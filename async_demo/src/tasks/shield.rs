@@ -40,9 +40,12 @@ async fn cancel<F>(awaited: F, barrier: &Barrier) -> Result<()>
 where
     F: Future<Output = Result<()>> + Send + 'static,
 {
-    let outer = tokio::spawn(awaited);
-    barrier.wait().await;
-    outer.abort();
+    let mut outer = tokio::spawn(awaited);
+    tokio::select! {
+        biased;
+        _ = barrier.wait() => outer.abort(),
+        ended = &mut outer => return ended.context("it ended too early")?,
+    }
     ensure!(
         outer.await.is_err_and(|error| error.is_cancelled()),
         "not cancelled"
