@@ -15,6 +15,8 @@
 //! tokio = { version = "1", features = ["rt", "sync"] }
 //! ```
 
+use std::io::{self, Write};
+
 use anyhow::{Context, Result};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -79,6 +81,6 @@ struct Cleanup(&'static str);
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
-        println!("{} cleans up", self.0);
+        writeln!(io::stdout(), "{} cleans up", self.0).ok(); // A second panic would abort.
     }
 }

@@ -13,6 +13,7 @@
 //! ```
 
 use std::future::pending;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
@@ -56,6 +57,6 @@ struct Over(u32);
 impl Drop for Over {
     fn drop(&mut self) {
         OVER.fetch_add(1, Ordering::Relaxed);
-        println!("task {} is over", self.0);
+        writeln!(io::stdout(), "task {} is over", self.0).ok(); // A second panic would abort.
     }
 }

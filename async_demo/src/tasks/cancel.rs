@@ -13,6 +13,7 @@
 //! ```
 
 use std::future::pending;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
@@ -65,7 +66,7 @@ struct Cleanup;
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
-        println!("the sleeper cleans up");
+        writeln!(io::stdout(), "the sleeper cleans up").ok(); // A second panic would abort.
     }
 }
 

@@ -14,6 +14,7 @@
 //! ```
 
 use std::future::pending;
+use std::io::{self, Write};
 
 use anyhow::{Context, Result, anyhow};
 use tokio::sync::oneshot;
@@ -39,6 +40,6 @@ struct Cleanup;
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
-        println!("the task cleans up");
+        writeln!(io::stdout(), "the task cleans up").ok(); // A second panic would abort.
     }
 }

@@ -13,6 +13,7 @@
 //! tokio = { version = "1", features = ["macros", "rt", "sync"] }
 //! ```
 
+use std::io::{self, Write};
 use std::mem;
 use std::sync::Arc;
 
@@ -70,7 +71,7 @@ struct OnCancel(u32);
 
 impl Drop for OnCancel {
     fn drop(&mut self) {
-        println!("task {} is cancelled", self.0);
+        writeln!(io::stdout(), "task {} is cancelled", self.0).ok(); // A second panic would abort.
     }
 }
 

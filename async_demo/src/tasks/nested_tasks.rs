@@ -13,6 +13,7 @@
 //! tokio = { version = "1", features = ["macros", "rt", "time"] }
 //! ```
 
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -53,7 +54,8 @@ struct Rounds(u32);
 
 impl Drop for Rounds {
     fn drop(&mut self) {
-        println!("loop task is cancelled after {} rounds", self.0);
+        let rounds = self.0;
+        writeln!(io::stdout(), "loop task is cancelled after {rounds} rounds").ok(); // A second panic would abort.
     }
 }
 

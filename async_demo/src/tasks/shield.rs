@@ -11,6 +11,7 @@
 //! tokio = { version = "1", features = ["macros", "rt", "sync"] }
 //! ```
 
+use std::io::{self, Write};
 use std::mem;
 use std::sync::Arc;
 
@@ -69,6 +70,6 @@ struct OnCancel;
 
 impl Drop for OnCancel {
     fn drop(&mut self) {
-        println!("the inner one is cancelled");
+        writeln!(io::stdout(), "the inner one is cancelled").ok(); // A second panic would abort.
     }
 }

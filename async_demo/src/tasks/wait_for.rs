@@ -13,6 +13,7 @@
 //! ```
 
 use std::future::pending;
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -61,6 +62,6 @@ struct Cleanup<'a>(&'a str);
 
 impl Drop for Cleanup<'_> {
     fn drop(&mut self) {
-        println!("the {} cleans up", self.0);
+        writeln!(io::stdout(), "the {} cleans up", self.0).ok(); // A second panic would abort.
     }
 }
