@@ -121,3 +121,18 @@ fn join_does_not_return_for_what_was_done_before() {
         consumer.join().unwrap();
     });
 }
+
+/// An item counts before anybody can get it, so whoever is done with it is never told that there was none.
+#[test]
+fn what_was_got_can_be_reported_as_done() {
+    model(3, 0, |queue| {
+        let consumer = spawn(&queue, |queue| {
+            block_on(queue.get());
+            queue.task_done().unwrap();
+        });
+        queue.try_put(1).unwrap();
+        block_on(queue.join());
+        consumer.join().unwrap();
+        assert!(queue.task_done().is_err());
+    });
+}

@@ -116,3 +116,22 @@ fn a_timeout_loses_no_item() {
         assert_eq!(consumer.join().unwrap(), put);
     });
 }
+
+/// The other consumer goes on and waits for more, so that it is the loss alone that wakes `join`.
+#[test]
+fn a_loss_ends_join_though_others_go_on() {
+    model(2, 0, |producer, consumer| {
+        producer.put(1).unwrap();
+        let careless = consumer.clone();
+        let careless = thread::spawn(move || careless.get().unwrap());
+        let other = producer.clone();
+        let patient = thread::spawn(move || {
+            assert_eq!(producer.join(), Err(Unfinished));
+            drop(producer);
+        });
+        careless.join().unwrap();
+        patient.join().unwrap();
+        drop(other);
+        assert!(consumer.get().is_err());
+    });
+}
