@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
 use anyhow::{Context, Result};
+use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGQUIT};
+use nix::sys::signal::{self, SigHandler};
 use rustix::io::Errno;
 use rustix::process::{self, Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions};
 use serde::{Deserialize, Serialize};
@@ -79,6 +81,11 @@ fn supervise(args: Vec<OsString>) -> Result<()> {
             .parse()
             .context("the grace in milliseconds")?,
     );
+    for ignored in [SIGHUP, SIGINT, SIGQUIT] {
+        // Who starts the harness with `nohup`, or with `&` in a script, has it ignore them, and the program inherits that.
+        // SAFETY: the default action runs no code of this process.
+        unsafe { signal::signal(ignored, SigHandler::SigDfl) }.context("a signal's default")?;
+    }
     process::set_child_subreaper(Some(process::getpid())).context("become a subreaper")?;
     let mut harness = UnixStream::from(
         io::stdin()
