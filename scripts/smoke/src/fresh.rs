@@ -87,11 +87,13 @@ pub fn gate(example: &Example) -> Result<()> {
         .prefix("fresh-")
         .tempdir()
         .context("make a temporary folder")?;
-    copy(example, folder.path())?;
+    // Its name becomes the program's.
+    let home = folder.path().join(&example.name);
+    copy(example, &home)?;
     // The versions that the workspace was tested with; the reader's own crate takes the newest that fit.
     fs::copy(
         workspace::root().join("Cargo.lock"),
-        folder.path().join("Cargo.lock"),
+        home.join("Cargo.lock"),
     )
     .context("copy Cargo.lock")?;
     // One for all of them, so that each dependency is built once.
@@ -99,7 +101,7 @@ pub fn gate(example: &Example) -> Result<()> {
     let mut build = workspace::cargo();
     build
         .args(["build", "--quiet"])
-        .current_dir(folder.path())
+        .current_dir(&home)
         .env("CARGO_TARGET_DIR", &target)
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
         .env("RUSTFLAGS", "-Dwarnings");
@@ -107,7 +109,7 @@ pub fn gate(example: &Example) -> Result<()> {
     let mut format = Command::new("rustfmt");
     format
         .args(["--check", "--edition", "2024", "src/main.rs"])
-        .current_dir(folder.path());
+        .current_dir(&home);
     succeeds(&mut format, "rustfmt --check")?;
     suite::run_and_check(
         &trace,
