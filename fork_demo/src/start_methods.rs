@@ -9,7 +9,7 @@
 //! [dependencies]
 //! anyhow = "1"
 //! libc = "0.2"
-//! rustix = { version = "1", features = ["event", "net", "process", "stdio"] }
+//! rustix = { version = "1", features = ["event", "net", "process", "stdio", "thread"] }
 //! ```
 
 use std::fs::{self, File};
