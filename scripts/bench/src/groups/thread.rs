@@ -111,9 +111,9 @@ fn created(count: u64) -> Result<f64> {
     pin()?;
     time(count, |_| {
         let mut thread = 0;
+        let (attributes, argument) = (ptr::null(), ptr::null_mut());
         // SAFETY: the thread's number is written to where it belongs; the function takes whatever it is given.
-        let created =
-            unsafe { libc::pthread_create(&mut thread, ptr::null(), end, ptr::null_mut()) };
+        let created = unsafe { libc::pthread_create(&mut thread, attributes, end, argument) };
         code(created).context("start a thread")?;
         // SAFETY: the thread was started just now, and nobody else joins it.
         let joined = unsafe { libc::pthread_join(thread, ptr::null_mut()) };
