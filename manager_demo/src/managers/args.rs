@@ -1,0 +1,87 @@
+//! The arguments of a call, and how Python's functions take them.
+
+use std::sync::Arc;
+
+use super::exception::Exception;
+use super::value::Value;
+
+/// The arguments of a call.
+#[derive(Clone, Default)]
+pub struct Args {
+    pub positional: Vec<Value>,
+    pub keywords: Vec<(Arc<str>, Value)>,
+}
+
+/// A parameter of a Python function, and what it is if nobody says; `None` where somebody must.
+pub type Parameter = (&'static str, Option<Value>);
+
+impl Args {
+    pub fn new(positional: impl IntoIterator<Item = Value>) -> Self {
+        Args {
+            positional: positional.into_iter().collect(),
+            keywords: vec![],
+        }
+    }
+
+    pub fn keyword(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.keywords.push((name.into(), value.into()));
+        self
+    }
+
+    /// The parameters' values, as for `def function(self, *parameters)`. `function` is the qualified name that CPython
+    /// puts in its messages, such as `Queue.put`.
+    ///
+    /// Errors: the `TypeError`s of CPython 3.11, word for word.
+    pub fn bind<const N: usize>(
+        self,
+        function: &str,
+        parameters: [Parameter; N],
+    ) -> Result<[Value; N], Exception> {
+        let fail = |text: String| Err(Exception::type_error(format!("{function}() {text}")));
+        let given = self.positional.len();
+        let required = parameters
+            .iter()
+            .filter(|(_, default)| default.is_none())
+            .count();
+        let names = parameters.each_ref().map(|(name, _)| *name);
+        let mut values = self.positional.into_iter();
+        let mut bound: [Option<Value>; N] = std::array::from_fn(|_| values.next());
+        for (name, value) in self.keywords {
+            match names.iter().position(|known| **known == *name) {
+                None => return fail(format!("got an unexpected keyword argument '{name}'")),
+                Some(index) if bound[index].is_some() => {
+                    return fail(format!("got multiple values for argument '{name}'"));
+                }
+                Some(index) => bound[index] = Some(value),
+            }
+        }
+        if given > N {
+            let was = if given == 0 { "was" } else { "were" };
+            let takes = match (required == N, N) {
+                (true, 0) => "1 positional argument".to_owned(),
+                (true, _) => format!("{} positional arguments", N + 1),
+                (false, _) => format!("from {} to {} positional arguments", required + 1, N + 1),
+            };
+            return fail(format!("takes {takes} but {} {was} given", given + 1));
+        }
+        let mut missing = vec![];
+        let mut complete = parameters.map(|(name, default)| (name, default));
+        for ((name, default), value) in complete.iter_mut().zip(bound) {
+            match value {
+                Some(value) => *default = Some(value),
+                None if default.is_none() => missing.push(format!("'{name}'")),
+                None => {}
+            }
+        }
+        let count = missing.len();
+        let list = match &missing[..] {
+            [] => return Ok(complete.map(|(_, value)| value.unwrap_or(Value::None))),
+            [one] => return fail(format!("missing 1 required positional argument: {one}")),
+            [first, second] => format!("{first} and {second}"),
+            [start @ .., last] => format!("{}, and {last}", start.join(", ")),
+        };
+        fail(format!(
+            "missing {count} required positional arguments: {list}"
+        ))
+    }
+}

@@ -1,0 +1,28 @@
+//! `multiprocessing.managers`: objects that a server holds and clients share, in CPython's own protocol.
+//!
+//! Python:  `multiprocessing.managers`: `BaseManager`, `SyncManager`, `Manager()`
+//! Differs: no Python runs here, so a server calls no function that a client sends; it keeps it, and sends it on.
+//!
+//! ```cargo
+//! [dependencies]
+//! anyhow = "1"
+//! ```
+
+pub mod args;
+pub mod caller;
+pub mod compare;
+pub mod convert;
+pub mod exception;
+pub mod referent;
+pub mod repr;
+pub mod value;
+
+// Whoever copies this uses some of them.
+#[allow(unused_imports)]
+pub use self::{
+    args::Args,
+    caller::Caller,
+    exception::Exception,
+    referent::{Failure, Gone, Referent, Reply},
+    value::{Address, Array, Global, Make, Object, Proxy, Step, Value},
+};

@@ -1,0 +1,97 @@
+//! What a server holds: objects whose methods are called by name.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::args::Args;
+use super::caller::Caller;
+use super::exception::Exception;
+use super::value::Value;
+
+/// An object that clients call through proxies. Calls come from many threads at once.
+pub trait Referent: Send + Sync + 'static {
+    /// What it is registered as if nothing else is said, such as `list`.
+    fn typeid(&self) -> &'static str;
+
+    /// The methods that clients may call.
+    fn exposed(&self) -> &'static [&'static str];
+
+    /// Calls a method, one of [`Referent::exposed`]. It may block, in [`Caller::wait`] and nowhere else.
+    fn call(&self, caller: &Arc<Caller>, method: &str, args: Args) -> Result<Reply, Failure>;
+
+    /// Python's `repr`.
+    fn repr(&self) -> Result<String, Failure>;
+
+    /// Python's `str`.
+    fn str(&self) -> Result<String, Failure> {
+        self.repr()
+    }
+
+    /// The object itself, as a copy: `proxy._getvalue()`.
+    fn value(&self) -> Result<Value, Failure>;
+
+    /// Shows the values that it holds to whoever looks for references among them.
+    fn visit(&self, _see: &mut dyn FnMut(&Value)) {}
+
+    /// Lets go of all values that it holds: nobody can reach it any more, but itself, in a circle.
+    fn clear(&self) {}
+
+    /// A caller that called [`Caller::holds`] with this object has gone; see there.
+    fn gone(&self, _caller: &Caller, _how: Gone) {}
+}
+
+/// What a method returns.
+pub enum Reply {
+    Value(Value),
+    /// A new object, of which the client gets a proxy. The type's name is [`Referent::typeid`].
+    Object(Arc<dyn Referent>),
+}
+
+/// Why a method returns nothing.
+#[derive(Debug)]
+pub enum Failure {
+    /// The method raised.
+    Raised(Exception),
+    /// Something around the method failed. The text is for people.
+    Traceback(String),
+    /// The result cannot be sent. The text is for people.
+    Unserializable(String),
+    /// The caller has gone, or the server stops: nobody waits for a reply.
+    Gone,
+}
+
+/// How a caller has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    /// Its connection has ended. Its process may go on, or has ended of its own accord, or nobody can tell.
+    Left,
+    /// Its process has ended without a farewell: it was killed.
+    Killed,
+}
+
+impl From<Exception> for Failure {
+    fn from(exception: Exception) -> Self {
+        Failure::Raised(exception)
+    }
+}
+
+impl<T: Into<Value>> From<T> for Reply {
+    fn from(value: T) -> Self {
+        Reply::Value(value.into())
+    }
+}
+
+impl Failure {
+    /// What CPython says when a result cannot be pickled, such as a lock.
+    pub fn cannot_pickle(what: &str) -> Self {
+        Failure::Unserializable(format!("TypeError: cannot pickle '{what}' object"))
+    }
+
+    /// What CPython says of a method that is not exposed.
+    pub fn not_exposed(method: &str, what: impl Into<Cow<'static, str>>) -> Self {
+        Failure::Traceback(format!(
+            "AttributeError: method {method:?} of {} object is not in exposed",
+            what.into()
+        ))
+    }
+}
