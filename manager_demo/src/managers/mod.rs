@@ -10,11 +10,16 @@
 
 pub mod args;
 pub mod caller;
+mod clients;
+mod collector;
 pub mod compare;
 pub mod convert;
 pub mod exception;
 pub mod referent;
+pub mod registry;
 pub mod repr;
+pub mod server;
+mod store;
 pub mod value;
 
 // Whoever copies this uses some of them.

@@ -36,8 +36,11 @@ pub trait Referent: Send + Sync + 'static {
     /// Lets go of all values that it holds: nobody can reach it any more, but itself, in a circle.
     fn clear(&self) {}
 
-    /// A caller that called [`Caller::holds`] with this object has gone; see there.
-    fn gone(&self, _caller: &Caller, _how: Gone) {}
+    /// A caller that called [`Caller::holds`] with this object has gone. Returns whether it still holds something, that
+    /// only the death of its process gives back.
+    fn gone(&self, _caller: u64, _how: Gone) -> bool {
+        false
+    }
 }
 
 /// What a method returns.
