@@ -9,12 +9,16 @@
 //! ```
 
 pub mod args;
+pub mod auth;
 pub mod caller;
 pub mod compare;
 pub mod convert;
 pub mod exception;
+pub mod framing;
+pub mod peer;
 pub mod referent;
 pub mod repr;
+pub mod transport;
 pub mod value;
 
 // Whoever copies this uses some of them.
