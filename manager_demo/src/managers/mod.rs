@@ -9,17 +9,21 @@
 //! ```
 
 pub mod args;
+pub mod auth;
 pub mod caller;
 mod clients;
 mod collector;
 pub mod compare;
 pub mod convert;
 pub mod exception;
+pub mod framing;
+pub mod peer;
 pub mod referent;
 pub mod registry;
 pub mod repr;
 pub mod server;
 mod store;
+pub mod transport;
 pub mod value;
 
 // Whoever copies this uses some of them.
