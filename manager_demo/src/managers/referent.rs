@@ -1,6 +1,7 @@
 //! What a server holds: objects whose methods are called by name.
 
 use std::borrow::Cow;
+use std::io;
 use std::sync::Arc;
 
 use super::args::Args;
@@ -43,6 +44,9 @@ pub trait Referent: Send + Sync + 'static {
     }
 }
 
+/// What keeps an object alive as long as a value refers to it: the `keep` of a proxy, for a server.
+pub struct Kept(pub Arc<dyn Referent>);
+
 /// What a method returns.
 pub enum Reply {
     Value(Value),
@@ -81,6 +85,12 @@ impl From<Exception> for Failure {
 impl<T: Into<Value>> From<T> for Reply {
     fn from(value: T) -> Self {
         Reply::Value(value.into())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Failure::Raised(Exception::new("builtins", "OSError", [error.to_string().into()]))
     }
 }
 

@@ -233,7 +233,7 @@ impl Shared {
     fn drain(&self) {
         let deadline = Instant::now() + Duration::from_secs(1);
         for stream in lock(&self.connections).all.values() {
-            stream.shutdown(std::net::Shutdown::Read).ok();
+            stream.shutdown_read().ok();
         }
         let mut connections = lock(&self.connections);
         let mut cut = false;
@@ -242,7 +242,7 @@ impl Shared {
             if left.is_zero() && !cut {
                 cut = true;
                 for stream in connections.all.values() {
-                    stream.shutdown(std::net::Shutdown::Both).ok();
+                    stream.shutdown().ok();
                 }
             }
             let left = if cut { Duration::from_secs(1) } else { left };
@@ -265,8 +265,8 @@ impl Shared {
 
     /// The first request, to the server itself. Most connections have no other.
     fn control(&self, frames: &mut Frames) -> io::Result<()> {
-        frames.stream().set_timeouts(Some(self.limits.handshake), None)?;
-        let (name, args) = match self.request(frames)? {
+        let deadline = Instant::now().checked_add(self.limits.handshake);
+        let (name, args) = match self.request(frames, deadline)? {
             None => return Ok(()),
             Some(Ok(request)) => (request.method, request.args),
             Some(Err(error)) => return reply(frames, "#TRACEBACK", traceback(error)),
@@ -283,7 +283,6 @@ impl Shared {
             self.stop();
         }
         if accepted {
-            frames.stream().set_timeouts(None, None)?;
             self.calls(frames, client.as_ref())?;
         }
         Ok(())
@@ -341,7 +340,7 @@ impl Shared {
 
     /// The calls of one thread of a client, one after the other, until it closes the connection.
     fn calls(&self, frames: &mut Frames, client: Option<&Arc<Client>>) -> io::Result<()> {
-        let caller = Caller::remote(frames.stream().as_fd().try_clone_to_owned()?)?;
+        let caller = Caller::remote(frames.stream().clone());
         let result = self.serve_calls(frames, &caller);
         let receipt = caller.receipt();
         let receipt = match &result {
@@ -369,7 +368,7 @@ impl Shared {
     fn serve_calls(&self, frames: &mut Frames, caller: &Arc<Caller>) -> io::Result<()> {
         // What the last reply refers to. The client counts it before it sends anything else here.
         let mut graced: Vec<Keep> = vec![];
-        while let Some(request) = self.request(frames)? {
+        while let Some(request) = self.request(frames, None)? {
             drop(caller.receipt());
             graced.clear();
             let (kind, result) = match request {
@@ -421,8 +420,16 @@ impl Shared {
     }
 
     /// The next request, or what is wrong with it; nothing at the end of the connection.
-    fn request(&self, frames: &mut Frames) -> io::Result<Option<Result<Request, Exception>>> {
-        let Some(frame) = frames.recv(self.limits.message)? else {
+    fn request(
+        &self,
+        frames: &mut Frames,
+        deadline: Option<Instant>,
+    ) -> io::Result<Option<Result<Request, Exception>>> {
+        let frame = match deadline {
+            Some(deadline) => frames.recv_until(self.limits.message, deadline)?,
+            None => frames.recv(self.limits.message)?,
+        };
+        let Some(frame) = frame else {
             return Ok(None);
         };
         let mut keep = |proxy: &Proxy| -> Option<Keep> {
@@ -442,7 +449,7 @@ impl Connections {
     fn end_oldest_stranger(&mut self) {
         let oldest = self.strangers.pop_front().and_then(|id| self.all.get(&id));
         if let Some(stream) = oldest {
-            stream.shutdown(std::net::Shutdown::Both).ok();
+            stream.shutdown().ok();
         }
     }
 }
