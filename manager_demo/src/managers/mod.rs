@@ -25,6 +25,7 @@ pub mod repr;
 pub mod server;
 mod store;
 pub mod transport;
+pub mod typed;
 pub mod value;
 
 // Whoever copies this uses some of them.
@@ -32,7 +33,9 @@ pub mod value;
 pub use self::{
     args::Args,
     caller::Caller,
+    compare::Key,
     exception::Exception,
     referent::{Failure, Gone, Referent, Reply},
+    typed::{SerdeError, from_value, to_value},
     value::{Address, Array, Global, Make, Object, Proxy, Step, Value},
 };
