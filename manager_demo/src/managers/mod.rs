@@ -15,6 +15,7 @@ pub mod convert;
 pub mod exception;
 pub mod referent;
 pub mod repr;
+pub mod types;
 pub mod value;
 
 // Whoever copies this uses some of them.
@@ -23,6 +24,6 @@ pub use self::{
     args::Args,
     caller::Caller,
     exception::Exception,
-    referent::{Failure, Gone, Referent, Reply},
+    referent::{Failure, Gone, Kept, Referent, Reply, referent},
     value::{Address, Array, Global, Make, Object, Proxy, Step, Value},
 };
