@@ -469,7 +469,7 @@ mod tests {
         let (mut a, b) = pair();
         // One byte at a time of a message that would be good for a second.
         let sender = thread::spawn(move || {
-            let mut stream = b.stream();
+            let mut stream = &**b.stream();
             for byte in [0, 0, 0, 200].into_iter().chain([0; 200]) {
                 if stream.write_all(&[byte]).is_err() {
                     return;
@@ -527,7 +527,7 @@ mod tests {
                 for frame in &frames {
                     b.send(|out| out.extend(frame)).unwrap();
                 }
-                b.stream().write_all(&garbage).unwrap();
+                (&**b.stream()).write_all(&garbage).unwrap();
                 rustix::net::shutdown(b.stream(), rustix::net::Shutdown::Write).unwrap();
                 prop_assert!(side(&mut a, b"key").is_err());
             }
