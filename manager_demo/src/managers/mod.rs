@@ -13,6 +13,7 @@ pub mod caller;
 pub mod compare;
 pub mod convert;
 pub mod exception;
+pub mod pickle;
 pub mod referent;
 pub mod repr;
 pub mod value;
