@@ -18,7 +18,7 @@ pub mod convert;
 pub mod exception;
 pub mod framing;
 pub mod peer;
-mod pickle;
+pub mod pickle;
 pub mod referent;
 pub mod registry;
 pub mod repr;
