@@ -85,3 +85,84 @@ impl Args {
         ))
     }
 }
+
+/// How functions and methods written in C take their arguments: none by name.
+///
+/// Errors: the `TypeError`s of CPython 3.11, word for word. `function` is the name in them, such as `list.append`.
+impl Args {
+    pub fn no_keywords(&self, function: &str) -> Result<(), Exception> {
+        if self.keywords.is_empty() {
+            return Ok(());
+        }
+        let text = format!("{function}() takes no keyword arguments");
+        Err(Exception::type_error(text))
+    }
+
+    /// As a method without arguments does.
+    pub fn none(self, function: &str) -> Result<(), Exception> {
+        self.no_keywords(function)?;
+        match self.positional.len() {
+            0 => Ok(()),
+            given => Err(Exception::type_error(format!(
+                "{function}() takes no arguments ({given} given)"
+            ))),
+        }
+    }
+
+    /// As a method with one argument does.
+    pub fn one(self, function: &str) -> Result<Value, Exception> {
+        self.no_keywords(function)?;
+        let given = self.positional.len();
+        match <[Value; 1]>::try_from(self.positional) {
+            Ok([value]) => Ok(value),
+            Err(_) => Err(Exception::type_error(format!(
+                "{function}() takes exactly one argument ({given} given)"
+            ))),
+        }
+    }
+
+    /// As a function with `least` to `N` arguments does.
+    pub fn several<const N: usize>(
+        self,
+        function: &str,
+        least: usize,
+    ) -> Result<[Option<Value>; N], Exception> {
+        self.no_keywords(function)?;
+        self.at_most(function, least)
+    }
+
+    /// The same, for a function that takes some by name too.
+    pub fn at_most<const N: usize>(
+        self,
+        function: &str,
+        least: usize,
+    ) -> Result<[Option<Value>; N], Exception> {
+        let given = self.positional.len();
+        if (least..=N).contains(&given) {
+            let mut values = self.positional.into_iter();
+            return Ok(std::array::from_fn(|_| values.next()));
+        }
+        let (bound, limit) = match given < least {
+            _ if least == N => ("", N),
+            true => ("at least ", least),
+            false => ("at most ", N),
+        };
+        let name = function.rsplit('.').next().unwrap_or(function);
+        let s = if limit == 1 { "" } else { "s" };
+        Err(Exception::type_error(format!(
+            "{name} expected {bound}{limit} argument{s}, got {given}"
+        )))
+    }
+
+    /// As a special method does that is one of a type's slots, such as `__len__`.
+    pub fn slot<const N: usize>(self, method: &str) -> Result<[Value; N], Exception> {
+        self.no_keywords(&format!("wrapper {method}"))?;
+        <[Value; N]>::try_from(self.positional).map_err(|given| {
+            // Some of CPython's wrappers leave out the name, but not the space behind it.
+            let space = if N == 2 || method.ends_with("mul__") { " " } else { "" };
+            let s = if N == 1 { "" } else { "s" };
+            let given = given.len();
+            Exception::type_error(format!("{space}expected {N} argument{s}, got {given}"))
+        })
+    }
+}

@@ -15,6 +15,7 @@ pub mod convert;
 pub mod exception;
 pub mod referent;
 pub mod repr;
+pub mod types;
 pub mod value;
 
 // Whoever copies this uses some of them.
