@@ -268,13 +268,13 @@ impl List {
                 Some(length) if length <= MOST => {}
                 _ => return Err(Exception::memory_error()),
             }
-            let product = if items.is_empty() { vec![] } else { items.repeat(factor) };
-            let value = Value::list(product.iter().cloned());
-            let old = match keep {
-                true => mem::replace(items, product),
-                false => product,
+            let times = if items.is_empty() { 0 } else { factor };
+            let product = Value::list((0..times).flat_map(|_| items.iter().cloned()));
+            let old = match (&product, keep) {
+                (Value::List(product), true) => mem::replace(items, product.to_vec()),
+                _ => vec![],
             };
-            Ok((value, old))
+            Ok((product, old))
         })?;
         drop(old);
         Ok(product)
