@@ -15,6 +15,7 @@ pub mod convert;
 pub mod exception;
 pub mod referent;
 pub mod repr;
+pub mod typed;
 pub mod types;
 pub mod value;
 
@@ -23,7 +24,9 @@ pub mod value;
 pub use self::{
     args::Args,
     caller::Caller,
+    compare::Key,
     exception::Exception,
     referent::{Failure, Gone, Referent, Reply},
+    typed::{SerdeError, from_value, to_value},
     value::{Address, Array, Global, Make, Object, Proxy, Step, Value},
 };
