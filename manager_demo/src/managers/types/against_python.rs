@@ -23,6 +23,9 @@ const PRELUDE: &str = "
 import array
 from multiprocessing.managers import Array, Namespace, Value
 o = i = None
+def say(text):
+    # A name of an attribute is shown as it is.
+    print(text.replace('\\n', '\\\\n'))
 def tell(e):
     return f'{type(e).__module__}.{type(e).__name__} {e.args!r}'
 def show(x):
@@ -34,9 +37,9 @@ def N(f, a, k):
     global o
     try:
         o = f(*a, **k)
-        print(show(o))
+        say(show(o))
     except Exception as e:
-        print(tell(e))
+        say(tell(e))
 def C(m, a, k):
     global i
     try:
@@ -48,7 +51,7 @@ def C(m, a, k):
         r = show(r)
     except Exception as e:
         r = tell(e)
-    print(r, '|', show(o))
+    say(r + ' | ' + show(o))
 ";
 
 /// A value, and what makes it in Python.
@@ -115,7 +118,10 @@ impl Dice {
             5 => text("ab", "'ab'"),
             6 => text("é\n", "'é\\n'"),
             7 => text("it's", "\"it's\""),
-            8 => (Value::Surrogates([0xed, 0xa0, 0x80].into()), "'\\ud800'".into()),
+            8 => (
+                Value::Surrogates([0xed, 0xa0, 0x80].into()),
+                "'\\ud800'".into(),
+            ),
             9 => (Value::bytes(b"abcd"), "b'abcd'".into()),
             10 => (Value::ByteArray([1, 2].into()), "bytearray([1, 2])".into()),
             11 => float(1.0, "1.0"),
@@ -251,10 +257,16 @@ impl Call {
             call = Call::of((0..count).map(|_| dice.any(1)));
         }
         while dice.roll(20) == 0 {
-            let names = ["x", "value", "reverse", "key", "default", "lock", "typecode", "a b"];
+            let names = [
+                "x", "value", "reverse", "key", "default", "lock", "typecode", "a b",
+            ];
             let name = dice.pick(&names);
             // A class is a key that can be called.
-            let value = if name == "key" { dice.integer() } else { dice.any(1) };
+            let value = if name == "key" {
+                dice.integer()
+            } else {
+                dice.any(1)
+            };
             call.keyword(name, value);
         }
         call
@@ -296,7 +308,7 @@ impl Script {
     fn line(&mut self, line: String, answer: String) -> Result<()> {
         writeln!(self.source, "{line}")?;
         self.calls.push(line);
-        self.answers.push(answer);
+        self.answers.push(answer.replace('\n', "\\n"));
         Ok(())
     }
 
@@ -346,7 +358,10 @@ impl Script {
             Err(Failure::Raised(exception)) => tell(&exception),
             Err(failure) => bail!("{method}: {failure:?}"),
         };
-        let line = format!("C('{method}', ({}), {{{}}})", call.positional, call.keywords);
+        let line = format!(
+            "C('{method}', ({}), {{{}}})",
+            call.positional, call.keywords
+        );
         let answer = format!("{answer} | {}", show(&**object)?);
         self.line(line, answer)
     }
@@ -372,7 +387,11 @@ impl Script {
         stdin.write_all(self.source.as_bytes())?;
         drop(stdin);
         let output = child.wait_with_output()?;
-        ensure!(output.status.success(), "python3 ends with {}", output.status);
+        ensure!(
+            output.status.success(),
+            "python3 ends with {}",
+            output.status
+        );
         let text = String::from_utf8(output.stdout)?;
         let theirs: Vec<&str> = text.lines().collect();
         ensure!(theirs.len() == self.answers.len(), "answers are missing");
@@ -430,7 +449,11 @@ fn compare(
             let call = call.or_wrong(&mut dice);
             script.call(&object, method, call)?;
             // A list that is multiplied again and again grows fast.
-            if script.answers.last().is_some_and(|answer| answer.len() > 5000) {
+            if script
+                .answers
+                .last()
+                .is_some_and(|answer| answer.len() > 5000)
+            {
                 break;
             }
         }
@@ -480,14 +503,22 @@ fn list() -> Result<()> {
                 Call::of([index(dice), value])
             }
             "insert" => {
-                let at = if dice.roll(9) == 0 { dice.any(1) } else { dice.integer() };
+                let at = if dice.roll(9) == 0 {
+                    dice.any(1)
+                } else {
+                    dice.integer()
+                };
                 Call::of([at, dice.any(2)])
             }
             "pop" if dice.roll(2) == 0 => Call::of([dice.integer()]),
             "index" => {
                 let mut pairs = vec![dice.atom()];
                 for _ in 0..dice.roll(3) {
-                    pairs.push(if dice.roll(9) == 0 { dice.any(1) } else { dice.integer() });
+                    pairs.push(if dice.roll(9) == 0 {
+                        dice.any(1)
+                    } else {
+                        dice.integer()
+                    });
                 }
                 Call::of(pairs)
             }
@@ -545,7 +576,11 @@ fn dict() -> Result<()> {
     compare("dict", make, |dice| {
         let methods = [Dict::EXPOSED, &["__next__"; 4]].concat();
         let method = methods[dice.roll(methods.len())];
-        let key = if dice.roll(8) == 0 { dice.any(2) } else { dice.key() };
+        let key = if dice.roll(8) == 0 {
+            dice.any(2)
+        } else {
+            dice.key()
+        };
         let call = match method {
             "__getitem__" | "__delitem__" | "__contains__" => Call::of([key]),
             "__setitem__" => Call::of([key, dice.any(2)]),
@@ -564,8 +599,18 @@ fn dict() -> Result<()> {
 #[test]
 fn namespace() -> Result<()> {
     const NAMES: [&str; 12] = [
-        "a", "b", "ab", "_c", "é", "", "__dict__", "__class__", "__doc__", "__module__",
-        "__weakref__", "x y",
+        "a",
+        "b",
+        "ab",
+        "_c",
+        "é",
+        "",
+        "__dict__",
+        "__class__",
+        "__doc__",
+        "__module__",
+        "__weakref__",
+        "x y",
     ];
     let make = |dice: &mut Dice| {
         let mut call = Call::default();

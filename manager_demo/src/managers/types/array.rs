@@ -32,7 +32,11 @@ impl SharedArray {
     pub fn new(args: Args) -> Result<Arc<Self>, Exception> {
         let [typecode, sequence, _lock] = args.bind(
             "Array",
-            [("typecode", None), ("sequence", None), ("lock", Some(true.into()))],
+            [
+                ("typecode", None),
+                ("sequence", None),
+                ("lock", Some(true.into())),
+            ],
         )?;
         let array = array(&typecode, &sequence)?;
         Ok(Arc::new(SharedArray {
@@ -103,9 +107,11 @@ impl SharedArray {
             array.bytes.splice(range, new.iter().copied());
         } else if given == 0 {
             let mut place = 0..length * size;
-            array
-                .bytes
-                .retain(|_| !place.next().is_some_and(|byte| places.contains(byte / size)));
+            array.bytes.retain(|_| {
+                !place
+                    .next()
+                    .is_some_and(|byte| places.contains(byte / size))
+            });
         } else {
             places.must_be("array", given)?;
             for (place, item) in places.each().zip(new.chunks_exact(size)) {
@@ -288,7 +294,12 @@ fn limits(typecode: char) -> &'static [Limit] {
         'i' => &[LONG, INT],
         'I' => &[
             UNSIGNED_LONG,
-            (0, u32::MAX as i128, "", "unsigned int is greater than maximum"),
+            (
+                0,
+                u32::MAX as i128,
+                "",
+                "unsigned int is greater than maximum",
+            ),
         ],
         'L' => &[UNSIGNED_LONG],
         'q' => &[(

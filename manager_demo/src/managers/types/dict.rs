@@ -81,12 +81,18 @@ impl Table {
     }
 
     pub fn pairs(&self) -> impl Iterator<Item = (&Value, &Value)> {
-        self.entries.values().map(|(key, value)| (key.value(), value))
+        self.entries
+            .values()
+            .map(|(key, value)| (key.value(), value))
     }
 
     /// As a value.
     pub fn copy(&self) -> Value {
-        Value::Dict(self.pairs().map(|(key, value)| (key.clone(), value.clone())).collect())
+        Value::Dict(
+            self.pairs()
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+        )
     }
 }
 
@@ -136,7 +142,8 @@ impl Dict {
     }
 
     fn get_item(&self, key: Value) -> Result<Value, Exception> {
-        self.get(key.clone())?.ok_or_else(|| Exception::key_error(key))
+        self.get(key.clone())?
+            .ok_or_else(|| Exception::key_error(key))
     }
 
     fn set(&self, key: Value, value: Value) -> Result<(), Exception> {
@@ -192,9 +199,13 @@ impl Dict {
         let positional = Args::new(args.positional);
         let [other] = positional.at_most(function, 0)?;
         let mut new = vec![];
-        let mut result = other.as_ref().map_or(Ok(()), |other| collect(other, &mut new));
+        let mut result = other
+            .as_ref()
+            .map_or(Ok(()), |other| collect(other, &mut new));
         if result.is_ok() {
-            let named = keywords.into_iter().map(|(name, value)| (name.into(), value));
+            let named = keywords
+                .into_iter()
+                .map(|(name, value)| (name.into(), value));
             result = hash(named, &mut new);
         }
         // As CPython, this keeps what came before the first error.
@@ -341,7 +352,7 @@ impl DictIterator {
         let table = lock(&table);
         if state.length != Some(table.len()) {
             state.length = None;
-            return Err(changed("size"));
+            return Err(changed("changed size"));
         }
         let next = table.entries.range(state.next..).next();
         match next {
@@ -352,14 +363,14 @@ impl DictIterator {
             }
             _ => {
                 state.table = None;
-                Err(next.map_or_else(Exception::stop_iteration, |_| changed("keys")))
+                Err(next.map_or_else(Exception::stop_iteration, |_| changed("keys changed")))
             }
         }
     }
 }
 
 fn changed(what: &str) -> Exception {
-    Exception::runtime_error(format!("dictionary {what} changed during iteration"))
+    Exception::runtime_error(format!("dictionary {what} during iteration"))
 }
 
 impl Referent for DictIterator {
@@ -396,7 +407,7 @@ impl Referent for DictIterator {
         if let Some(table) = &state.table {
             let table = lock(table);
             if state.length != Some(table.len()) {
-                let error = changed("size");
+                let error = changed("changed size");
                 return Err(Failure::Unserializable(error.to_string()));
             }
             let keys = table.entries.range(state.next..).take(state.left);

@@ -62,9 +62,7 @@ fn bound(value: &Value) -> Result<Option<i64>, Exception> {
         return Ok(None);
     }
     clamped(value).map(Some).ok_or_else(|| {
-        Exception::type_error(
-            "slice indices must be integers or None or have an __index__ method",
-        )
+        Exception::type_error("slice indices must be integers or None or have an __index__ method")
     })
 }
 
@@ -79,7 +77,11 @@ pub fn clamped(value: &Value) -> Option<i64> {
 
 /// Where the item lies, if it does; negative indices count from the end.
 pub fn place(index: i64, length: usize) -> Option<usize> {
-    let index = if index < 0 { index + length as i64 } else { index };
+    let index = if index < 0 {
+        index + length as i64
+    } else {
+        index
+    };
     usize::try_from(index).ok().filter(|place| *place < length)
 }
 
@@ -97,7 +99,11 @@ impl Slice {
             false => (cut(self.start, 0), cut(self.stop, length)),
         };
         let way = if down { start - stop } else { stop - start };
-        let count = if way > 0 { (way - 1) / step.abs() + 1 } else { 0 };
+        let count = if way > 0 {
+            (way - 1) / step.abs() + 1
+        } else {
+            0
+        };
         Places {
             start,
             stop,

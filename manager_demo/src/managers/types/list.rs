@@ -155,7 +155,13 @@ impl List {
     fn find(&self, value: &Value, start: i64, stop: i64) -> Result<Option<usize>, Exception> {
         self.with(|items| {
             let length = items.len() as i64;
-            let cut = |at: i64| if at < 0 { (at + length).max(0) } else { at.min(length) };
+            let cut = |at: i64| {
+                if at < 0 {
+                    (at + length).max(0)
+                } else {
+                    at.min(length)
+                }
+            };
             for place in cut(start)..cut(stop) {
                 let place = place as usize;
                 if items[place].equals(value)? {
@@ -226,7 +232,9 @@ impl List {
                 "key" => key = value,
                 "reverse" => reverse = flag(&value)?,
                 name => {
-                    return fail(format!("'{name}' is an invalid keyword argument for sort()"));
+                    return fail(format!(
+                        "'{name}' is an invalid keyword argument for sort()"
+                    ));
                 }
             }
         }
@@ -424,7 +432,9 @@ fn out_of_range() -> Exception {
 
 fn no_integer(value: &Value) -> Exception {
     let name = value.type_name();
-    Exception::type_error(format!("'{name}' object cannot be interpreted as an integer"))
+    Exception::type_error(format!(
+        "'{name}' object cannot be interpreted as an integer"
+    ))
 }
 
 /// An integer that fits into C's `ssize_t`.

@@ -94,7 +94,7 @@ impl Namespace {
             "__init_subclass__" | "__subclasshook__" => Ok(method(class())),
             // As Python pickles a method: whoever gets it gets a copy of the object with it.
             name if METHODS.contains(&name) => Ok(method(self.pickled())),
-            name => Err(missing(name)),
+            _ => Err(missing(key.value())),
         }
     }
 
@@ -139,9 +139,9 @@ impl Namespace {
                 Ok(())
             }
             "__weakref__" => Err(not_writable()),
-            name => match self.with(|table| table.remove(&key)) {
+            _ => match self.with(|table| table.remove(&key)) {
                 Some(_) => Ok(()),
-                None => Err(missing(name)),
+                None => Err(missing(key.value())),
             },
         }
     }
@@ -183,8 +183,28 @@ fn text(value: &Value) -> Option<Cow<'_, str>> {
     }
 }
 
-fn missing(name: &str) -> Exception {
-    Exception::attribute_error(format!("'Namespace' object has no attribute '{name}'"))
+fn missing(name: &Value) -> Exception {
+    let name: &[u8] = match name {
+        Value::Str(text) => text.as_bytes(),
+        Value::Surrogates(bytes) => bytes,
+        _ => &[],
+    };
+    let text = [b"'Namespace' object has no attribute '", name, b"'"].concat();
+    Exception::new("builtins", "AttributeError", Value::text(&text))
+}
+
+/// What CPython's `__repr__` says of a key that it asks for the start of its name.
+fn no_name(key: &Value) -> Exception {
+    match &*key.node() {
+        Value::Bytes(_) => {
+            Exception::type_error("startswith first arg must be bytes or a tuple of bytes, not str")
+        }
+        key => {
+            let name = key.type_name();
+            let text = format!("'{name}' object has no attribute 'startswith'");
+            Exception::attribute_error(text)
+        }
+    }
 }
 
 fn not_writable() -> Exception {
@@ -226,9 +246,7 @@ impl Referent for Namespace {
         let mut shown = vec![];
         for (name, value) in pairs.iter() {
             let Some(text) = text(name) else {
-                let name = name.type_name();
-                let text = format!("'{name}' object has no attribute 'startswith'");
-                return Err(Exception::attribute_error(text).into());
+                return Err(no_name(name).into());
             };
             if !text.starts_with('_') {
                 shown.push(format!("{text}={}", value.repr()?));

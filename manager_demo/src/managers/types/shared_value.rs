@@ -29,7 +29,11 @@ impl SharedValue {
     pub fn new(args: Args) -> Result<Arc<Self>, Exception> {
         let [typecode, value, _lock] = args.bind(
             "Value.__init__",
-            [("typecode", None), ("value", None), ("lock", Some(true.into()))],
+            [
+                ("typecode", None),
+                ("value", None),
+                ("lock", Some(true.into())),
+            ],
         )?;
         Ok(Arc::new(SharedValue {
             typecode: Mutex::new(typecode),
