@@ -18,7 +18,7 @@ pub mod convert;
 pub mod exception;
 pub mod framing;
 pub mod peer;
-mod pickle;
+pub mod pickle;
 pub mod referent;
 pub mod registry;
 pub mod repr;
@@ -26,6 +26,7 @@ pub mod server;
 mod store;
 pub mod transport;
 pub mod typed;
+pub mod types;
 pub mod value;
 
 // Whoever copies this uses some of them.
@@ -35,7 +36,7 @@ pub use self::{
     caller::Caller,
     compare::Key,
     exception::Exception,
-    referent::{Failure, Gone, Referent, Reply},
+    referent::{Failure, Gone, Kept, Referent, Reply, referent},
     typed::{SerdeError, from_value, to_value},
     value::{Address, Array, Global, Make, Object, Proxy, Step, Value},
 };
