@@ -10,11 +10,15 @@
 
 pub mod args;
 pub mod caller;
+pub mod client;
 pub mod compare;
 pub mod convert;
 pub mod exception;
+pub mod proxies;
 pub mod referent;
+pub mod remote_queue;
 pub mod repr;
+pub mod tasks;
 pub mod value;
 
 // Whoever copies this uses some of them.
@@ -22,7 +26,9 @@ pub mod value;
 pub use self::{
     args::Args,
     caller::Caller,
+    client::{Error, Manager},
     exception::Exception,
     referent::{Failure, Gone, Referent, Reply},
+    tasks::{Task, TaskError, Tasks},
     value::{Address, Array, Global, Make, Object, Proxy, Step, Value},
 };
