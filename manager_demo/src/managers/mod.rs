@@ -9,16 +9,20 @@
 //! ```
 
 pub mod args;
+pub mod auth;
 pub mod caller;
 pub mod client;
 pub mod compare;
 pub mod convert;
 pub mod exception;
 pub mod proxies;
+pub mod framing;
+pub mod peer;
 pub mod referent;
 pub mod remote_queue;
 pub mod repr;
 pub mod tasks;
+pub mod transport;
 pub mod value;
 
 // Whoever copies this uses some of them.

@@ -1,0 +1,179 @@
+//! Which process of this machine is at the other end of a connection, and whether it still runs.
+//!
+//! Differs: Python's server never asks. Here it is how the server learns that a client was killed.
+//! Linux:   pidfds, /proc, and netlink's sock_diag.
+
+use std::fs::{read_dir, read_link};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sys::socket::{getsockopt, sockopt};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::transport::Stream;
+
+/// A process, whatever becomes of its number.
+#[derive(Debug)]
+pub struct Process {
+    pid: u32,
+    fd: OwnedFd,
+}
+
+impl Process {
+    /// Its number; another process may have it when this one has ended.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Whether it has ended, even if nobody has waited for it yet.
+    pub fn has_ended(&self) -> bool {
+        self.wait_ended(Duration::ZERO)
+    }
+
+    /// Waits for its end, and returns whether it came in time.
+    pub fn wait_ended(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let left = left.and_then(|left| Timespec::try_from(left).ok());
+            let mut fds = [PollFd::new(&self.fd, PollFlags::IN)];
+            match poll(&mut fds, left.as_ref()) {
+                Err(rustix::io::Errno::INTR) => {}
+                result => return result.is_ok_and(|ready| ready > 0),
+            }
+        }
+    }
+}
+
+/// Readable when the process has ended.
+impl AsFd for Process {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// The process at the other end, if it can be found; it is a help, and nothing may depend on it. It never waits.
+///
+/// For a Unix socket it is the process that has connected. For TCP it is one that has the socket open: of those that are
+/// `known`, in their order, or else the one with the lowest number; where a process shares the socket with a child that it
+/// forked, one is as good as the other, for the connection ends only when both have closed it.
+///
+/// `None` when the peer is on another machine or in another namespace of processes, when it has closed the socket, and,
+/// for TCP, when this process may not look into it, because it is another user's. An unknown process costs a look at all
+/// open files of all processes that may be looked into; a known one, a look at its own.
+pub fn of(stream: &Stream, known: &[u32]) -> Option<Process> {
+    match stream {
+        Stream::Unix(stream) => of_unix(stream),
+        Stream::Tcp(stream) => of_tcp(stream, known),
+    }
+}
+
+fn of_unix(stream: &UnixStream) -> Option<Process> {
+    // It is 0 for a process that has no number here.
+    let pid = getsockopt(stream, sockopt::PeerCredentials).ok()?.pid();
+    let pid = Pid::from_raw(pid)?;
+    // Linux 6.5 has it.
+    if let Ok(fd) = getsockopt(stream, sockopt::PeerPidfd) {
+        return Some(Process::new(pid, fd));
+    }
+    let fd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+    // As long as the connection is not over, its process has not ended, and nobody else has the number.
+    let mut fds = [PollFd::new(stream, PollFlags::RDHUP)];
+    let over = poll(&mut fds, Some(&Timespec::default())).ok()? > 0;
+    (!over).then(|| Process::new(pid, fd))
+}
+
+fn of_tcp(stream: &TcpStream, known: &[u32]) -> Option<Process> {
+    let inode = inode(stream.peer_addr().ok()?, stream.local_addr().ok()?)?;
+    let link = format!("socket:[{inode}]");
+    let known = known.iter().copied();
+    known.chain(pids()).find_map(|pid| holder(pid, &link))
+}
+
+impl Process {
+    fn new(pid: Pid, fd: OwnedFd) -> Self {
+        let pid = pid.as_raw_nonzero().get().unsigned_abs();
+        Process { pid, fd }
+    }
+}
+
+/// All processes, in the order of their numbers.
+fn pids() -> impl Iterator<Item = u32> {
+    let entries = read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// The process, if it has the socket open.
+fn holder(pid: u32, link: &str) -> Option<Process> {
+    let link = Path::new(link);
+    let holds = |file: &Path| read_link(file).is_ok_and(|target| target == link);
+    let mut files = read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
+    let file = files.find_map(|file| Some(file.path()).filter(|file| holds(file)))?;
+    let pid = Pid::from_raw(pid.try_into().ok()?)?;
+    let fd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+    // Another process may have got the number before it was opened.
+    holds(&file).then(|| Process::new(pid, fd))
+}
+
+/// Asks the kernel for the TCP socket that is at `from` and connected to `to`. The structs are those of
+/// linux/netlink.h, linux/sock_diag.h and linux/inet_diag.h.
+fn inode(from: SocketAddr, to: SocketAddr) -> Option<u32> {
+    const SOCK_DIAG_BY_FAMILY: u16 = 20;
+    const NLM_F_REQUEST: u16 = 1;
+    const REQUEST: u32 = 72;
+    let (family, source) = address(from);
+    let (_, destination) = address(to);
+    let [tcp, extensions, padding] = [6, 0, 0];
+    let request = [
+        // struct nlmsghdr
+        &REQUEST.to_ne_bytes()[..],
+        &SOCK_DIAG_BY_FAMILY.to_ne_bytes(),
+        &NLM_F_REQUEST.to_ne_bytes(),
+        &[0; 8], // sequence, port
+        // struct inet_diag_req_v2
+        &[family, tcp, extensions, padding],
+        &u32::MAX.to_ne_bytes(), // all states
+        // struct inet_diag_sockid
+        &from.port().to_be_bytes(),
+        &to.port().to_be_bytes(),
+        &source,
+        &destination,
+        &[0; 4],    // any interface
+        &[0xff; 8], // no cookie
+    ]
+    .concat();
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let protocol = Some(netlink::SOCK_DIAG);
+    let socket = net::socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, protocol).ok()?;
+    net::send(&socket, &request, SendFlags::empty()).ok()?;
+    let mut reply = [0; 1024];
+    // The kernel answers before it returns from the call above.
+    let (length, _) = net::recv(&socket, &mut reply, RecvFlags::empty()).ok()?;
+    let reply = reply.get(..length)?;
+    // It may find one that only listens there, which is connected to nothing.
+    let same = reply.get(4..6)? == SOCK_DIAG_BY_FAMILY.to_ne_bytes()
+        && reply.get(20..22)? == from.port().to_be_bytes()
+        && reply.get(22..24)? == to.port().to_be_bytes();
+    let inode = reply.get(84..)?.first_chunk()?;
+    // Without a file it has been closed.
+    Some(u32::from_ne_bytes(*inode)).filter(|inode| same && *inode != 0)
+}
+
+/// The family and the bytes of an address. A connection of IPv4 is one, whatever socket it is on.
+fn address(address: SocketAddr) -> (u8, [u8; 16]) {
+    const INET: u8 = AddressFamily::INET.as_raw() as u8;
+    const INET6: u8 = AddressFamily::INET6.as_raw() as u8;
+    match address.ip().to_canonical() {
+        IpAddr::V6(ip) => (INET6, ip.octets()),
+        IpAddr::V4(ip) => {
+            let mut bytes = [0; 16];
+            bytes[..4].copy_from_slice(&ip.octets());
+            (INET, bytes)
+        }
+    }
+}
