@@ -20,10 +20,10 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::net::TcpStream;
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -493,7 +493,9 @@ impl Drop for Reference {
     fn drop(&mut self) {
         if self.is_ours() && !self.server.stopped.load(Ordering::Relaxed) {
             // Nobody is there to be told, and a server that is gone counts no more.
-            self.server.decref(Value::Str(self.token.ident.clone())).ok();
+            self.server
+                .decref(Value::Str(self.token.ident.clone()))
+                .ok();
         }
     }
 }
@@ -642,5 +644,253 @@ impl std::error::Error for Error {
             Error::Raised(exception) => Some(exception),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::panic;
+    use std::path::{Path, PathBuf};
+    use std::process::{Child, Command, Stdio};
+    use std::sync::atomic::AtomicU32;
+    use std::sync::mpsc::{self, RecvTimeoutError};
+    use std::{env, fs};
+
+    use super::super::proxies::*;
+    use super::*;
+
+    /// How long a test may take.
+    const LIMIT: Duration = Duration::from_secs(60);
+    const KEY: &[u8] = b"secret";
+
+    /// CPython's own server, in tests/python_server.py.
+    pub struct Python {
+        child: Child,
+        pub address: Address,
+        path: PathBuf,
+    }
+
+    impl Python {
+        /// `None` where it cannot be had.
+        fn start(unix: bool) -> Option<Python> {
+            static NEXT: AtomicU32 = AtomicU32::new(0);
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python_server.py");
+            let python = Command::new("python3").arg("--version").output();
+            if python.is_err() || !script.exists() {
+                eprintln!("not tested: there is no python3, or no {}", script.display());
+                return None;
+            }
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("client-{}-{number}.sock", process::id());
+            let path = env::temp_dir().join(name);
+            let mut child = Command::new("python3")
+                .arg(script)
+                .args(unix.then_some(&path))
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut line = String::new();
+            let output = child.stdout.as_mut().unwrap();
+            BufReader::new(output).read_line(&mut line).unwrap();
+            let address = line.trim_end().parse().unwrap();
+            Some(Python {
+                child,
+                address,
+                path,
+            })
+        }
+
+        pub fn manager(&self) -> Manager {
+            Manager::connect(&self.address, KEY).unwrap()
+        }
+
+        pub fn kill(&mut self) {
+            self.child.kill().unwrap();
+            self.child.wait().unwrap();
+        }
+    }
+
+    impl Drop for Python {
+        fn drop(&mut self) {
+            self.child.kill().ok();
+            self.child.wait().ok();
+            fs::remove_file(&self.path).ok();
+        }
+    }
+
+    /// Runs a test with CPython's server on a Unix socket, and not for ever.
+    pub fn with_python(test: impl FnOnce(&mut Python) + Send + 'static) {
+        with_server(true, test);
+    }
+
+    fn with_server(unix: bool, test: impl FnOnce(&mut Python) + Send + 'static) {
+        let Some(mut python) = Python::start(unix) else {
+            return;
+        };
+        let (sender, ended) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            test(&mut python);
+            sender.send(()).unwrap();
+        });
+        match ended.recv_timeout(LIMIT) {
+            Err(RecvTimeoutError::Timeout) => panic!("it took longer than {LIMIT:?}"),
+            _ => thread.join().unwrap_or_else(|e| panic::resume_unwind(e)),
+        }
+    }
+
+    #[test]
+    fn counts_are_given_back() {
+        with_python(|python| {
+            let manager = python.manager();
+            let list = manager.list([1i64, 2]).unwrap();
+            let clone = list.clone();
+            assert_eq!(manager.number_of_objects().unwrap(), 1);
+            drop(list);
+            assert_eq!(clone.len().unwrap(), 2);
+            drop(clone);
+            assert_eq!(manager.number_of_objects().unwrap(), 0);
+            assert_eq!(manager.debug_info().unwrap(), "");
+            let connections = || CALLS.with_borrow(Vec::len);
+            assert_eq!(connections(), 1);
+            drop(manager);
+            assert_eq!(connections(), 0);
+        });
+    }
+
+    #[test]
+    fn over_tcp() {
+        with_server(false, |python| {
+            let manager = python.manager();
+            let dict = manager.dict([("a", 1i64)]).unwrap();
+            assert_eq!(dict.get("a").unwrap(), Some(1i64.into()));
+            let keys: Vec<_> = dict.iter().unwrap().map(Result::unwrap).collect();
+            assert_eq!(keys, ["a".into()]);
+            manager.shutdown().unwrap();
+        });
+    }
+
+    #[test]
+    fn the_wrong_key_and_nobody_there() {
+        with_python(|python| {
+            let error = Manager::connect(&python.address, b"wrong").err().unwrap();
+            assert!(matches!(error, Error::Auth(_)), "{error}");
+            python.kill();
+            let error = Manager::connect(&python.address, KEY).err().unwrap();
+            assert!(matches!(error, Error::Io { .. }), "{error}");
+        });
+    }
+
+    #[test]
+    fn every_kind_of_failure() {
+        with_python(|python| {
+            let manager = python.manager();
+            let list = manager.list::<Value>([]).unwrap();
+            let error = list.get(7).unwrap_err();
+            assert!(error.is("builtins", "IndexError"), "{error}");
+            assert_eq!(error.to_string(), "IndexError: list index out of range");
+            let error = list.call("nothing", Args::default()).unwrap_err();
+            assert!(matches!(&error, Error::Remote(text) if text.contains("AttributeError")));
+            let error = manager.create("nothing", Args::default()).unwrap_err();
+            assert!(matches!(&error, Error::Remote(text) if text.contains("KeyError")));
+            let lock = manager.lock().unwrap();
+            let error = lock.value().unwrap_err();
+            assert!(matches!(&error, Error::Unserializable(_)), "{error}");
+            let error = manager.attach(&Value::None).unwrap_err();
+            assert!(matches!(&error, Error::Protocol(_)), "{error}");
+            // The connection is as good as before.
+            list.append(1i64).unwrap();
+            assert_eq!(list.repr().unwrap(), "[1]");
+        });
+    }
+
+    #[test]
+    fn proxies_inside_of_values() {
+        with_python(|python| {
+            let manager = python.manager();
+            let dict = manager.dict::<&str, Value>([]).unwrap();
+            let inner = manager.list([1i64]).unwrap();
+            let queue = manager.queue(0).unwrap();
+            dict.set("list", &inner).unwrap();
+            dict.set("queue", Value::list([Value::from(&queue)])).unwrap();
+            // What is inside of another object has no count, and is alive all the same.
+            drop((inner, queue));
+            assert_eq!(manager.number_of_objects().unwrap(), 1);
+            let value = dict.get("list").unwrap().unwrap();
+            assert_eq!(manager.number_of_objects().unwrap(), 2);
+            let inner = ListProxy::from(manager.attach(&value).unwrap());
+            drop(value);
+            inner.append(2i64).unwrap();
+            assert_eq!(inner.to_vec().unwrap(), [1i64.into(), 2i64.into()]);
+            let value = dict.get("queue").unwrap().unwrap();
+            let Value::List(items) = &value else {
+                panic!("{value}");
+            };
+            let queue = QueueProxy::from(manager.attach(&items[0]).unwrap());
+            assert_eq!(queue.exposed().map(<[_]>::len), Some(9));
+            queue.put(&inner).unwrap();
+            let again = manager.attach(&queue.get().unwrap()).unwrap();
+            assert_eq!(again.ident(), inner.ident());
+            drop((queue, again, inner, value));
+            assert_eq!(manager.number_of_objects().unwrap(), 1);
+        });
+    }
+
+    #[test]
+    fn a_killed_server_leaves_nobody_waiting() {
+        with_python(|python| {
+            let manager = python.manager();
+            let event = manager.event().unwrap();
+            let lock = manager.lock().unwrap();
+            let (sender, waiting) = mpsc::channel();
+            let waiter = {
+                let event = event.clone();
+                thread::spawn(move || {
+                    event.is_set().unwrap();
+                    sender.send(()).unwrap();
+                    event.wait(None)
+                })
+            };
+            let guard = lock.lock().unwrap();
+            waiting.recv().unwrap();
+            thread::sleep(Duration::from_millis(50));
+            python.kill();
+            let error = waiter.join().unwrap().unwrap_err();
+            assert!(matches!(error, Error::Disconnected { .. }), "{error}");
+            let error = event.set().unwrap_err();
+            assert!(matches!(error, Error::Disconnected { .. }), "{error}");
+            // This thread has no connection any more, and gets none.
+            let error = event.set().unwrap_err();
+            assert!(matches!(error, Error::Io { .. }), "{error}");
+            let error = guard.release().unwrap_err();
+            assert!(matches!(error, Error::Disconnected { .. }), "{error}");
+        });
+    }
+
+    #[test]
+    fn a_stopped_server_hears_no_farewell() {
+        with_python(|python| {
+            let manager = python.manager();
+            let list = manager.list([1i64]).unwrap();
+            manager.shutdown().unwrap();
+            python.child.wait().unwrap();
+            drop(list);
+        });
+    }
+
+    #[test]
+    fn names_of_one_server() {
+        let server = |host: &str| Server::at(&Address::Tcp(host.into(), 1), b"names");
+        let same = |ours, name: &str| {
+            let ours: Arc<Server> = server(ours);
+            Arc::ptr_eq(&ours, &ours.named(&Address::Tcp(name.into(), 1)))
+        };
+        assert!(same("localhost", "127.0.0.1"));
+        assert!(same("example.org", "0.0.0.0"));
+        assert!(!same("example.org", "127.0.0.1"));
+        let ours = server("localhost");
+        let other = Address::Tcp("localhost".into(), 2);
+        assert!(!Arc::ptr_eq(&ours, &ours.named(&other)));
     }
 }

@@ -178,3 +178,77 @@ impl fmt::Display for TaskError {
 }
 
 impl std::error::Error for TaskError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tasks() -> Tasks {
+        let say = |args: &Args| {
+            let keywords = args.keywords.iter();
+            let keywords = keywords.map(|(name, value)| format!("{name}={value}"));
+            let positional = args.positional.iter().map(Value::to_string);
+            let all: Vec<String> = positional.chain(keywords).collect();
+            Ok(all.join(" ").into())
+        };
+        Tasks::new()
+            .register("builtins.print", say)
+            .register("__main__.fail", |_| Err(Exception::value_error("no")))
+    }
+
+    fn said(task: &Value) -> String {
+        match tasks().run(task) {
+            Ok(value) => value.as_str().unwrap().to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn functions_and_partials() {
+        let print = Task::call("builtins", "print", Args::default());
+        assert!(matches!(print, Value::Global(_)));
+        assert_eq!(said(&print), "");
+        let args = Args::new([1i64.into(), "x".into()]).keyword("sep", 2i64);
+        let task = Task::call("builtins", "print", args);
+        assert_eq!(said(&task), "1 'x' sep=2");
+        // multiprocessing's form, around the other.
+        let rebuild = Value::global("multiprocessing.reduction", "_rebuild_partial");
+        let keywords = [("end".into(), 4i64.into()), ("sep".into(), 3i64.into())];
+        let args = Value::tuple([5i64.into()]);
+        let outer = Value::call(rebuild, [task, args, Value::Dict(keywords.into())]);
+        assert_eq!(said(&outer), "1 'x' 5 sep=3 end=4");
+    }
+
+    #[test]
+    fn what_is_refused() {
+        let stranger = Task::call("os", "system", Args::new(["ls".into()]));
+        let text = "refused: no task is registered as `os.system`; there are: __main__.fail, builtins.print";
+        assert_eq!(said(&stranger), text);
+        assert_eq!(
+            said(&1i64.into()),
+            "refused: 1 is no function, nor a partial of one"
+        );
+        let made = Value::call(Value::global("builtins", "print"), []);
+        assert!(said(&made).starts_with("refused: "));
+        let failing = Task::call("__main__", "fail", Args::default());
+        assert_eq!(said(&failing), "ValueError: no");
+    }
+
+    /// A partial of itself, and one of many.
+    #[test]
+    fn partials_have_a_limit() {
+        let rebuild = |function: Value| {
+            let callable = Value::global("multiprocessing.reduction", "_rebuild_partial");
+            Value::call(
+                callable,
+                [function, Value::tuple([]), Value::Dict([].into())],
+            )
+        };
+        let circle = Value::Knot([rebuild(Value::Inner(0))].into(), 0);
+        assert!(call(&circle).is_err());
+        let print = Value::global("builtins", "print");
+        let nested = |layers| (0..layers).fold(print.clone(), |inner, _| rebuild(inner));
+        assert_eq!(call(&nested(LAYERS)).unwrap().0, "builtins.print");
+        assert!(call(&nested(LAYERS + 1)).is_err());
+    }
+}
