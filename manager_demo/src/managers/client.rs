@@ -178,8 +178,9 @@ impl Manager {
 
     /// Ends the server. Whoever waits for a reply is disconnected.
     pub fn shutdown(&self) -> Result<(), Error> {
+        self.ask("shutdown")?;
         self.server.stopped.store(true, Ordering::Relaxed);
-        self.ask("shutdown").map(drop)
+        Ok(())
     }
 
     fn ask(&self, function: &str) -> Result<Value, Error> {
@@ -651,11 +652,11 @@ impl std::error::Error for Error {
 pub(super) mod tests {
     use std::io::{BufRead, BufReader};
     use std::panic;
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
     use std::process::{Child, Command, Stdio};
-    use std::sync::atomic::AtomicU32;
     use std::sync::mpsc::{self, RecvTimeoutError};
-    use std::{env, fs};
+
+    use tempfile::TempDir;
 
     use super::super::proxies::*;
     use super::*;
@@ -668,22 +669,20 @@ pub(super) mod tests {
     pub struct Python {
         child: Child,
         pub address: Address,
-        path: PathBuf,
+        _folder: TempDir,
     }
 
     impl Python {
         /// `None` where it cannot be had.
         fn start(unix: bool) -> Option<Python> {
-            static NEXT: AtomicU32 = AtomicU32::new(0);
             let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python_server.py");
             let python = Command::new("python3").arg("--version").output();
             if python.is_err() || !script.exists() {
                 eprintln!("not tested: there is no python3, or no {}", script.display());
                 return None;
             }
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let name = format!("client-{}-{number}.sock", process::id());
-            let path = env::temp_dir().join(name);
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("socket");
             let mut child = Command::new("python3")
                 .arg(script)
                 .args(unix.then_some(&path))
@@ -698,7 +697,7 @@ pub(super) mod tests {
             Some(Python {
                 child,
                 address,
-                path,
+                _folder: folder,
             })
         }
 
@@ -716,7 +715,6 @@ pub(super) mod tests {
         fn drop(&mut self) {
             self.child.kill().ok();
             self.child.wait().ok();
-            fs::remove_file(&self.path).ok();
         }
     }
 

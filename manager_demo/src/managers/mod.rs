@@ -24,6 +24,7 @@ pub mod remote_queue;
 pub mod repr;
 pub mod tasks;
 pub mod transport;
+pub mod typed;
 pub mod value;
 
 // Whoever copies this uses some of them.
@@ -32,8 +33,10 @@ pub use self::{
     args::Args,
     caller::Caller,
     client::{Error, Manager},
+    compare::Key,
     exception::Exception,
     referent::{Failure, Gone, Referent, Reply},
     tasks::{Task, TaskError, Tasks},
+    typed::{SerdeError, from_value, to_value},
     value::{Address, Array, Global, Make, Object, Proxy, Step, Value},
 };

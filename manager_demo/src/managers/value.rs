@@ -144,6 +144,25 @@ impl Value {
         })
     }
 
+    /// The value as its knot holds it, with parts that may be [`Value::Inner`]: take them by [`Value::part`]. Unlike
+    /// [`Value::node`] this copies nothing.
+    pub(super) fn stored(&self) -> &Value {
+        match self {
+            Value::Knot(knot, index) => &knot[*index],
+            value => value,
+        }
+    }
+
+    /// A part of [`Value::stored`], as it is outside of its knot.
+    pub(super) fn part<'a>(&self, part: &'a Value) -> Cow<'a, Value> {
+        match (self, part) {
+            (Value::Knot(knot, _), Value::Inner(index)) => {
+                Cow::Owned(Value::Knot(knot.clone(), *index))
+            }
+            (_, part) => Cow::Borrowed(part),
+        }
+    }
+
     /// Where the object lies, Python's `id`: the same for clones. Small values have none.
     pub fn id(&self) -> Option<usize> {
         fn at<T: ?Sized>(arc: &Arc<T>) -> Option<usize> {
@@ -196,7 +215,7 @@ impl Value {
 
     /// The arguments, if this is what the call of `module.name` returns, and nothing was done with it since.
     pub fn called(&self, module: &str, name: &str) -> Option<Arc<[Value]>> {
-        let Value::Object(object) = &*self.node() else {
+        let Value::Object(object) = self.stored() else {
             return None;
         };
         let Make::Call {
@@ -206,12 +225,14 @@ impl Value {
         else {
             return None;
         };
-        match (&*callable.node(), &*arguments.node()) {
-            (Value::Global(g), Value::Tuple(arguments))
-                if g.module == module && g.name == name && object.steps.is_empty() =>
-            {
-                Some(arguments.clone())
-            }
+        let Value::Global(global) = callable else {
+            return None;
+        };
+        if global.module != module || global.name != name || !object.steps.is_empty() {
+            return None;
+        }
+        match &*self.part(arguments).node() {
+            Value::Tuple(arguments) => Some(arguments.clone()),
             _ => None,
         }
     }
