@@ -678,7 +678,10 @@ pub(super) mod tests {
             let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python_server.py");
             let python = Command::new("python3").arg("--version").output();
             if python.is_err() || !script.exists() {
-                eprintln!("not tested: there is no python3, or no {}", script.display());
+                eprintln!(
+                    "not tested: there is no python3, or no {}",
+                    script.display()
+                );
                 return None;
             }
             let folder = tempfile::tempdir().unwrap();
@@ -811,7 +814,8 @@ pub(super) mod tests {
             let inner = manager.list([1i64]).unwrap();
             let queue = manager.queue(0).unwrap();
             dict.set("list", &inner).unwrap();
-            dict.set("queue", Value::list([Value::from(&queue)])).unwrap();
+            dict.set("queue", Value::list([Value::from(&queue)]))
+                .unwrap();
             // What is inside of another object has no count, and is alive all the same.
             drop((inner, queue));
             assert_eq!(manager.number_of_objects().unwrap(), 1);

@@ -901,7 +901,10 @@ mod tests {
                 panic!("no array");
             };
             assert_eq!(slice.typecode, 'h');
-            assert_eq!(slice.bytes, [(-2i16).to_ne_bytes(), 3i16.to_ne_bytes()].concat());
+            assert_eq!(
+                slice.bytes,
+                [(-2i16).to_ne_bytes(), 3i16.to_ne_bytes()].concat()
+            );
             let error = array.set(0, 1i64 << 20).unwrap_err();
             assert!(error.is("builtins", "OverflowError"), "{error}");
         });
