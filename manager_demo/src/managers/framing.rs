@@ -5,6 +5,7 @@
 
 use std::io::{self, ErrorKind, Write};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::buffer::spare_capacity;
@@ -31,7 +32,7 @@ const SHORT: u64 = i32::MAX as u64;
 /// A buffer grows with what has arrived, and not with what was announced: it is never more than twice as large. Memory
 /// for more than 64 KiB is given back before the connection waits for the next frame.
 pub struct Frames {
-    stream: Stream,
+    stream: Arc<Stream>,
     input: Vec<u8>,
     /// How much of the input has been received by the caller.
     done: usize,
@@ -39,16 +40,16 @@ pub struct Frames {
 }
 
 impl Frames {
-    pub fn new(stream: Stream) -> Self {
+    pub fn new(stream: impl Into<Arc<Stream>>) -> Self {
         Frames {
-            stream,
+            stream: stream.into(),
             input: vec![],
             done: 0,
             output: vec![],
         }
     }
 
-    pub fn stream(&self) -> &Stream {
+    pub fn stream(&self) -> &Arc<Stream> {
         &self.stream
     }
 
@@ -84,7 +85,7 @@ impl Frames {
             if let Some(deadline) = deadline {
                 wait(&self.stream, deadline)?;
             }
-            if let Stream::Tcp(stream) = &self.stream {
+            if let Stream::Tcp(stream) = &*self.stream {
                 // It only makes it faster.
                 set_tcp_quickack(stream, true).ok();
             }
@@ -127,7 +128,7 @@ impl Frames {
         self.output.extend_from_slice(&HEADER);
         write(&mut self.output);
         let start = put_header(&mut self.output)?;
-        let sent = (&self.stream).write_all(&self.output[start..]);
+        let sent = (&*self.stream).write_all(&self.output[start..]);
         self.output.clear();
         self.output.shrink_to(KEEP);
         sent

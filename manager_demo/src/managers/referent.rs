@@ -1,6 +1,7 @@
 //! What a server holds: objects whose methods are called by name.
 
 use std::borrow::Cow;
+use std::io;
 use std::sync::Arc;
 
 use super::args::Args;
@@ -36,9 +37,15 @@ pub trait Referent: Send + Sync + 'static {
     /// Lets go of all values that it holds: nobody can reach it any more, but itself, in a circle.
     fn clear(&self) {}
 
-    /// A caller that called [`Caller::holds`] with this object has gone; see there.
-    fn gone(&self, _caller: &Caller, _how: Gone) {}
+    /// A caller that called [`Caller::holds`] with this object has gone. Returns whether it still holds something, that
+    /// only the death of its process gives back.
+    fn gone(&self, _caller: u64, _how: Gone) -> bool {
+        false
+    }
 }
+
+/// What keeps an object alive as long as a value refers to it: the `keep` of a proxy, for a server.
+pub struct Kept(pub Arc<dyn Referent>);
 
 /// What a method returns.
 pub enum Reply {
@@ -78,6 +85,12 @@ impl From<Exception> for Failure {
 impl<T: Into<Value>> From<T> for Reply {
     fn from(value: T) -> Self {
         Reply::Value(value.into())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Failure::Raised(Exception::new("builtins", "OSError", [error.to_string().into()]))
     }
 }
 

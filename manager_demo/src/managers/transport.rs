@@ -78,6 +78,11 @@ impl Stream {
         Ok(net::shutdown(self, Shutdown::Both)?)
     }
 
+    /// Whoever reads from it, or looks whether it has been hung up, is told that it has ended; what is written still goes.
+    pub fn shutdown_read(&self) -> io::Result<()> {
+        Ok(net::shutdown(self, Shutdown::Read)?)
+    }
+
     /// From now on each read, or write, that waits longer fails with `WouldBlock`. It holds for all clones.
     ///
     /// Errors: `InvalidInput` for no time at all.

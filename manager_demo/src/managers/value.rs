@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -251,6 +252,56 @@ impl Value {
             Value::Bool(flag) => Some(i64::from(*flag)),
             _ => None,
         }
+    }
+}
+
+impl Value {
+    /// Shows each reference in it. What occurs several times is looked through once, if it is in `seen`.
+    pub fn proxies<'a>(&'a self, seen: &mut HashSet<usize>, see: &mut dyn FnMut(&'a Arc<Proxy>)) {
+        let mut left = vec![self];
+        while let Some(value) = left.pop() {
+            match value {
+                Value::Proxy(proxy) => see(proxy),
+                Value::Tuple(_) | Value::List(_) | Value::Set(_) | Value::FrozenSet(_)
+                | Value::Dict(_) | Value::Object(_) | Value::Knot(..) => {
+                    let at = match value {
+                        Value::Knot(knot, _) => Some(Arc::as_ptr(knot).cast::<()>() as usize),
+                        value => value.id(),
+                    };
+                    if at.is_some_and(|at| !seen.insert(at)) {
+                        continue;
+                    }
+                    match value {
+                        Value::Tuple(v) | Value::List(v) | Value::Set(v) | Value::FrozenSet(v)
+                        | Value::Knot(v, _) => left.extend(v.iter()),
+                        Value::Dict(pairs) => left.extend(pairs.iter().flat_map(|(k, v)| [k, v])),
+                        Value::Object(object) => left.extend(object.parts()),
+                        _ => {}
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Object {
+    /// The values that it is made of.
+    pub(super) fn parts(&self) -> Vec<&Value> {
+        let mut parts = match &self.make {
+            Make::Call { callable, arguments } => vec![callable, arguments],
+            Make::New { class, arguments, keywords } => {
+                [class, arguments].into_iter().chain(keywords).collect()
+            }
+        };
+        for step in &self.steps {
+            match step {
+                Step::State(state) => parts.push(state),
+                Step::Extend(values) | Step::Add(values) => parts.extend(values),
+                Step::Set(pairs) => parts.extend(pairs.iter().flat_map(|(k, v)| [k, v])),
+            }
+        }
+        parts
     }
 }
 
