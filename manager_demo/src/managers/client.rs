@@ -663,7 +663,7 @@ pub(super) mod tests {
 
     /// How long a test may take.
     const LIMIT: Duration = Duration::from_secs(60);
-    const KEY: &[u8] = b"secret";
+    pub const KEY: &[u8] = b"secret";
 
     /// CPython's own server, in tests/python_server.py.
     pub struct Python {
