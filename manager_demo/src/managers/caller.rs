@@ -91,7 +91,10 @@ impl Caller {
             let called = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
             self.called.get_or_init(|| called);
         }
-        Ok(Arc::new(Ticket { called: AtomicBool::new(false), caller: self.clone() }))
+        Ok(Arc::new(Ticket {
+            called: AtomicBool::new(false),
+            caller: self.clone(),
+        }))
     }
 
     /// Blocks until the ticket is called, the deadline has passed, or the client has gone.

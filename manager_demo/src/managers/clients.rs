@@ -64,7 +64,10 @@ impl Clients {
     /// The process at the other end, if it can be told.
     pub fn of(&self, stream: &Stream) -> Option<Arc<Client>> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let pids: Vec<u32> = lock(&self.known).iter().map(|client| client.process.pid()).collect();
+        let pids: Vec<u32> = lock(&self.known)
+            .iter()
+            .map(|client| client.process.pid())
+            .collect();
         let process = peer::of(stream, &pids)?;
         let mut known = lock(&self.known);
         // A number may be used again while the watcher has not yet seen that the one before has ended.
@@ -100,13 +103,19 @@ impl Clients {
     fn wait(&self) -> Vec<Arc<Client>> {
         let clients = lock(&self.known).clone();
         let mut fds = vec![PollFd::new(&self.changed, PollFlags::IN)];
-        fds.extend(clients.iter().map(|client| PollFd::new(&client.process, PollFlags::IN)));
+        fds.extend(
+            clients
+                .iter()
+                .map(|client| PollFd::new(&client.process, PollFlags::IN)),
+        );
         if poll(&mut fds, None).is_err() {
             return vec![];
         }
         rustix::io::read(&self.changed, &mut [0; 8]).ok();
         let mut known = lock(&self.known);
-        let (ended, alive) = known.drain(..).partition(|client| client.process.has_ended());
+        let (ended, alive) = known
+            .drain(..)
+            .partition(|client| client.process.has_ended());
         *known = alive;
         ended
     }

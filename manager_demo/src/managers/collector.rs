@@ -26,7 +26,9 @@ pub(super) fn garbage(objects: Vec<Arc<dyn Referent>>) -> Vec<Arc<dyn Referent>>
     for object in &objects {
         let targets = edges.entry(at(object)).or_default();
         object.visit(&mut |value| unshared(value, &mut |target| targets.push(target)));
-        targets.iter().for_each(|target| *seen.entry(*target).or_default() += 1);
+        targets
+            .iter()
+            .for_each(|target| *seen.entry(*target).or_default() += 1);
     }
     let in_use = |(object, before): (&Arc<dyn Referent>, &usize)| {
         let inside = seen.get(&at(object)).copied().unwrap_or(0);
@@ -39,7 +41,10 @@ pub(super) fn garbage(objects: Vec<Arc<dyn Referent>>) -> Vec<Arc<dyn Referent>>
             left.extend(edges.get(&object).into_iter().flatten());
         }
     }
-    objects.into_iter().filter(|object| !live.contains(&at(object))).collect()
+    objects
+        .into_iter()
+        .filter(|object| !live.contains(&at(object)))
+        .collect()
 }
 
 /// Shows where the objects lie to which a value refers, as far as nothing on the way to them is shared.
@@ -48,7 +53,10 @@ fn unshared(value: &Value, see: &mut dyn FnMut(usize)) {
     while let Some(value) = left.pop() {
         match value {
             Value::Proxy(proxy) if Arc::strong_count(proxy) == 1 => {
-                let keep = proxy.keep.as_ref().filter(|keep| Arc::strong_count(keep) == 1);
+                let keep = proxy
+                    .keep
+                    .as_ref()
+                    .filter(|keep| Arc::strong_count(keep) == 1);
                 let kept = keep.and_then(|keep| (&**keep as &dyn Any).downcast_ref::<Kept>());
                 if let Some(Kept(object)) = kept {
                     see(Arc::as_ptr(object).cast::<()>() as usize);

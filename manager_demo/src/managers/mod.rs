@@ -30,6 +30,7 @@ mod store;
 pub mod tasks;
 pub mod transport;
 pub mod typed;
+pub mod types;
 pub mod value;
 
 // Whoever copies this uses some of them.
@@ -40,7 +41,7 @@ pub use self::{
     client::{Error, Manager},
     compare::Key,
     exception::Exception,
-    referent::{Failure, Gone, Referent, Reply},
+    referent::{Failure, Gone, Kept, Referent, Reply, referent},
     tasks::{Task, TaskError, Tasks},
     typed::{SerdeError, from_value, to_value},
     value::{Address, Array, Global, Make, Object, Proxy, Step, Value},

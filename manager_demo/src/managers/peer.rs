@@ -177,3 +177,134 @@ fn address(address: SocketAddr) -> (u8, [u8; 16]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::{self, Child, Command, Stdio};
+
+    use super::super::transport::Listener;
+    use super::super::value::Address;
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    /// Killed when the test is over.
+    struct Killed(Child);
+
+    impl Drop for Killed {
+        fn drop(&mut self) {
+            self.0.kill().unwrap();
+            self.0.wait().unwrap();
+        }
+    }
+
+    /// It is found, and its end is seen.
+    fn check(stream: &Stream, mut child: Killed, known: &[u32]) {
+        let pid = child.0.id();
+        let found = of(stream, known).unwrap();
+        assert_eq!(found.pid(), pid);
+        assert!(!found.has_ended());
+        assert!(!found.wait_ended(Duration::from_millis(10)));
+        child.0.kill().unwrap();
+        assert!(found.wait_ended(LIMIT));
+        child.0.wait().unwrap();
+        assert!(found.has_ended());
+        assert!(of(stream, known).is_none_or(|found| found.has_ended()));
+    }
+
+    #[test]
+    fn this_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut places = vec!["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()];
+        places.push(Address::Unix(folder.path().join("x.sock")));
+        for place in places {
+            let listener = match Listener::bind(&place) {
+                Ok(listener) => listener,
+                Err(error) => {
+                    eprintln!("{place}: {error}");
+                    continue;
+                }
+            };
+            let client = Stream::connect(listener.address(), Some(LIMIT)).unwrap();
+            let server = listener.accept().unwrap();
+            for end in [&client, &server] {
+                // Whatever is said to be known.
+                for known in [&[][..], &[0, 1, u32::MAX], &[process::id()]] {
+                    let found = of(end, known).unwrap();
+                    assert_eq!(found.pid(), process::id(), "{place}");
+                    assert!(!found.has_ended());
+                }
+            }
+            drop(client);
+            if let Stream::Tcp(_) = server {
+                assert!(of(&server, &[process::id()]).is_none());
+            }
+        }
+    }
+
+    /// `cat` holds the client's end, on a connection of IPv4, IPv6, and IPv4 to a socket of IPv6.
+    #[test]
+    fn a_child_over_tcp() {
+        for (here, there) in [
+            ("127.0.0.1", "127.0.0.1"),
+            ("::1", "::1"),
+            ("::", "127.0.0.1"),
+            ("::", "::ffff:127.0.0.1"),
+        ] {
+            let listener = match Listener::bind(&Address::Tcp(here.to_owned(), 0)) {
+                Ok(listener) => listener,
+                Err(error) => {
+                    eprintln!("{here}: {error}");
+                    continue;
+                }
+            };
+            let Address::Tcp(_, port) = *listener.address() else {
+                panic!("not TCP");
+            };
+            for known in [false, true] {
+                let address = Address::Tcp(there.to_owned(), port);
+                let stream = Stream::connect(&address, Some(LIMIT)).unwrap();
+                let server = listener.accept().unwrap();
+                let Stream::Tcp(stream) = stream else {
+                    panic!("not TCP");
+                };
+                let mut command = Command::new("cat");
+                command.stdin(OwnedFd::from(stream)).stdout(Stdio::null());
+                let child = Killed(command.spawn().unwrap());
+                // It holds this process's end too.
+                drop(command);
+                let pids = [child.0.id()];
+                check(&server, child, if known { &pids } else { &[] });
+            }
+        }
+    }
+
+    #[test]
+    fn a_child_that_connects() {
+        const CONNECT: &str = "
+import socket, sys
+place = sys.argv[1]
+s = socket.socket(socket.AF_UNIX if place[0] == '/' else socket.AF_INET)
+s.connect(place if place[0] == '/' else ('localhost', int(place)))
+s.recv(1)
+";
+        if Command::new("python3").arg("-V").output().is_err() {
+            eprintln!("no python3: not tested");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let unix = Address::Unix(folder.path().join("x.sock"));
+        for place in [unix, "localhost:0".parse().unwrap()] {
+            let listener = Listener::bind(&place).unwrap();
+            let place = match listener.address() {
+                Address::Tcp(_, port) => port.to_string(),
+                Address::Unix(path) => path.display().to_string(),
+            };
+            let child = Command::new("python3")
+                .args(["-c", CONNECT, &place])
+                .spawn();
+            let child = Killed(child.unwrap());
+            check(&listener.accept().unwrap(), child, &[process::id()]);
+        }
+    }
+}

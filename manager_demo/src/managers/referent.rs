@@ -1,5 +1,6 @@
 //! What a server holds: objects whose methods are called by name.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
@@ -9,8 +10,9 @@ use super::caller::Caller;
 use super::exception::Exception;
 use super::value::Value;
 
-/// An object that clients call through proxies. Calls come from many threads at once.
-pub trait Referent: Send + Sync + 'static {
+/// An object that clients call through proxies. Calls come from many threads at once. An `Arc` of one is also an
+/// `Arc<dyn Any + Send + Sync>`, for who has to know its type.
+pub trait Referent: Any + Send + Sync {
     /// What it is registered as if nothing else is said, such as `list`.
     fn typeid(&self) -> &'static str;
 
@@ -44,8 +46,17 @@ pub trait Referent: Send + Sync + 'static {
     }
 }
 
-/// What keeps an object alive as long as a value refers to it: the `keep` of a proxy, for a server.
+/// What a server puts into [`Proxy::keep`](super::value::Proxy::keep): the object that the proxy stands for.
 pub struct Kept(pub Arc<dyn Referent>);
+
+/// The object of this server that a proxy stands for, if the value is one of those.
+pub fn referent(value: &Value) -> Option<Arc<dyn Referent>> {
+    let Value::Proxy(proxy) = &*value.node() else {
+        return None;
+    };
+    let kept = proxy.keep.as_ref()?.downcast_ref::<Kept>()?;
+    Some(kept.0.clone())
+}
 
 /// What a method returns.
 pub enum Reply {
@@ -90,7 +101,11 @@ impl<T: Into<Value>> From<T> for Reply {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Failure::Raised(Exception::new("builtins", "OSError", [error.to_string().into()]))
+        Failure::Raised(Exception::new(
+            "builtins",
+            "OSError",
+            [error.to_string().into()],
+        ))
     }
 }
 

@@ -118,7 +118,10 @@ impl Server {
             stopping: AtomicBool::new(false),
             proxies: AtomicBool::new(false),
         };
-        Ok(Server { listener, shared: Arc::new(shared) })
+        Ok(Server {
+            listener,
+            shared: Arc::new(shared),
+        })
     }
 
     /// Where it listens, with the port that was chosen.
@@ -129,20 +132,30 @@ impl Server {
     /// Serves in threads of its own: one that accepts, and one for each connection.
     pub fn start(self) -> io::Result<Running> {
         let shared = self.shared.clone();
-        let thread = thread::Builder::new().name("manager".into()).spawn(move || self.serve())?;
-        Ok(Running { shared, thread: Some(thread) })
+        let thread = thread::Builder::new()
+            .name("manager".into())
+            .spawn(move || self.serve())?;
+        Ok(Running {
+            shared,
+            thread: Some(thread),
+        })
     }
 
     /// Serves until a client calls `shutdown`.
     pub fn serve(self) {
         let Server { listener, shared } = self;
         while !shared.stopping.load(Ordering::Acquire) {
-            let mut fds = [PollFd::new(&listener, PollFlags::IN), PollFd::new(&shared.stop, PollFlags::IN)];
+            let mut fds = [
+                PollFd::new(&listener, PollFlags::IN),
+                PollFd::new(&shared.stop, PollFlags::IN),
+            ];
             if poll(&mut fds, None).is_err() || fds[0].revents().is_empty() {
                 continue;
             }
             // A client that has left again is no error of ours; without descriptors or threads it helps when one leaves.
-            let accepted = listener.accept().and_then(|stream| shared.clone().admit(stream));
+            let accepted = listener
+                .accept()
+                .and_then(|stream| shared.clone().admit(stream));
             if accepted.is_err_and(|error| error.kind() != io::ErrorKind::ConnectionAborted) {
                 shared.make_room();
             }
@@ -212,20 +225,28 @@ impl Shared {
             connections.end_oldest_stranger();
         }
         drop(connections);
-        let leave = Leave { shared: self.clone(), id };
+        let leave = Leave {
+            shared: self.clone(),
+            id,
+        };
         let serve = move || {
             let leave = leave;
             leave.shared.clone().serve(leave.id, stream);
         };
         // If it fails, the closure is dropped, and the connection leaves with it.
-        thread::Builder::new().name("connection".into()).spawn(serve).map(drop)
+        thread::Builder::new()
+            .name("connection".into())
+            .spawn(serve)
+            .map(drop)
     }
 
     /// Waits until a connection has ended, but not long; it ends that which has been a stranger for the longest time.
     fn make_room(&self) {
         let mut connections = lock(&self.connections);
         connections.end_oldest_stranger();
-        let wait = self.ended.wait_timeout(connections, Duration::from_millis(100));
+        let wait = self
+            .ended
+            .wait_timeout(connections, Duration::from_millis(100));
         drop(wait.unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -259,7 +280,9 @@ impl Shared {
         if auth::accept(&mut frames, &self.key, self.limits.handshake).is_err() {
             return;
         }
-        lock(&self.connections).strangers.retain(|stranger| *stranger != id);
+        lock(&self.connections)
+            .strangers
+            .retain(|stranger| *stranger != id);
         self.control(&mut frames).ok();
     }
 
@@ -272,7 +295,11 @@ impl Shared {
             Some(Err(error)) => return reply(frames, "#TRACEBACK", traceback(error)),
         };
         let counts = matches!(&*name, "create" | "incref" | "decref" | "accept_connection");
-        let client = if counts { self.clients.of(frames.stream()) } else { None };
+        let client = if counts {
+            self.clients.of(frames.stream())
+        } else {
+            None
+        };
         let result = self.function(&name, args, client.as_ref().map_or(0, |client| client.id));
         let accepted = &*name == "accept_connection" && result.is_ok();
         match result {
@@ -294,17 +321,27 @@ impl Shared {
             "dummy" => args.bind("Server.dummy", []).map(|[]| Value::None),
             "create" => {
                 if args.positional.is_empty() {
-                    return args.bind("Server.create", [("typeid", None)]).map(|[none]| none);
+                    return args
+                        .bind("Server.create", [("typeid", None)])
+                        .map(|[none]| none);
                 }
                 let typeid = args.positional.remove(0);
-                let typeid = typeid.as_str().ok_or_else(|| Exception::key_error(typeid.clone()))?;
+                let typeid = typeid
+                    .as_str()
+                    .ok_or_else(|| Exception::key_error(typeid.clone()))?;
                 let object = self.registry.make(typeid, args)?;
                 let exposed = names(object.exposed());
                 let ident = self.store.enter(object, client);
                 Ok(Value::tuple([Value::Str(ident), exposed]))
             }
-            "incref" => self.store.incref(&ident(args, "Server.incref")?, client).map(Value::from),
-            "decref" => self.store.decref(&ident(args, "Server.decref")?, client).map(Value::from),
+            "incref" => self
+                .store
+                .incref(&ident(args, "Server.incref")?, client)
+                .map(Value::from),
+            "decref" => self
+                .store
+                .decref(&ident(args, "Server.decref")?, client)
+                .map(Value::from),
             "accept_connection" => {
                 let [_] = args.bind("Server.accept_connection", [("name", None)])?;
                 Ok(Value::None)
@@ -314,12 +351,16 @@ impl Shared {
                 let token = pickle::as_token(&token);
                 let (_, _, ident) = token.ok_or_else(|| Exception::type_error("not a token"))?;
                 let unknown = || Exception::key_error((&*ident).into());
-                Ok(names(self.store.find(&ident).ok_or_else(unknown)?.exposed()))
+                Ok(names(
+                    self.store.find(&ident).ok_or_else(unknown)?.exposed(),
+                ))
             }
-            "number_of_objects" => {
-                args.bind("Server.number_of_objects", []).map(|[]| self.store.len().into())
-            }
-            "debug_info" => args.bind("Server.debug_info", []).map(|[]| self.debug_info().into()),
+            "number_of_objects" => args
+                .bind("Server.number_of_objects", [])
+                .map(|[]| self.store.len().into()),
+            "debug_info" => args
+                .bind("Server.debug_info", [])
+                .map(|[]| self.debug_info().into()),
             "shutdown" => args.bind("Server.shutdown", []).map(|[]| Value::None),
             _ => {
                 let text = format!("{} unrecognized", Value::from(name));
@@ -331,7 +372,9 @@ impl Shared {
     fn debug_info(&self) -> String {
         let mut text = String::new();
         for (ident, count, object) in self.store.list() {
-            let repr = object.repr().unwrap_or_else(|failure| format!("{failure:?}"));
+            let repr = object
+                .repr()
+                .unwrap_or_else(|failure| format!("{failure:?}"));
             let repr: String = repr.chars().take(75).collect();
             writeln!(text, "  {ident}:       refcount={count}\n    {repr}").ok();
         }
@@ -346,7 +389,9 @@ impl Shared {
         let receipt = match &result {
             // The system says so where a connection is closed with something in it that was not read.
             Err(error) if is_reset(error) => {
-                receipt.map(|receipt| receipt.unread());
+                if let Some(receipt) = receipt {
+                    receipt.unread();
+                }
                 None
             }
             _ => receipt.filter(|_| !self.stopping.load(Ordering::Acquire)),
@@ -392,10 +437,16 @@ impl Shared {
     }
 
     fn method(&self, caller: &Arc<Caller>, request: Request) -> Result<Reply, Failure> {
-        let Request { ident, method, args } = request;
+        let Request {
+            ident,
+            method,
+            args,
+        } = request;
         let known = ident.as_str().and_then(|ident| self.store.find(ident));
         let Some(object) = known else {
-            return Err(Failure::Traceback(traceback_text(Exception::key_error(ident))));
+            return Err(Failure::Traceback(traceback_text(Exception::key_error(
+                ident,
+            ))));
         };
         if object.exposed().contains(&&*method) {
             return object.call(caller, &method, args);
@@ -405,8 +456,14 @@ impl Shared {
             "__repr__" => object.repr().map(Reply::from),
             "#GETVALUE" => object.value().map(Reply::Value),
             _ => {
-                let text = format!("method {:?} of {} object is not in exposed", method, object.typeid());
-                Err(Failure::Traceback(traceback_text(Exception::attribute_error(text))))
+                let text = format!(
+                    "method {:?} of {} object is not in exposed",
+                    method,
+                    object.typeid()
+                );
+                Err(Failure::Traceback(traceback_text(
+                    Exception::attribute_error(text),
+                )))
             }
         }
     }
@@ -464,7 +521,9 @@ impl Drop for Leave {
     fn drop(&mut self) {
         let mut connections = lock(&self.shared.connections);
         connections.all.remove(&self.id);
-        connections.strangers.retain(|stranger| *stranger != self.id);
+        connections
+            .strangers
+            .retain(|stranger| *stranger != self.id);
         self.shared.ended.notify_all();
     }
 }
@@ -495,8 +554,15 @@ impl Request {
             };
             keywords.push((name.clone(), value.clone()));
         }
-        let args = Args { positional: positional.to_vec(), keywords };
-        Ok(Request { ident: ident.clone(), method: method.clone(), args })
+        let args = Args {
+            positional: positional.to_vec(),
+            keywords,
+        };
+        Ok(Request {
+            ident: ident.clone(),
+            method: method.clone(),
+            args,
+        })
     }
 }
 
@@ -526,5 +592,8 @@ fn traceback_text(exception: Exception) -> String {
 }
 
 fn is_reset(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+    )
 }

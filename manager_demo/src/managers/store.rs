@@ -63,11 +63,14 @@ impl Store {
             format!("{:x}{number:08x}", self.prefix).into()
         });
         let ident = ident.clone();
-        let record = table.records.entry(ident.clone()).or_insert_with(|| Record {
-            object: Arc::downgrade(&object),
-            kept: None,
-            counts: vec![],
-        });
+        let record = table
+            .records
+            .entry(ident.clone())
+            .or_insert_with(|| Record {
+                object: Arc::downgrade(&object),
+                kept: None,
+                counts: vec![],
+            });
         record.kept = Some(object);
         record.add(client);
         ident
@@ -124,9 +127,14 @@ impl Store {
     fn release(&self, unkept: Vec<Arc<dyn Referent>>) {
         let weak: Vec<_> = unkept.iter().map(Arc::downgrade).collect();
         drop(unkept);
-        let alive = weak.iter().filter(|object| object.strong_count() > 0).count();
+        let alive = weak
+            .iter()
+            .filter(|object| object.strong_count() > 0)
+            .count();
         let spend = |patience: usize| Some(patience.saturating_sub(alive));
-        let left = self.patience.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend);
+        let left = self
+            .patience
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend);
         if alive > 0 && left.is_ok_and(|left| left <= alive) {
             self.collect();
         }
@@ -135,8 +143,13 @@ impl Store {
     /// Empties the objects that only refer to each other.
     fn collect(&self) {
         let table = self.write();
-        let unkept = table.records.values().filter(|record| record.kept.is_none());
-        let unkept: Vec<_> = unkept.filter_map(|record| record.object.upgrade()).collect();
+        let unkept = table
+            .records
+            .values()
+            .filter(|record| record.kept.is_none());
+        let unkept: Vec<_> = unkept
+            .filter_map(|record| record.object.upgrade())
+            .collect();
         let count = unkept.len();
         let garbage = collector::garbage(unkept);
         drop(table);
@@ -148,7 +161,11 @@ impl Store {
     /// How many objects clients refer to.
     pub fn len(&self) -> usize {
         let table = self.read();
-        table.records.values().filter(|record| record.kept.is_some()).count()
+        table
+            .records
+            .values()
+            .filter(|record| record.kept.is_some())
+            .count()
     }
 
     /// Each object to which clients refer, with its name and count.
@@ -181,7 +198,8 @@ impl Table {
         if self.records.len() <= self.limit {
             return;
         }
-        self.records.retain(|_, record| record.object.strong_count() > 0);
+        self.records
+            .retain(|_, record| record.object.strong_count() > 0);
         let records = &self.records;
         self.idents.retain(|_, ident| records.contains_key(ident));
         self.limit = self.records.len() * 2 + 64;

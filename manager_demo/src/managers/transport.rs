@@ -414,3 +414,213 @@ impl From<SocketAddr> for Address {
         Address::Tcp(address.ip().to_string(), address.port())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SOON: Option<Duration> = Some(Duration::from_millis(20));
+    const LIMIT: Option<Duration> = Some(Duration::from_secs(20));
+
+    fn tcp(host: &str) -> Address {
+        Address::Tcp(host.to_owned(), 0)
+    }
+
+    /// What one end sends arrives at the other, in both directions.
+    fn talk(listener: &Listener) -> [Stream; 2] {
+        let mut client = Stream::connect(listener.address(), LIMIT).unwrap();
+        let mut server = listener.accept().unwrap();
+        for stream in [&client, &server] {
+            stream.set_timeouts(LIMIT, LIMIT).unwrap();
+        }
+        let mut buffer = [0; 4];
+        client.write_all(b"ping").unwrap();
+        server.read_exact(&mut buffer).unwrap();
+        assert_eq!(&buffer, b"ping");
+        server.write_all(b"pong").unwrap();
+        client.read_exact(&mut buffer).unwrap();
+        assert_eq!(&buffer, b"pong");
+        [client, server]
+    }
+
+    #[test]
+    fn texts_of_addresses() {
+        let tcp = |host: &str, port| Address::Tcp(host.to_owned(), port);
+        let unix = |path: &str| Address::Unix(path.into());
+        for (text, address) in [
+            ("127.0.0.1:9697", tcp("127.0.0.1", 9697)),
+            ("localhost:0", tcp("localhost", 0)),
+            (":65535", tcp("", 65535)),
+            ("[::1]:5000", tcp("::1", 5000)),
+            ("[fe80::1%eth0]:5000", tcp("fe80::1%eth0", 5000)),
+            ("/tmp/x.sock", unix("/tmp/x.sock")),
+            ("unix:x.sock", unix("x.sock")),
+            ("unix:./@x", unix("./@x")),
+            ("unix:@abstract", unix("\0abstract")),
+        ] {
+            assert_eq!(text.parse(), Ok(address.clone()));
+            assert_eq!(address.to_string(), text);
+        }
+        assert_eq!("unix:/tmp/x".parse(), Ok(unix("/tmp/x")));
+        assert_eq!(unix("@x").to_string(), "unix:./@x");
+        for text in [
+            "",
+            ":",
+            "localhost",
+            "localhost:",
+            "localhost:+1",
+            "localhost:65536",
+            "localhost:-1",
+            "a b:1",
+            "::1:5000",
+            "[::1]",
+            "[::1]:",
+            "[localhost]:1",
+            "[]:1",
+            "::1",
+            "unix:",
+            "unix:@",
+            "unix:a\0b",
+            "http://x:80",
+            "x.sock",
+        ] {
+            let error = text.parse::<Address>().unwrap_err().to_string();
+            assert!(
+                error.contains(" is no address; ") && !error.contains('\n'),
+                "{text}"
+            );
+        }
+        let address = Address::from(SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 7)));
+        assert_eq!(address.to_string(), "[::1]:7");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_an_address_or_not(text in r"(unix:|/|\[)?[a:@/.1%\PC]{0,12}(\])?(:[0-9]{1,6})?") {
+            if let Ok(address) = text.parse::<Address>() {
+                prop_assert_eq!(address.to_string().parse(), Ok(address));
+            }
+        }
+    }
+
+    #[test]
+    fn tcp_keeps_the_host_and_tells_the_port() {
+        let listener = Listener::bind(&tcp("localhost")).unwrap();
+        let Address::Tcp(host, port) = listener.address() else {
+            panic!("{}", listener.address());
+        };
+        assert_eq!(host, "localhost");
+        assert_ne!(*port, 0);
+        let [client, server] = talk(&listener);
+        let number = Address::Tcp("127.0.0.1".to_owned(), *port);
+        assert_eq!(server.local_address().unwrap(), number);
+        assert_ne!(client.local_address().unwrap(), number);
+        for stream in [&client, &server] {
+            assert!(net::sockopt::tcp_nodelay(stream).unwrap());
+        }
+        let taken = Listener::bind(&number).unwrap_err();
+        assert_eq!(taken.kind(), ErrorKind::AddrInUse);
+        drop((client, server, listener));
+        // SO_REUSEADDR: at once, although the connection is remembered for a minute.
+        let listener = Listener::bind(&number).unwrap();
+        drop(listener);
+        let error = Stream::connect(&number, LIMIT).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn every_address_of_a_name_is_tried() {
+        talk(&Listener::bind(&tcp("")).unwrap());
+        match Listener::bind(&tcp("::1")) {
+            Ok(listener) => {
+                let [client, _server] = talk(&listener);
+                let Address::Tcp(host, port) = client.local_address().unwrap() else {
+                    panic!("not TCP");
+                };
+                assert_eq!((&*host, port == 0), ("::1", false));
+            }
+            Err(error) => eprintln!("no IPv6: {error}"),
+        }
+        let error = Listener::bind(&tcp("no such host")).unwrap_err();
+        assert_ne!(error.kind(), ErrorKind::AddrInUse);
+        let error = Listener::bind(&tcp("192.0.2.1")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrNotAvailable);
+    }
+
+    #[test]
+    fn a_unix_socket_removes_its_file_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.sock");
+        let address = Address::Unix(path.clone());
+        let listener = Listener::bind(&address).unwrap();
+        assert_eq!(listener.address(), &address);
+        let [client, server] = talk(&listener);
+        assert_eq!(
+            client.local_address().unwrap(),
+            Address::Unix(PathBuf::new())
+        );
+        assert_eq!(server.local_address().unwrap(), address);
+        let taken = || Listener::bind(&address).unwrap_err().kind();
+        assert_eq!(taken(), ErrorKind::AddrInUse);
+        drop(listener);
+        assert!(!path.exists());
+
+        let listener = Listener::bind(&address).unwrap();
+        fs::rename(&path, folder.path().join("old")).unwrap();
+        // As a process that was killed leaves it: nobody listens, and the file is there.
+        drop(UnixListener::bind(&path).unwrap());
+        let refused = Stream::connect(&address, LIMIT).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(taken(), ErrorKind::AddrInUse);
+        drop(listener);
+        assert!(path.exists());
+        let long = Address::Unix(folder.path().join("x".repeat(108)));
+        let kind = |result: io::Result<()>| result.unwrap_err().kind();
+        let bound = Listener::bind(&long).map(drop);
+        assert_eq!(kind(bound), ErrorKind::InvalidInput);
+        let connected = Stream::connect(&Address::Unix(PathBuf::new()), None).map(drop);
+        assert_eq!(kind(connected), ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn an_abstract_name() {
+        let name = format!("unix:@manager_demo-{}", process::id());
+        let address: Address = name.parse().unwrap();
+        let listener = Listener::bind(&address).unwrap();
+        let [_client, server] = talk(&listener);
+        assert_eq!(server.local_address().unwrap(), address);
+    }
+
+    #[test]
+    fn limits_of_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        // Only one may wait.
+        net::listen(&listener, 0).unwrap();
+        let address = Address::Unix(path);
+        let waiting = Stream::connect(&address, SOON).unwrap();
+        let error = Stream::connect(&address, SOON).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+
+        waiting.set_timeouts(SOON, None).unwrap();
+        let error = (&waiting).read(&mut [0]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        let error = waiting
+            .set_timeouts(Some(Duration::ZERO), None)
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        waiting.set_timeouts(LIMIT, None).unwrap();
+        let clone = waiting.try_clone().unwrap();
+        let reader = thread::spawn(move || (&clone).read(&mut [0]));
+        waiting.shutdown().unwrap();
+        assert_eq!(reader.join().unwrap().unwrap(), 0);
+        // No SIGPIPE.
+        let error = (&waiting).write(&[0]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    }
+}

@@ -262,8 +262,13 @@ impl Value {
         while let Some(value) = left.pop() {
             match value {
                 Value::Proxy(proxy) => see(proxy),
-                Value::Tuple(_) | Value::List(_) | Value::Set(_) | Value::FrozenSet(_)
-                | Value::Dict(_) | Value::Object(_) | Value::Knot(..) => {
+                Value::Tuple(_)
+                | Value::List(_)
+                | Value::Set(_)
+                | Value::FrozenSet(_)
+                | Value::Dict(_)
+                | Value::Object(_)
+                | Value::Knot(..) => {
                     let at = match value {
                         Value::Knot(knot, _) => Some(Arc::as_ptr(knot).cast::<()>() as usize),
                         value => value.id(),
@@ -272,7 +277,10 @@ impl Value {
                         continue;
                     }
                     match value {
-                        Value::Tuple(v) | Value::List(v) | Value::Set(v) | Value::FrozenSet(v)
+                        Value::Tuple(v)
+                        | Value::List(v)
+                        | Value::Set(v)
+                        | Value::FrozenSet(v)
                         | Value::Knot(v, _) => left.extend(v.iter()),
                         Value::Dict(pairs) => left.extend(pairs.iter().flat_map(|(k, v)| [k, v])),
                         Value::Object(object) => left.extend(object.parts()),
@@ -289,10 +297,15 @@ impl Object {
     /// The values that it is made of.
     pub(super) fn parts(&self) -> Vec<&Value> {
         let mut parts = match &self.make {
-            Make::Call { callable, arguments } => vec![callable, arguments],
-            Make::New { class, arguments, keywords } => {
-                [class, arguments].into_iter().chain(keywords).collect()
-            }
+            Make::Call {
+                callable,
+                arguments,
+            } => vec![callable, arguments],
+            Make::New {
+                class,
+                arguments,
+                keywords,
+            } => [class, arguments].into_iter().chain(keywords).collect(),
         };
         for step in &self.steps {
             match step {
