@@ -27,9 +27,6 @@ const OLD_ANSWER: usize = 16;
 const PREFIX: &[u8] = b"{sha256}";
 const RANDOM: usize = 40;
 
-/// How long [`connect`] waits. A server that is busy accepts late.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// Why a handshake failed. The connection is of no use then.
 #[derive(Debug)]
 pub enum AuthError {
@@ -54,9 +51,9 @@ pub fn accept(frames: &mut Frames, key: &[u8], limit: Duration) -> Result<(), Au
     answer(frames, key, deadline)
 }
 
-/// The client's side. It waits at most a minute.
-pub fn connect(frames: &mut Frames, key: &[u8]) -> Result<(), AuthError> {
-    let deadline = Instant::now().checked_add(PATIENCE);
+/// The client's side, of the same time limit. A server that is busy accepts late.
+pub fn connect(frames: &mut Frames, key: &[u8], limit: Duration) -> Result<(), AuthError> {
+    let deadline = Instant::now().checked_add(limit);
     answer(frames, key, deadline)?;
     challenge(frames, key, deadline)
 }
