@@ -30,7 +30,7 @@ import sys
 import tempfile
 import uuid
 from multiprocessing import managers
-from multiprocessing.connection import Client
+from multiprocessing.connection import Client, wait
 from multiprocessing.reduction import ForkingPickler
 
 # Where a difference is meant: the type and method as a pattern, what tells it, and why.
@@ -40,7 +40,7 @@ ALLOWED = [
 ]
 
 BLOCKED = ('#BLOCKED', None)
-MOMENT = 0.3  # Seconds without a reply, until a call counts as blocked.
+MOMENT = 0.1  # Seconds without a reply from either, until a call counts as blocked.
 LONG = 20  # Seconds for whatever must come.
 
 
@@ -383,7 +383,7 @@ def call(method, *args, **kwds):
 class Made:
     """How objects of a type are made, and called: the methods with how often each is chosen."""
 
-    blocks = False  # Whether a bad call may block or be large, so that calls are not spoilt.
+    spoils = True  # Whether any argument may be replaced by any value, and not be one that waits for ever.
 
     def __init__(self, random):
         self.random = random
@@ -416,12 +416,12 @@ class Made:
         way = self.random.randrange(4)
         if way == 0 and args:
             args.pop()
-        elif way == 1 and not self.blocks:
+        elif way == 1 and self.spoils:
             args.append(v.value())
-        elif way == 2 and args and not self.blocks:
+        elif way == 2 and args and self.spoils:
             args[self.random.randrange(len(args))] = v.value()
         else:
-            kwds[self.random.choice(['x', 'key', 'self', 'n', 'name', 'no_such'])] = v.value()
+            kwds[self.random.choice(['x', 'key', 'self', 'name', 'no_such'])] = v.value()
         return Call(made.method, tuple(args), kwds)
 
 
@@ -559,10 +559,17 @@ class Array(Made):
 
 
 class Blocking(Made):
-    blocks = True
+    spoils = False
+
+    def wakes(self, blocked, v):
+        """What another caller does, so that a blocked call ends."""
+        raise NotImplementedError
 
 
 class Lock(Blocking):
+    def wakes(self, blocked, v):
+        return [call('release')] * 3
+
     def methods(self, v):
         return [
             (2, lambda: call('acquire', False)),
@@ -595,6 +602,11 @@ class Semaphore(Lock):
 
 
 class Condition(Lock):
+    def wakes(self, blocked, v):
+        if blocked.method == 'wait':
+            return [call('acquire', False), call(self.random.choice(['notify', 'notify_all'])), call('release')]
+        return super().wakes(blocked, v)
+
     def arguments(self, v):
         return (), {}
 
@@ -605,6 +617,7 @@ class Condition(Lock):
         count = lambda: self.random.choice([0, 1, 2, 5, -1, True, 'a', None, 1.5, 2**70])
         return super().methods(v) + [
             (2, lambda: call('wait', v.timeout())),
+            (.1, lambda: call('wait', None)),
             (2, lambda: call('notify')),
             (1, lambda: call('notify', count())),
             (1, lambda: call('notify', n=count())),
@@ -614,6 +627,9 @@ class Condition(Lock):
 
 
 class Event(Blocking):
+    def wakes(self, blocked, v):
+        return [call('set')]
+
     def methods(self, v):
         return [
             (2, lambda: call('is_set')),
@@ -628,6 +644,9 @@ class Event(Blocking):
 
 
 class Barrier(Blocking):
+    def wakes(self, blocked, v):
+        return [self.random.choice([call('wait', 0.001), call('reset'), call('abort')])]
+
     def arguments(self, v):
         return self.random.choice([((1,), {}), ((2,), {}), ((3, None, 0.001), {}), ((), {'parties': 2, 'timeout': 0.001}),
                                    ((1.5, None, 0.001), {}), ((True,), {}), ((2, None, v.timeout()), {})])
@@ -651,6 +670,10 @@ class Barrier(Blocking):
 
 
 class Queue(Blocking):
+    def wakes(self, blocked, v):
+        return {'get': [call('put', v.value(), False)], 'put': [call('get', False)],
+                'join': [call('task_done')] * 5}[blocked.method]
+
     def arguments(self, v):
         size = lambda: self.random.choice([0, 1, 3, 3, 5, -1, 2**70, True, 2.5])
         return self.random.choice([((), {}), ((size(),), {}), ((), {'maxsize': size()})])
@@ -701,6 +724,7 @@ class Run:
         self.made = TYPES[typeid](self.random)
         self.numbers = iter(range(1, sys.maxsize))
         self.done = self.differences = self.allowed = 0
+        self.kinds = collections.Counter()
         self.callers = self.connect()
 
     def connect(self):
@@ -711,6 +735,7 @@ class Run:
         """Whether they are the same. What is not is printed."""
         self.done += 1
         ours, theirs = (outcome(reply, server) for reply, server in zip(replies, self.servers))
+        self.kinds[theirs[0]] += 1
         if ours == theirs:
             return True
         for pattern, tells, why in ALLOWED:
@@ -747,10 +772,25 @@ class Run:
         """The reply of each server."""
         for server, caller in zip(self.servers, callers):
             caller.send((server.ident(number), *what))
-        ready = [caller.connection.poll(MOMENT) for caller in callers]
-        if any(ready):  # Then the others are only slow.
-            ready = [caller.connection.poll(LONG) for caller in callers]
-        return [caller.receive() if is_ready else BLOCKED for caller, is_ready in zip(callers, ready)]
+        return self.answers(callers)
+
+    def answers(self, callers):
+        if not wait([caller.connection for caller in callers], MOMENT):
+            return [BLOCKED, BLOCKED]
+        # Where one has answered, the other is only slow, or wrong.
+        return [caller.receive() if caller.connection.poll(LONG) else BLOCKED for caller in callers]
+
+    def wake(self, number, blocked, values, callers, others):
+        """Ends a blocked call by another caller. Returns whether it ended, the same for both."""
+        if not isinstance(self.made, Blocking):
+            return False
+        for what in self.made.wakes(blocked, values):
+            if not self.compare(what, self.ask(number, what, others)):
+                return False
+            replies = self.answers(callers)
+            if replies != [BLOCKED, BLOCKED]:
+                return self.compare(blocked, replies) and BLOCKED not in replies
+        return False
 
     def object(self):
         """One object, from its making to its end."""
@@ -786,9 +826,12 @@ class Run:
             what = made.call(values)
             if values.opaque and what.method in LOOKS:
                 continue
-            replies = self.ask(number, what, self.random.choice(self.callers))
+            callers, others = self.random.sample(self.callers, 2)
+            replies = self.ask(number, what, callers)
             same = self.compare(what, replies)
             if BLOCKED in replies:
+                if same and self.wake(number, what, values, callers, others):
+                    continue
                 raise Blocked
             if not same:
                 return
@@ -825,7 +868,9 @@ class Run:
             self.object()
         for caller in sum(self.callers, []):
             caller.connection.close()
-        print(f'{self.typeid}: {self.done} calls, {self.differences} differences, {self.allowed} allowed', flush=True)
+        kinds = ', '.join(f'{count} {kind}' for kind, count in self.kinds.most_common())
+        print(f'{self.typeid}: {self.done} calls, {self.differences} differences, {self.allowed} allowed ({kinds})',
+              flush=True)
         return self.differences
 
 
