@@ -22,7 +22,6 @@ import unittest
 from multiprocessing.managers import SyncManager
 
 from test import _test_multiprocessing as cpython
-from test import support
 
 # Children that are spawned look for the classes in this module.
 cpython.install_tests_in_module_dict(globals(), 'fork')
@@ -69,10 +68,12 @@ def connected(address, key):
 
         def shutdown(self):
             """Where the test would stop its server: nothing of it may be left there."""
-            for _ in support.sleeping_retry(5, error=False):
+            end = time.monotonic() + 5
+            while time.monotonic() < end:
                 gc.collect()
                 if self._number_of_objects() <= self.before:
                     return
+                time.sleep(0.01)
             raise AssertionError(f'objects are left:\n{self._debug_info()}')
 
         def join(self):

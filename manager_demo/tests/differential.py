@@ -1,5 +1,6 @@
 """The same random calls to CPython's SyncManager and to the server under test, and their replies compared.
 
+    differential.py --list                  the types
     differential.py --address 127.0.0.1:PORT|/PATH --authkey-file FILE [--seed N] [--calls N] [--types list,dict]
 
 It speaks the protocol itself, so that replies are seen as they are: their kind, the value with all types and with what
@@ -886,12 +887,18 @@ def start_reference(key, directory):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument('--address', required=True)
-    parser.add_argument('--authkey-file', required=True)
+    parser.add_argument('--list', action='store_true', help='the types')
+    parser.add_argument('--address')
+    parser.add_argument('--authkey-file')
     parser.add_argument('--seed', type=int, default=random.SystemRandom().randrange(10**9))
     parser.add_argument('--calls', type=int, default=1000, help='of each type')
     parser.add_argument('--types', default=','.join(TYPES))
     args = parser.parse_args()
+    if args.list:
+        print(*TYPES, sep='\n')
+        return
+    if not args.address or not args.authkey_file:
+        parser.error('--address and --authkey-file, or --list')
     print(f'seed {args.seed}', flush=True)
     with open(args.authkey_file, 'rb') as file:
         key = file.read()
