@@ -6,20 +6,18 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::fs;
-use std::io::{BufRead, BufReader, Read, Seek};
-use std::os::unix::process::CommandExt;
+mod program;
+
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::process::{Command, ExitCode, ExitStatus};
 use std::time::Duration;
-use std::{env, str};
+use std::{env, fs, str};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{
-    Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, set_parent_process_death_signal,
-};
 use tempfile::TempDir;
+
+use program::Program;
 
 const CONFORMANCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance.py");
 const DIFFERENTIAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/differential.py");
@@ -91,7 +89,7 @@ fn conformance(test: &str, method: &str, network: Network) -> Result<Completion,
     let mut command = server.python(CONFORMANCE);
     let seconds = (LIMIT - Duration::from_secs(10)).as_secs().to_string();
     command.args(["--limit", &seconds, "--start-method", method, test]);
-    match run(&mut command, LIMIT) {
+    match Program::start(&mut command).end(LIMIT) {
         (Some(status), _) if status.success() => Ok(Completion::Completed),
         (Some(status), _) if status.code() == Some(SKIPPED) => Ok(Completion::ignored()),
         (status, output) => Err(failed(status, output)),
@@ -103,7 +101,8 @@ fn differential(typeid: &str, seed: u64, calls: u64) -> Result<(), Failed> {
     let mut command = server.python(DIFFERENTIAL);
     let (seed, number) = (seed.to_string(), calls.to_string());
     command.args(["--types", typeid, "--seed", &seed, "--calls", &number]);
-    match run(&mut command, LIMIT + Duration::from_secs(calls / CALLS_A_SECOND)) {
+    let limit = LIMIT + Duration::from_secs(calls / CALLS_A_SECOND);
+    match Program::start(&mut command).end(limit) {
         (Some(status), _) if status.success() => Ok(()),
         (status, output) => Err(failed(status, output)),
     }
@@ -116,37 +115,6 @@ fn failed(status: Option<ExitStatus>, output: String) -> Failed {
     }
 }
 
-/// Runs a command with all that it starts, and ends what is left of it. The status is none where its time was over.
-fn run(command: &mut Command, limit: Duration) -> (Option<ExitStatus>, String) {
-    let mut output = tempfile::tempfile().unwrap();
-    command
-        .stdin(Stdio::null())
-        .stdout(output.try_clone().unwrap())
-        .stderr(output.try_clone().unwrap())
-        .process_group(0);
-    let mut child = spawn(command);
-    let pid = Pid::from_child(&child);
-    let end = pidfd_open(pid, PidfdFlags::empty()).unwrap();
-    let limit = Timespec::try_from(limit).unwrap();
-    let mut ends = [PollFd::new(&end, PollFlags::IN)];
-    let ended = rustix::io::retry_on_intr(|| poll(&mut ends, Some(&limit))).unwrap() > 0;
-    // It is not reaped yet, so the number is still its own.
-    kill_process_group(pid, Signal::KILL).unwrap();
-    let status = child.wait().unwrap();
-    let mut text = vec![];
-    output.rewind().unwrap();
-    output.read_to_end(&mut text).unwrap();
-    let text = String::from_utf8_lossy(&text).into_owned();
-    (ended.then_some(status), text)
-}
-
-/// A child that does not outlive the thread that starts it.
-fn spawn(command: &mut Command) -> Child {
-    // SAFETY: between fork and exec there is one system call, without heap or lock.
-    unsafe { command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?)) };
-    command.spawn().unwrap()
-}
-
 #[derive(Clone, Copy)]
 enum Network {
     Tcp,
@@ -155,7 +123,7 @@ enum Network {
 
 /// A server that runs. It ends with this value.
 struct Server {
-    child: Child,
+    _program: Program,
     address: String,
     key_file: PathBuf,
     directory: TempDir,
@@ -172,18 +140,11 @@ fn server(network: Network) -> Server {
     };
     let mut command = Command::new("python3");
     command.args([CPYTHON_SERVER, "--address", &address, "--authkey-file"]);
-    let mut child = spawn(
-        command
-            .arg(&key_file)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .process_group(0),
-    );
+    let (program, stdout) = Program::start_piped(command.arg(&key_file));
     let mut address = String::new();
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    stdout.read_line(&mut address).unwrap();
+    BufReader::new(stdout).read_line(&mut address).unwrap();
     Server {
-        child,
+        _program: program,
         address: address.trim_end().to_owned(),
         key_file,
         directory,
@@ -197,12 +158,5 @@ impl Server {
         command.args([script, "--address", &self.address, "--authkey-file"]);
         command.arg(&self.key_file).current_dir(&self.directory);
         command
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
     }
 }

@@ -2,14 +2,11 @@
 
     cpython_server.py --address 127.0.0.1:0|/PATH --authkey-file FILE
 
-It prints where it listens, and ends with its standard input.
+It prints where it listens, and serves until it is killed.
 """
 
 import argparse
 import multiprocessing
-import os
-import sys
-import threading
 from multiprocessing.managers import SyncManager
 
 
@@ -28,7 +25,6 @@ def main():
     multiprocessing.current_process().authkey = key
     server = SyncManager(address, key).get_server()
     print(server.address if isinstance(server.address, str) else '%s:%s' % server.address, flush=True)
-    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
     server.serve_forever()
 
 
