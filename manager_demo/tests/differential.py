@@ -382,7 +382,7 @@ def call(method, *args, **kwds):
 
 
 class Made:
-    """How objects of a type are made, and called: the methods with how often each is chosen."""
+    """How objects of a type are made, and called."""
 
     spoils = True  # Whether any argument may be replaced by any value, and not be one that waits for ever.
 
@@ -396,6 +396,7 @@ class Made:
         return self.random.choice([((v.value(),), {}), ((v.value(), v.value()), {}), ((), {'x': v.value()})])
 
     def methods(self, v):
+        """The calls, with how often each is chosen."""
         raise NotImplementedError
 
     def call(self, v):
@@ -710,7 +711,7 @@ class Queue(Blocking):
 TYPES = {
     'list': List, 'dict': Dict, 'Iterator': Iterator, 'Namespace': Namespace, 'Lock': Lock, 'RLock': Lock,
     'Semaphore': Semaphore, 'BoundedSemaphore': Semaphore, 'Condition': Condition, 'Event': Event, 'Barrier': Barrier,
-    'Queue': Queue, 'JoinableQueue': Queue, 'Value': Value, 'Array': Array,
+    'Queue': Queue, 'JoinableQueue': Queue, 'Value': Value, 'Array': Array, 'protocol': None,
 }
 
 
@@ -722,7 +723,7 @@ class Run:
     def __init__(self, typeid, servers, seed, calls):
         self.typeid, self.servers, self.calls = typeid, servers, calls
         self.random = random.Random(f'{seed} {typeid}')
-        self.made = TYPES[typeid](self.random)
+        self.made = TYPES[typeid] and TYPES[typeid](self.random)
         self.numbers = iter(range(1, sys.maxsize))
         self.done = self.differences = self.allowed = 0
         self.kinds = collections.Counter()
@@ -875,6 +876,97 @@ class Run:
         return self.differences
 
 
+class Protocol(Run):
+    """So many requests of the protocol itself, well and badly formed."""
+
+    def connect(self):
+        return [[Caller(server, 'protocol') for server in self.servers]]
+
+    def object(self):
+        numbers = [self.create(typeid, (), {}) for typeid in ('list', 'Queue')]
+        v = Values(self.random, numbers, False)
+        for _ in range(30):
+            control = self.random.random() < .3
+            request = self.control(v, numbers) if control else self.method(v, numbers)
+            what = call('request' if control else 'call', request)
+            replies = []
+            for server, caller in zip(self.servers, self.callers[0]):
+                here = insert_idents(request, server)
+                replies.append(server.control(here) if control else caller.call(here))
+            if not self.compare(what, [plain(reply) for reply in replies]):
+                break
+        self.drop(numbers)
+
+    def control(self, v, numbers):
+        name = self.random.choice(['dummy', 'number_of_objects', 'debug_info', 'get_methods', 'incref', 'decref', 'create',
+                                   'accept_connection', 'no_such', '', '__init__', 'mutex', 5, None, 1.5, b'dummy'])
+        known = Ident(self.random.choice(numbers))
+        args = self.random.choice([
+            lambda: (),
+            lambda: (v.value(),),
+            lambda: (self.random.choice(['no such', '', 5, None, []]),),
+            lambda: ('list', 1, 2),
+            lambda: (1, 2, 3),
+        ])
+        request = self.random.choice([
+            lambda: (None, 'dummy', (), {}),
+            lambda: (None, 'number_of_objects', (), {}),
+            lambda: ('any ident', 'dummy', (), {}),
+            lambda: (None, 'debug_info', (), {}),
+            lambda: (None, 'get_methods', (Ref(self.random.choice(numbers)),), {}),
+            lambda: (None, name, args(), {}),
+            lambda: (None, name, args(), {v.name(): v.value()}),
+            lambda: (None, self.random.choice(['incref', 'decref']), (known, 1), {}),
+            lambda: (None, 'incref', (known,), {}),
+            lambda: (None, 'decref', (self.random.choice(['no such', '', 5, None]),), {}),
+            lambda: (None, 'incref', (self.random.choice(['no such', '', 5, None]),), {}),
+            lambda: self.random.choice([None, 5, 'abc', 'abcd', (), (1,), (None, 'dummy', ()), [], {}, b'1234', 1.5,
+                                        [None, 'dummy', [], {}], (None, 'dummy', (), {}, 1), (None, 'dummy', None, {}),
+                                        (None, 'dummy', 5, {}), (None, 'dummy', (), None), (None, 'dummy', (), []),
+                                        (None, 'dummy', '', {}), (None, 'dummy', (), {1: 2})]),
+        ])()
+        # What would leave the connection without a reply, or the two servers with different numbers of objects.
+        takes = isinstance(request, tuple) and len(request) == 4 and request[1]
+        if takes == 'accept_connection' and len(request[2]) == 1 or takes == 'create' and request[2][:1] == ('list',):
+            return None, 'dummy', (), {}
+        return request
+
+    def method(self, v, numbers):
+        ident = self.random.choice([Ident(number) for number in numbers] * 2 + ['no such', '', None, 5, [], '0'])
+        name = self.random.choice(['append', 'put', 'no_such', '', '__repr__', '#GETVALUE', '__str__', '__class__', 5, None,
+                                   [], b'put', ('put',)])
+        return self.random.choice([
+            lambda: (ident, name, tuple(v.some(2, v.hashable)), {}),
+            lambda: (ident, name, tuple(v.some(2, v.hashable)), {v.name(): v.value()}),
+            lambda: [ident, name, v.some(1, v.hashable), {}],
+            lambda: (ident, name, self.random.choice([None, 5, 'ab', b'a', {}, {'a': 1}, range(1), {1}]), {}),
+            lambda: (ident, name, (1,), self.random.choice([None, 5, [], 'ab', {1: 2}, {'\ud800': 1}, {'': 1}])),
+            lambda: self.random.choice([None, 5, 'abc', 'abcd', (), (ident,), (ident, name, ()), [], {}, 1.5, b'1234',
+                                        (ident, name, (), {}, 1)]),
+        ])()
+
+
+class Ident(Ref):
+    """The name of an object, where it stands by itself."""
+
+
+def insert_idents(request, server, depth=0):
+    """In the request, and in its arguments."""
+    if type(request) in (tuple, list) and depth < 2:
+        return type(request)(insert_idents(part, server, depth + 1) for part in request)
+    return server.ident(request.number) if isinstance(request, Ident) else request
+
+
+def plain(reply):
+    """A reply without what is for people only, and without an order where there is none."""
+    kind, result = reply
+    if kind == '#RETURN' and isinstance(result, str) and 'refcount' in result:
+        return kind, 'debug info'
+    if kind == '#RETURN' and isinstance(result, tuple):
+        return kind, sorted(result)
+    return reply
+
+
 # What a server cannot answer about a value that it cannot look into.
 LOOKS = {'__repr__', '__str__', 'index', 'count', 'remove', '__contains__', 'sort'}
 
@@ -912,7 +1004,8 @@ def main():
         differences = 0
         for typeid in args.types.split(','):
             servers = [Server(address, key), Server(reference.address, key)]
-            differences += Run(typeid, servers, args.seed, args.calls).run()
+            run = Protocol if typeid == 'protocol' else Run
+            differences += run(typeid, servers, args.seed, args.calls).run()
     sys.exit(differences > 0)
 
 
