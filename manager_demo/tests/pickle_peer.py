@@ -106,8 +106,8 @@ def function():
 
 
 class Maker:
-    def __init__(self, seed):
-        self.random = random.Random(seed)
+    def __init__(self, seed, protocol):
+        self.random, self.protocol = random.Random(seed), protocol
         self.made, self.open, self.tags = [], [], 0
 
     def text(self):
@@ -202,7 +202,7 @@ class Maker:
             lambda: array.array(r.choice("bh"), [-1, 2, 3]), lambda: array.array(r.choice("BHIQ"), [5, 100]),
             lambda: array.array(r.choice("ilqfd"), [-7]), lambda: array.array("u", "aä\u20ac"), lambda: array.array("Q", [1 << 63]),
             lambda: r.choice([ValueError, KeyError, Oops, OSError])(*self.items(depth, 3)), lambda: self.noted(depth),
-            lambda: Keywords(self.value(depth), size=self.value(depth)),
+            lambda: self.keywords(depth),
             lambda: functools.partial(function, self.value(depth), key=self.value(depth)),
             lambda: r.choice([Plain, Outer, Outer.Inner, Outer.method, function, len, int, Color.BLUE, Color, type(None)]),
             lambda: datetime.datetime(2020, 1, 2, 3, 4, 5, 6, datetime.timezone.utc), lambda: datetime.date(1, 2, 3),
@@ -213,6 +213,12 @@ class Maker:
             lambda: Point(self.value(depth), self.value(depth)), lambda: Numbers(self.items(depth)),
             lambda: self.named(depth), lambda: self.tree(depth), lambda: self.circle(depth),
         ])()
+
+    def keywords(self, depth):
+        # Protocols 2 and 3 call a partial. If its arguments lead back to the object, a pickler needs a partial of its own
+        # for each time that it meets the object, and Python makes one. Whoever reads the pickle has only the last.
+        value = self.scalar if self.protocol in (2, 3) else lambda: self.value(depth)
+        return Keywords(value(), size=value())
 
     def noted(self, depth):
         error = Oops("with a note")
@@ -262,7 +268,8 @@ class Maker:
 def pickles(seed, count):
     """The same for the same arguments. What Python itself cannot pickle, or read again, is left out."""
     for number in range(count):
-        value, protocol = Maker(f"{seed} {number}").whole(), number % 6
+        protocol = number % 6
+        value = Maker(f"{seed} {number}", protocol).whole()
         out = io.BytesIO()
         pickler = ForkingPickler if number // 6 % 2 else random.Random(number).choice([pickle.Pickler, pickle._Pickler])
         try:
