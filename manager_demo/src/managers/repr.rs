@@ -170,8 +170,15 @@ impl Writer {
             Value::Surrogates(bytes) => self.quoted("", code_points(bytes)),
             Value::Bytes(bytes) => self.bytes(bytes),
             Value::ByteArray(bytes) => {
-                self.text("bytearray(")?;
+                let start = self.out.len();
                 self.bytes(bytes)?;
+                // CPython escapes a single quote here even between double ones.
+                let mut text = self.out.split_off(start);
+                if text.starts_with("b\"") {
+                    text = text.replace('\'', "\\'");
+                }
+                self.text("bytearray(")?;
+                self.text(&text)?;
                 self.text(")")
             }
             Value::Array(array) => self.array(array),
@@ -498,27 +505,13 @@ fn exception(value: &Value) -> Option<(Global, Vec<Value>)> {
     Some((exception.class, exception.args))
 }
 
-const OS_ERRORS: [&str; 16] = [
-    "BlockingIOError",
-    "BrokenPipeError",
-    "ChildProcessError",
-    "ConnectionAbortedError",
-    "ConnectionError",
-    "ConnectionRefusedError",
-    "ConnectionResetError",
-    "FileExistsError",
-    "FileNotFoundError",
-    "InterruptedError",
-    "IsADirectoryError",
-    "NotADirectoryError",
-    "OSError",
-    "PermissionError",
-    "ProcessLookupError",
-    "TimeoutError",
-];
+const OS_ERRORS: &str = "BlockingIOError BrokenPipeError ChildProcessError ConnectionAbortedError ConnectionError \
+                         ConnectionRefusedError ConnectionResetError FileExistsError FileNotFoundError \
+                         InterruptedError IsADirectoryError NotADirectoryError OSError PermissionError \
+                         ProcessLookupError TimeoutError";
 
 fn is_os_error(class: &Global) -> bool {
-    class.module == "builtins" && OS_ERRORS.contains(&&*class.name)
+    class.module == "builtins" && OS_ERRORS.split(' ').any(|name| name == class.name)
 }
 
 fn exception_str(class: &Global, arguments: &[Value]) -> Result<String, Exception> {
@@ -577,3 +570,15 @@ const PARTIAL: Global = Global {
     module: Cow::Borrowed("functools"),
     name: Cow::Borrowed("partial"),
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tmp() {
+        for c in (0..=0x10ffff).filter_map(char::from_u32) {
+            if is_printable(c) { println!("P {}", u32::from(c)); }
+        }
+    }
+}
