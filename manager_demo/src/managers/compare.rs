@@ -1250,7 +1250,7 @@ mod tests {
                     let size = size.item_size().unwrap();
                     let number = |random: &mut Self| match code {
                         'f' => random.shape.f32().to_ne_bytes().to_vec(),
-                        'u' => random.shape.u32(0x20..0x2000).to_ne_bytes().to_vec(),
+                        'u' => random.shape.u32(0x20..0x180).to_ne_bytes().to_vec(),
                         _ => (0..size).map(|_| random.shape.u8(..)).collect(),
                     };
                     let most = self.shape.usize(..4);
