@@ -16,11 +16,13 @@ use num_traits::ToPrimitive;
 use serde::de::{self, Deserialize, DeserializeOwned, DeserializeSeed, Unexpected, Visitor};
 use serde::ser::{self, Serialize};
 
-use super::compare::STEPS;
 use super::value::{Make, Step, Value};
 
 /// How deep values may lie in each other that become those of a Rust type, which may contain itself.
 const DEPTH: usize = 128;
+
+/// How many parts a value may have that becomes one of a Rust type; a text counts as one more for every 64 bytes.
+const STEPS: usize = 1 << 26;
 
 /// What a Rust value is in Python.
 ///
