@@ -22,7 +22,7 @@ use super::value::{Array, Global, Make, Object, Step, Value};
 pub(super) const DEPTH: usize = 950;
 
 /// How many values one comparison or hash may look at; a text counts as one more for every 64 bytes.
-const STEPS: usize = 1 << 24;
+pub(super) const STEPS: usize = 1 << 24;
 
 /// For how many levels of [`DEPTH`] a value counts: what takes more of the stack than a list does counts for more, so that
 /// a thread's usual 2 MiB always hold, even in an unoptimized program.
@@ -910,11 +910,12 @@ pub(super) struct Range {
 }
 
 impl Range {
-    /// `None` for anything else, and for what Python could not make.
+    /// `None` for anything else, for what Python could not make, and where numbers have more than 4096 bits.
     pub fn of(value: &Value) -> Option<Self> {
         let arguments = value.called("builtins", "range")?;
         let number = |value: &Value| match value {
-            Value::Long(number) => Some((**number).clone()),
+            // To divide by longer ones takes time.
+            Value::Long(number) => (number.bits() <= 4096).then(|| (**number).clone()),
             value => value.as_int().map(BigInt::from),
         };
         let (start, stop, step) = match &*arguments {

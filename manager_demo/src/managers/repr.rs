@@ -39,24 +39,43 @@ impl Value {
     ///
     /// Errors: as [`Value::repr`].
     pub fn str(&self) -> Result<String, Exception> {
-        match self {
-            Value::Str(text) => Ok(text.to_string()),
-            Value::Surrogates(bytes) => {
-                let mut out = String::new();
-                for code in code_points(bytes) {
-                    match char::from_u32(code) {
-                        Some(char) => out.push(char),
-                        None => out += &format!("\\u{code:04x}"),
-                    }
+        let mut value = Cow::Borrowed(self);
+        // An exception with one argument is shown as that, and so on.
+        for _ in 0..DEPTH {
+            let Some((class, arguments)) = exception(&value) else {
+                return match &*value {
+                    Value::Str(text) => Ok(text.to_string()),
+                    Value::Surrogates(bytes) => Ok(with_lone_surrogates(bytes)),
+                    value => value.repr(),
+                };
+            };
+            match &arguments[..] {
+                [] => return Ok(String::new()),
+                [key] if class.name == "KeyError" => return key.repr(),
+                [one] => value = Cow::Owned(one.clone()),
+                [Value::Int(number), Value::Str(text)] if is_os_error(&class) => {
+                    return Ok(format!("[Errno {number}] {text}"));
                 }
-                Ok(out)
+                [Value::Int(number), Value::Str(text), file] if is_os_error(&class) => {
+                    return Ok(format!("[Errno {number}] {text}: {}", file.repr()?));
+                }
+                several => return Value::tuple(several.iter().cloned()).repr(),
             }
-            value => match exception(value) {
-                Some((class, arguments)) => exception_str(&class, &arguments),
-                None => self.repr(),
-            },
+        }
+        let text = "maximum recursion depth exceeded while getting the str of an object";
+        Err(Exception::recursion_error(text))
+    }
+}
+
+fn with_lone_surrogates(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for code in code_points(bytes) {
+        match char::from_u32(code) {
+            Some(char) => out.push(char),
+            None => out += &escaped(code),
         }
     }
+    out
 }
 
 /// What Python's `repr` shows; where that fails, a short text that says so.
@@ -519,23 +538,6 @@ fn is_os_error(class: &Global) -> bool {
     class.module == "builtins" && OS_ERRORS.split(' ').any(|name| name == class.name)
 }
 
-fn exception_str(class: &Global, arguments: &[Value]) -> Result<String, Exception> {
-    let os = is_os_error(class);
-    match arguments {
-        [] => Ok(String::new()),
-        [key] if class.name == "KeyError" => key.repr(),
-        [one] => one.str(),
-        [number, text] if os => Ok(format!("[Errno {}] {}", number.str()?, text.str()?)),
-        [number, text, file] if os => Ok(format!(
-            "[Errno {}] {}: {}",
-            number.str()?,
-            text.str()?,
-            file.repr()?
-        )),
-        several => Value::tuple(several.iter().cloned()).repr(),
-    }
-}
-
 /// The function, arguments and keywords of a `functools.partial`, in both forms in which it is sent.
 fn partial(value: &Value) -> Option<(Value, Vec<Value>, Value)> {
     let Value::Object(object) = value.stored() else {
@@ -761,6 +763,9 @@ mod tests {
         assert_eq!(text(builtin("ValueError", ["x".into()])), "x");
         assert_eq!(text(builtin("KeyError", ["x".into()])), "'x'");
         assert_eq!(text(builtin("ValueError", [])), "");
+        let nested = |depth| (0..depth).fold("x".into(), |inner, _| builtin("ValueError", [inner]));
+        assert_eq!(text(nested(900)), "x");
+        assert!(nested(2000).str().is_err());
         assert_eq!(text(builtin("ValueError", [1.into(), 2.into()])), "(1, 2)");
         let missing = builtin(
             "FileNotFoundError",

@@ -16,13 +16,11 @@ use num_traits::ToPrimitive;
 use serde::de::{self, Deserialize, DeserializeOwned, DeserializeSeed, Unexpected, Visitor};
 use serde::ser::{self, Serialize};
 
+use super::compare::STEPS;
 use super::value::{Make, Step, Value};
 
 /// How deep values may lie in each other that become those of a Rust type, which may contain itself.
 const DEPTH: usize = 128;
-
-/// How many parts a value may have that becomes one of a Rust type; a text counts as one more for every 64 bytes.
-const STEPS: usize = 1 << 26;
 
 /// What a Rust value is in Python.
 ///
@@ -33,7 +31,7 @@ pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, SerdeError> {
 
 /// The Rust value that a Python value stands for.
 ///
-/// Errors: a value of another type, or out of the type's range; one that nests deeper than 128; one of more than 2**26
+/// Errors: a value of another type, or out of the type's range; one that nests deeper than 128; one of more than 2**24
 /// parts, counted as often as the value refers to them, each 64 bytes of text as one more.
 pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, SerdeError> {
     T::deserialize(Reader {
@@ -408,6 +406,7 @@ impl<'a> Reader<'a> {
 
     fn sequence<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SerdeError> {
         let items = self.value.elements().map_err(de::Error::custom)?;
+        self.spend(items.len() * 8)?;
         let mut items = Items {
             of: &self,
             index: 0,
@@ -561,11 +560,14 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
             | Value::FrozenSet(_)
             | Value::Array(_) => self.sequence(visitor),
             _ => match self.pairs() {
-                Some(pairs) => visitor.visit_map(Pairs {
-                    of: &self,
-                    pairs: pairs.into_iter(),
-                    pair: (Value::None, Value::None),
-                }),
+                Some(pairs) => {
+                    self.spend(pairs.len() * 8)?;
+                    visitor.visit_map(Pairs {
+                        of: &self,
+                        pairs: pairs.into_iter(),
+                        pair: (Value::None, Value::None),
+                    })
+                }
                 // Of an object, only a range has elements.
                 None if self.value.called("builtins", "range").is_some() => self.sequence(visitor),
                 None => Err(SerdeError(format!(
@@ -656,6 +658,7 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SerdeError> {
+        self.spend(0)?;
         visitor.visit_unit()
     }
 }
