@@ -222,8 +222,8 @@ impl Dice {
 }
 
 /// Drops clients that it is sent, some microseconds later.
-pub fn reaper() -> (mpsc::Sender<UnixStream>, thread::JoinHandle<()>) {
-    let (sender, clients) = mpsc::channel::<UnixStream>();
+pub fn reaper() -> (mpsc::SyncSender<UnixStream>, thread::JoinHandle<()>) {
+    let (sender, clients) = mpsc::sync_channel::<UnixStream>(8);
     let mut dice = Dice(7);
     let reap = move || {
         for client in clients {
