@@ -540,4 +540,26 @@ mod tests {
             reaper.join().unwrap();
         }
     }
+
+    #[test]
+    fn who_goes_just_when_it_is_notified_hands_it_on() {
+        for condition in all() {
+            let (caller, client) = remote();
+            let gone = wait(&condition, caller);
+            let next = wait(&condition, local());
+            let mut line = lock(&condition.line);
+            drop(client);
+            // It knows by now that its client has gone, and cannot leave the line yet.
+            thread::sleep(MOMENT);
+            line.give(()).unwrap();
+            drop(line);
+            // Or it was so quick to see its notification that it acquired and released the lock.
+            if gone.join().unwrap() == "Gone" {
+                assert_eq!(next.join().unwrap(), "True");
+            } else {
+                lock(&condition.line).give(()).unwrap();
+                assert_eq!(next.join().unwrap(), "True");
+            }
+        }
+    }
 }

@@ -705,4 +705,25 @@ mod tests {
         queue.join(&local()).unwrap();
         assert!(got.len() > 100, "only {}", got.len());
     }
+
+    #[test]
+    fn who_goes_just_when_it_is_served_hands_it_on() {
+        let object = Queue::unbounded();
+        let (caller, client) = remote();
+        let waiter = object.clone();
+        let thread = thread::spawn(move || {
+            get(&waiter, &caller);
+            // If it was quick enough to see that it was served, the reply finds nobody.
+            leave(&caller, false, Gone::Left);
+        });
+        until(|| lock(&object.state).getters.len() == 1);
+        let mut state = super::lock(&object.state);
+        drop(client);
+        // It knows by now that its client has gone, and cannot leave the line yet.
+        thread::sleep(MOMENT);
+        state.add(Value::Int(1));
+        drop(state);
+        thread.join().unwrap();
+        assert_eq!(object.len(), 1);
+    }
 }

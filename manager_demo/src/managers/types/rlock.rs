@@ -226,4 +226,26 @@ mod tests {
     fn one_is_inside_whoever_goes() {
         exclude(new(), 1);
     }
+
+    #[test]
+    fn who_goes_just_when_it_is_served_hands_it_on() {
+        let object = new();
+        object.acquire(&local(), None).unwrap();
+        let (caller, client) = remote();
+        let waiter = object.clone();
+        let thread = thread::spawn(move || {
+            waiter.acquire(&caller, None).ok();
+            // If it was quick enough to see that it was served, the reply finds nobody.
+            leave(&caller, false, Gone::Left);
+        });
+        until(|| super::lock(&object.state).line.len() == 1);
+        let mut state = super::lock(&object.state);
+        drop(client);
+        // It knows by now that its client has gone, and cannot leave the line yet.
+        thread::sleep(MOMENT);
+        state.pass();
+        drop(state);
+        thread.join().unwrap();
+        assert_eq!(super::lock(&object.state).owner, 0);
+    }
 }

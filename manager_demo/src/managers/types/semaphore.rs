@@ -425,4 +425,25 @@ mod tests {
         exclude(new(3), 3);
         exclude(bounded(2), 2);
     }
+
+    #[test]
+    fn who_goes_just_when_it_is_served_hands_it_on() {
+        let object = Semaphore::make(0, Some(1));
+        let (caller, client) = remote();
+        let waiter = object.clone();
+        let thread = thread::spawn(move || {
+            call(&*waiter, &caller, "acquire", Args::default());
+            // If it was quick enough to see that it was served, the reply finds nobody.
+            leave(&caller, false, Gone::Left);
+        });
+        until(|| lock(&object.state).line.len() == 1);
+        let mut state = super::lock(&object.state);
+        drop(client);
+        // It knows by now that its client has gone, and cannot leave the line yet.
+        thread::sleep(MOMENT);
+        object.add(&mut state, 1);
+        drop(state);
+        thread.join().unwrap();
+        assert_eq!(value(&object), 1);
+    }
 }
