@@ -9,7 +9,7 @@ use std::fmt;
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-use super::compare::{DEPTH, Kind};
+use super::compare::{DEPTH, Kind, levels};
 use super::exception::Exception;
 use super::value::{Array, Global, Make, Object, Proxy, Step, Value};
 
@@ -106,7 +106,8 @@ impl Writer {
             Value::Str(text) => return self.str(text),
             _ => {}
         }
-        self.depth = self.depth.checked_sub(1).ok_or_else(too_deep)?;
+        let levels = levels(value);
+        self.depth = self.depth.checked_sub(levels).ok_or_else(too_deep)?;
         // Only what belongs to a knot can contain itself.
         let id = value.id().filter(|_| matches!(value, Value::Knot(..)));
         match id {
@@ -116,7 +117,7 @@ impl Writer {
                 id.map(|id| self.open.remove(&id));
             }
         }
-        self.depth += 1;
+        self.depth += levels;
         Ok(())
     }
 
