@@ -191,9 +191,8 @@ impl Array {
                     ('f', _) => Value::Float(f32::from_ne_bytes(bytes).into()),
                     ('I', number) => Value::Int(number.into()),
                     (_, code @ 0..=0x10_ffff) => character(code),
-                    (_, code) => {
-                        let text =
-                            format!("character U+{code:x} is not in range [U+0000; U+10ffff]");
+                    _ => {
+                        let text = "chr() arg not in range(0x110000)";
                         return Err(Exception::value_error(text));
                     }
                 }
