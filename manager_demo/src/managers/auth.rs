@@ -239,6 +239,10 @@ mod tests {
         accept(frames, key, LIMIT)
     }
 
+    fn connect(frames: &mut Frames, key: &[u8]) -> Result<(), AuthError> {
+        super::connect(frames, key, LIMIT)
+    }
+
     /// As Python 3.11 does both, word for word.
     fn old_challenge(frames: &mut Frames, key: &[u8]) -> Result<(), AuthError> {
         let mut message = [0; 20];
