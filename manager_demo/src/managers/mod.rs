@@ -27,6 +27,7 @@ pub mod remote_queue;
 pub mod repr;
 pub mod server;
 mod store;
+pub mod sync_manager;
 pub mod tasks;
 pub mod transport;
 pub mod typed;
@@ -38,11 +39,15 @@ pub mod value;
 pub use self::{
     args::Args,
     caller::Caller,
-    client::{Error, Manager},
+    client::{Error, Manager, Proxy},
     compare::Key,
     exception::Exception,
+    proxies::*,
     referent::{Failure, Gone, Kept, Referent, Reply, referent},
+    registry::Registry,
+    server::{Limits, Running, Server},
+    sync_manager::SyncManager,
     tasks::{Task, TaskError, Tasks},
     typed::{SerdeError, from_value, to_value},
-    value::{Address, Array, Global, Make, Object, Proxy, Step, Value},
+    value::{Address, Array, Global, Make, Object, Step, Value},
 };

@@ -59,13 +59,13 @@ impl AsFd for Process {
 
 /// The process at the other end, if it can be found; it is a help, and nothing may depend on it. It never waits.
 ///
-/// For a Unix socket it is the process that has connected. For TCP it is one that has the socket open: of those that are
-/// `known`, in their order, or else the one with the lowest number; where a process shares the socket with a child that it
-/// forked, one is as good as the other, for the connection ends only when both have closed it.
+/// For a Unix socket it is the process that has connected. For TCP it is one that has the socket open: of those that
+/// are `known`, in their order, or else the one with the lowest number. Where a process shares the socket with a child
+/// that it forked, one is as good as the other: the connection ends only when both have closed it.
 ///
-/// `None` when the peer is on another machine or in another namespace of processes, when it has closed the socket, and,
-/// for TCP, when this process may not look into it, because it is another user's. An unknown process costs a look at all
-/// open files of all processes that may be looked into; a known one, a look at its own.
+/// `None` when the peer is on another machine or in another namespace of processes, and, for TCP, when it has closed the
+/// socket, or when this process may not look into it, because it is another user's. An unknown process costs a look at
+/// the open files of all processes that may be looked into; a known one, a look at its own.
 pub fn of(stream: &Stream, known: &[u32]) -> Option<Process> {
     match stream {
         Stream::Unix(stream) => of_unix(stream),

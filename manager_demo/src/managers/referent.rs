@@ -33,6 +33,16 @@ pub trait Referent: Any + Send + Sync {
     /// The object itself, as a copy: `proxy._getvalue()`.
     fn value(&self) -> Result<Value, Failure>;
 
+    /// What Python gets by iterating over a proxy of it, as it is now, if that is possible.
+    fn elements(&self) -> Option<Vec<Value>> {
+        None
+    }
+
+    /// The keys and values, if it is a mapping.
+    fn pairs(&self) -> Option<Vec<(Value, Value)>> {
+        None
+    }
+
     /// Shows the values that it holds to whoever looks for references among them.
     fn visit(&self, _see: &mut dyn FnMut(&Value)) {}
 

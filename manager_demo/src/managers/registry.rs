@@ -6,6 +6,10 @@ use std::sync::Arc;
 use super::args::Args;
 use super::exception::Exception;
 use super::referent::Referent;
+use super::types::{
+    Barrier, Condition, Dict, Event, List, Lock, Namespace, Queue, RLock, Semaphore, SharedArray,
+    SharedValue,
+};
 
 type Make = dyn Fn(Args) -> Result<Arc<dyn Referent>, Exception> + Send + Sync;
 
@@ -17,6 +21,27 @@ impl Registry {
     /// Knows nothing yet.
     pub fn new() -> Self {
         Registry::default()
+    }
+
+    /// The thirteen types of a `SyncManager`; `JoinableQueue` is another name of `Queue`.
+    pub fn sync_manager() -> Self {
+        let mut types = Registry::new();
+        types
+            .register("list", |args| Ok(List::new(args)?))
+            .register("dict", |args| Ok(Dict::new(args)?))
+            .register("Namespace", |args| Ok(Namespace::new(args)?))
+            .register("Value", |args| Ok(SharedValue::new(args)?))
+            .register("Array", |args| Ok(SharedArray::new(args)?))
+            .register("Queue", |args| Ok(Queue::new(args)?))
+            .register("JoinableQueue", |args| Ok(Queue::new(args)?))
+            .register("Lock", |args| Ok(Lock::new(args)?))
+            .register("RLock", |args| Ok(RLock::new(args)?))
+            .register("Semaphore", |args| Ok(Semaphore::new(args)?))
+            .register("BoundedSemaphore", |args| Ok(Semaphore::bounded(args)?))
+            .register("Condition", |args| Ok(Condition::new(args)?))
+            .register("Event", |args| Ok(Event::new(args)?))
+            .register("Barrier", |args| Ok(Barrier::new(args)?));
+        types
     }
 
     /// Clients may call for `name`. What `make` returns is entered under a reference count; if it is an object that is

@@ -335,8 +335,8 @@ fn abstract_path(name: &[u8]) -> PathBuf {
     OsString::from_vec([&[0], name].concat()).into()
 }
 
-/// `127.0.0.1:9697`, `localhost:0`, `[::1]:5000`, `/tmp/x.sock`, `unix:relative/x.sock`, `unix:@abstract`; an empty host
-/// is every address of the machine.
+/// `127.0.0.1:9697`, `localhost:0`, `[::1]:5000`, `/tmp/x.sock`, `unix:relative/x.sock`, `unix:@abstract`. An empty
+/// host is every address of the machine.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

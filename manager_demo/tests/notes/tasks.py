@@ -1,0 +1,5 @@
+def run():
+	print("Hello World!")
+
+def shutdown():
+	return 'shutdown'
