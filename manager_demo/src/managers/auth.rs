@@ -222,6 +222,10 @@ mod tests {
     use super::super::value::Address;
     use super::*;
 
+    fn new_client(frames: &mut Frames, key: &[u8]) -> Result<(), AuthError> {
+        connect(frames, key, Duration::from_secs(60))
+    }
+
     const LIMIT: Duration = Duration::from_secs(20);
 
     fn pair() -> (Frames, Frames) {
@@ -237,10 +241,6 @@ mod tests {
 
     fn new_server(frames: &mut Frames, key: &[u8]) -> Result<(), AuthError> {
         accept(frames, key, LIMIT)
-    }
-
-    fn connect(frames: &mut Frames, key: &[u8]) -> Result<(), AuthError> {
-        super::connect(frames, key, LIMIT)
     }
 
     /// As Python 3.11 does both, word for word.
@@ -286,9 +286,9 @@ mod tests {
     }
 
     const PAIRS: [(Side, Side); 4] = [
-        (new_server, connect),
+        (new_server, new_client),
         (new_server, old_client),
-        (old_server, connect),
+        (old_server, new_client),
         (old_server, old_client),
     ];
 
@@ -352,7 +352,7 @@ mod tests {
     fn real_exchanges() {
         let old = hex("7d 1be76d3a39719ab0d504c670a065fdab 5fa62e");
         let digest = hex("6a8e1c63 05b96ce7 491a76fc 241792fa");
-        let client = |frames: &mut Frames| connect(frames, b"secret");
+        let client = |frames: &mut Frames| new_client(frames, b"secret");
         let challenge = [CHALLENGE, &old].concat();
         let (answers, result) = against(client, &[&challenge, WELCOME], true);
         assert_eq!(answers[0], digest);
@@ -381,7 +381,7 @@ mod tests {
     fn every_digest_that_is_known() {
         for digest in [Digest::Md5, Digest::Sha256, Digest::Sha384] {
             let challenge = [digest.prefix(), &[b'x'; 30]].concat();
-            let client = |frames: &mut Frames| connect(frames, b"k");
+            let client = |frames: &mut Frames| new_client(frames, b"k");
             let (answers, result) =
                 against(client, &[&[CHALLENGE, &challenge].concat(), FAILURE], true);
             assert!(matches!(result, Err(AuthError::Rejected)), "{result:?}");
@@ -400,7 +400,7 @@ mod tests {
 
     #[test]
     fn what_a_client_refuses() {
-        let client = |frames: &mut Frames| connect(frames, b"k");
+        let client = |frames: &mut Frames| new_client(frames, b"k");
         for (first, text) in [
             (&b"#CHALLENGE#"[..], "the challenge is too short: 0 bytes"),
             (
@@ -459,7 +459,7 @@ mod tests {
 
     #[test]
     fn whoever_is_silent_or_slow_is_given_up() {
-        for side in [new_server as Side, connect] {
+        for side in [new_server as Side, new_client] {
             let (mut a, b) = pair();
             drop(b);
             let Err(AuthError::Io(_)) = side(&mut a, b"k") else {
@@ -499,7 +499,7 @@ mod tests {
         let (mut a, mut b) = pair();
         thread::scope(|scope| {
             scope.spawn(|| {
-                connect(&mut b, b"k").unwrap();
+                new_client(&mut b, b"k").unwrap();
                 b.send(|frame| frame.extend(b"request")).unwrap();
             });
             accept(&mut a, b"k", Duration::MAX).unwrap();
@@ -523,7 +523,7 @@ mod tests {
             ),
             garbage in prop::collection::vec(any::<u8>(), 0..9),
         ) {
-            for side in [new_server as Side, connect] {
+            for side in [new_server as Side, new_client] {
                 let (mut a, mut b) = pair();
                 for frame in &frames {
                     b.send(|out| out.extend(frame)).unwrap();
@@ -669,7 +669,7 @@ except AuthenticationError as error:
             let stream = Stream::connect(&address, Some(LIMIT)).unwrap();
             stream.set_timeouts(Some(LIMIT), Some(LIMIT)).unwrap();
             let mut frames = Frames::new(stream);
-            let result = connect(&mut frames, key.as_bytes());
+            let result = new_client(&mut frames, key.as_bytes());
             if key != other {
                 assert!(matches!(result, Err(AuthError::Rejected)), "{result:?}");
                 drop(frames);

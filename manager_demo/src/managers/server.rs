@@ -473,7 +473,7 @@ impl Shared {
         let (typeid, exposed) = (object.typeid(), names(object.exposed()));
         // The client counts it itself, and takes this one count back, whoever it is.
         let ident = self.store.enter(object, 0);
-        Value::tuple([exposed, pickle::token(typeid, &self.address, &ident)])
+        Value::tuple([exposed, pickle::token(typeid, &self.address, ident)])
     }
 
     /// The next request, or what is wrong with it; nothing at the end of the connection.

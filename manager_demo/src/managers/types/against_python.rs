@@ -300,7 +300,7 @@ impl Script {
             source: PRELUDE.to_owned(),
             answers: vec![],
             calls: vec![],
-            caller: Caller::local()?,
+            caller: Caller::local(),
             iterator: None,
         })
     }

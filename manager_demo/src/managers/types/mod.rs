@@ -34,7 +34,6 @@ pub use self::{
     semaphore::Semaphore, shared_value::SharedValue,
 };
 
-use std::sync::Arc;
 
 use super::exception::Exception;
 use super::referent::referent;
