@@ -19,7 +19,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -131,6 +131,39 @@ impl Manager {
 
     pub fn address(&self) -> &Address {
         &self.server.address
+    }
+
+    /// Writes the server's address and key and some values, proxies among them, for another process, and closes the pipe.
+    /// Whoever can read it has the key. The objects must live until the other process has attached to them.
+    ///
+    /// Blocks while the pipe is full.
+    pub fn hand_over(
+        &self,
+        mut pipe: impl Write,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<(), Error> {
+        let Server { address, key, .. } = &*self.server;
+        let parts = [pickle::address_value(address), Value::bytes(key), Value::tuple(values)];
+        let written = pipe.write_all(&pickle::dumps(&Value::tuple(parts)));
+        written.map_err(|source| Error::Io { what: "hand a manager over".to_owned(), source })
+    }
+
+    /// Reads to the end what the other process has handed over, connects to the server, and returns the values.
+    /// [`Manager::attach`] makes the proxies among them callable.
+    ///
+    /// Errors: those of [`Manager::connect`]; the pipe ended too early, or held something else.
+    pub fn take_over(mut pipe: impl Read) -> Result<(Manager, Vec<Value>), Error> {
+        let failed = |source| Error::Io { what: "take a manager over".to_owned(), source };
+        let mut handed = vec![];
+        pipe.read_to_end(&mut handed).map_err(failed)?;
+        let handed = pickle::loads(&handed).map_err(|error| Error::Protocol(error.to_string()))?;
+        let parts = tuple(&handed);
+        let Some([address, Value::Bytes(key), Value::Tuple(values)]) = parts.as_deref() else {
+            return Err(unexpected("take_over", &handed));
+        };
+        let address = pickle::as_address(address);
+        let address = address.ok_or_else(|| unexpected("take_over", &handed))?;
+        Ok((Manager::connect(&address, key)?, values.to_vec()))
     }
 
     /// Makes an object, or gets one that the server's own program has registered. Python's `manager.typeid(*args)`.

@@ -56,12 +56,12 @@ impl Frames {
     /// Waits for the next frame and returns its payload; `None` when the peer has ended the connection after a whole
     /// one.
     ///
-    /// A small frame costs one read. Over TCP, a `setsockopt` goes before each read (TCP_QUICKACK, which does not last):
-    /// without it, a CPython client waits 40 ms for an acknowledgement that the kernel delays.
+    /// A small frame costs one read. Over TCP, a `setsockopt` goes before each read (TCP_QUICKACK, which does not
+    /// last): without it, a CPython client waits 40 ms for an acknowledgement that the kernel delays.
     ///
     /// Errors: `InvalidData` for a frame that is announced as longer than `limit` bytes, or as shorter than nothing;
-    /// `UnexpectedEof` when the connection ends within a frame; the system's errors, when it is reset; `OutOfMemory`. It
-    /// is of no use then. `WouldBlock` when the stream's timeout has passed: nothing is lost, call again.
+    /// `UnexpectedEof` when the connection ends within a frame; the system's errors, when it is reset; `OutOfMemory`.
+    /// It is of no use then. `WouldBlock` when the stream's timeout has passed: nothing is lost, call again.
     pub fn recv(&mut self, limit: usize) -> io::Result<Option<&[u8]>> {
         self.receive(limit, None)
     }

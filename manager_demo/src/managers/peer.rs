@@ -63,9 +63,9 @@ impl AsFd for Process {
 /// are `known`, in their order, or else the one with the lowest number. Where a process shares the socket with a child
 /// that it forked, one is as good as the other: the connection ends only when both have closed it.
 ///
-/// `None` when the peer is on another machine or in another namespace of processes, and, for TCP, when it has closed the
-/// socket, or when this process may not look into it, because it is another user's. An unknown process costs a look at
-/// the open files of all processes that may be looked into; a known one, a look at its own.
+/// `None` when the peer is on another machine or in another namespace of processes, and, for TCP, when it has closed
+/// the socket, or when this process may not look into it, because it is another user's. An unknown process costs a look
+/// at the open files of all processes that may be looked into; a known one, a look at its own.
 pub fn of(stream: &Stream, known: &[u32]) -> Option<Process> {
     match stream {
         Stream::Unix(stream) => of_unix(stream),
