@@ -143,9 +143,16 @@ impl Manager {
         values: impl IntoIterator<Item = Value>,
     ) -> Result<(), Error> {
         let Server { address, key, .. } = &*self.server;
-        let parts = [pickle::address_value(address), Value::bytes(key), Value::tuple(values)];
+        let parts = [
+            pickle::address_value(address),
+            Value::bytes(key),
+            Value::tuple(values),
+        ];
         let written = pipe.write_all(&pickle::dumps(&Value::tuple(parts)));
-        written.map_err(|source| Error::Io { what: "hand a manager over".to_owned(), source })
+        written.map_err(|source| Error::Io {
+            what: "hand a manager over".to_owned(),
+            source,
+        })
     }
 
     /// Reads to the end what the other process has handed over, connects to the server, and returns the values.
@@ -153,7 +160,10 @@ impl Manager {
     ///
     /// Errors: those of [`Manager::connect`]; the pipe ended too early, or held something else.
     pub fn take_over(mut pipe: impl Read) -> Result<(Manager, Vec<Value>), Error> {
-        let failed = |source| Error::Io { what: "take a manager over".to_owned(), source };
+        let failed = |source| Error::Io {
+            what: "take a manager over".to_owned(),
+            source,
+        };
         let mut handed = vec![];
         pipe.read_to_end(&mut handed).map_err(failed)?;
         let handed = pickle::loads(&handed).map_err(|error| Error::Protocol(error.to_string()))?;
@@ -692,6 +702,7 @@ pub(super) mod tests {
     use tempfile::TempDir;
 
     use super::super::proxies::*;
+    use super::super::sync_manager::SyncManager;
     use super::*;
 
     /// How long a test may take.
@@ -756,16 +767,21 @@ pub(super) mod tests {
 
     /// Runs a test with CPython's server on a Unix socket, and not for ever.
     pub fn with_python(test: impl FnOnce(&mut Python) + Send + 'static) {
-        with_server(true, test);
+        if let Some(mut python) = Python::start(true) {
+            limited(move || test(&mut python));
+        }
     }
 
-    fn with_server(unix: bool, test: impl FnOnce(&mut Python) + Send + 'static) {
-        let Some(mut python) = Python::start(unix) else {
-            return;
-        };
+    /// Runs a test with CPython's server, and with ours.
+    pub fn with_both(test: impl Fn(&Manager) + Copy + Send + 'static) {
+        with_python(move |python| test(&python.manager()));
+        limited(move || test(&SyncManager::start().unwrap()));
+    }
+
+    fn limited(test: impl FnOnce() + Send + 'static) {
         let (sender, ended) = mpsc::channel();
         let thread = thread::spawn(move || {
-            test(&mut python);
+            test();
             sender.send(()).unwrap();
         });
         match ended.recv_timeout(LIMIT) {
@@ -795,7 +811,10 @@ pub(super) mod tests {
 
     #[test]
     fn over_tcp() {
-        with_server(false, |python| {
+        let Some(python) = Python::start(false) else {
+            return;
+        };
+        limited(move || {
             let manager = python.manager();
             let dict = manager.dict([("a", 1i64)]).unwrap();
             assert_eq!(dict.get("a").unwrap(), Some(1i64.into()));
@@ -818,8 +837,7 @@ pub(super) mod tests {
 
     #[test]
     fn every_kind_of_failure() {
-        with_python(|python| {
-            let manager = python.manager();
+        with_both(|manager| {
             let list = manager.list::<Value>([]).unwrap();
             let error = list.get(7).unwrap_err();
             assert!(error.is("builtins", "IndexError"), "{error}");
@@ -841,8 +859,7 @@ pub(super) mod tests {
 
     #[test]
     fn proxies_inside_of_values() {
-        with_python(|python| {
-            let manager = python.manager();
+        with_both(|manager| {
             let dict = manager.dict::<&str, Value>([]).unwrap();
             let inner = manager.list([1i64]).unwrap();
             let queue = manager.queue(0).unwrap();
@@ -899,6 +916,24 @@ pub(super) mod tests {
             let error = event.set().unwrap_err();
             assert!(matches!(error, Error::Io { .. }), "{error}");
             let error = guard.release().unwrap_err();
+            assert!(matches!(error, Error::Disconnected { .. }), "{error}");
+        });
+    }
+
+    #[test]
+    fn a_server_that_ends_leaves_nobody_waiting() {
+        limited(|| {
+            let server = SyncManager::start().unwrap();
+            let queue = server.queue(0).unwrap();
+            let (sender, waiting) = mpsc::channel();
+            let waiter = thread::spawn(move || {
+                queue.len().unwrap();
+                sender.send(()).unwrap();
+                queue.get()
+            });
+            waiting.recv().unwrap();
+            drop(server);
+            let error = waiter.join().unwrap().unwrap_err();
             assert!(matches!(error, Error::Disconnected { .. }), "{error}");
         });
     }
