@@ -379,7 +379,8 @@ class Values:
         return code, self.some(4, lambda: self.random.randint(0, 100))
 
     def timeout(self):
-        return self.random.choice([0, 0.0, 0.001, 0.001, 0.001, -1, -0.5, False, '1', [], 2**70, 1e300, float('inf'), 1j])
+        return self.random.choice([0, 0.0, 0.001, 0.001, 0.001, -1, -0.5, False, '1', [], 1j, 2**70, 1e300,
+                                   float('inf')])
 
     def name(self):
         return self.random.choice(NAMES) if self.random.random() < .9 else self.str()
@@ -547,7 +548,7 @@ class Namespace(Made):
 class Value(Made):
     def arguments(self, v):
         code = self.random.choice(['i', 'd', 'c', v.value()])
-        return self.random.choice([((code, v.item()), {}), ((code, v.item()), {'lock': self.random.choice([True, None])})])
+        return (code, v.item()), self.random.choice([{}, {'lock': True}, {'lock': None}])
 
     def methods(self, v):
         return [(1, lambda: call('get')), (1, lambda: call('set', v.item()))]
@@ -567,7 +568,7 @@ class Array(Made):
 
     def methods(self, v):
         item = lambda: self.random.choice([
-            lambda: self.random.randint(-200, 300), v.number, v.number, v.value, lambda: self.random.choice(['a', '😀'])])()
+            lambda: self.random.randint(-200, 300), v.number, v.number, v.value, lambda: self.random.choice('a😀')])()
         return [
             (1, lambda: call('__len__')),
             (4, lambda: call('__getitem__', v.subscript())),
@@ -605,7 +606,8 @@ class Lock(Blocking):
 
 class Semaphore(Lock):
     def arguments(self, v):
-        return self.random.choice([((), {}), ((self.random.randint(0, 3),), {}), ((), {'value': self.random.randint(0, 3)}),
+        count = self.random.randint(0, 3)
+        return self.random.choice([((), {}), ((count,), {}), ((), {'value': count}),
                                    ((self.random.choice([True, 1.5, 2**70, 0.0]),), {})])
 
     def bad_arguments(self, v):
@@ -667,8 +669,8 @@ class Barrier(Blocking):
         return [self.random.choice([call('wait', 0.001), call('reset'), call('abort')])]
 
     def arguments(self, v):
-        return self.random.choice([((1,), {}), ((2,), {}), ((3, None, 0.001), {}), ((), {'parties': 2, 'timeout': 0.001}),
-                                   ((1.5, None, 0.001), {}), ((True,), {}), ((2, None, v.timeout()), {})])
+        return self.random.choice([((1,), {}), ((2,), {}), ((3, None, 0.001), {}),
+                                   ((), {'parties': 2, 'timeout': 0.001}), ((1.5, None, 0.001), {}), ((True,), {}), ((2, None, v.timeout()), {})])
 
     def bad_arguments(self, v):
         return self.random.choice([((self.random.choice([0, -1, 'a', None, [], 0.0]),), {}), super().bad_arguments(v)])
@@ -923,8 +925,8 @@ class Protocol(Run):
         self.drop(numbers)
 
     def control(self, v, numbers):
-        name = self.random.choice(['dummy', 'number_of_objects', 'debug_info', 'get_methods', 'incref', 'decref', 'create',
-                                   'accept_connection', 'no_such', '', '__init__', 'mutex', 5, None, 1.5, b'dummy'])
+        name = self.random.choice(['dummy', 'number_of_objects', 'debug_info', 'get_methods', 'incref', 'decref',
+                                   'create', 'accept_connection', 'no_such', '', '__init__', 'mutex', 5, None, 1.5, b'dummy'])
         known = Ident(self.random.choice(numbers))
         args = self.random.choice([
             lambda: (),
@@ -958,8 +960,8 @@ class Protocol(Run):
 
     def method(self, v, numbers):
         ident = self.random.choice([Ident(number) for number in numbers] * 2 + ['no such', '', None, 5, [], '0'])
-        name = self.random.choice(['append', 'put', 'no_such', '', '__repr__', '#GETVALUE', '__str__', '__class__', 5, None,
-                                   [], b'put', ('put',)])
+        name = self.random.choice(['append', 'put', 'no_such', '', '__repr__', '#GETVALUE', '__str__', '__class__', 5,
+                                   None, [], b'put', ('put',)])
         return self.random.choice([
             lambda: (ident, name, tuple(v.some(2, v.hashable)), {}),
             lambda: (ident, name, tuple(v.some(2, v.hashable)), {v.name(): v.value()}),
