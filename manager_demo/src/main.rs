@@ -1,6 +1,7 @@
 //! `multiprocessing.managers`: objects that a server holds and clients share, between processes and machines.
 
+mod dict_list;
 #[allow(dead_code)]
 mod managers;
 
-fn main() {}
+demo::examples![dict_list];

@@ -28,8 +28,8 @@ impl Args {
         self
     }
 
-    /// The parameters' values, as for `def function(self, *parameters)`. `function` is the qualified name that CPython
-    /// puts in its messages, such as `Queue.put`.
+    /// The parameters' values, as for `def function(self, *parameters)`, or for `def function(*parameters)` if there is no
+    /// dot in the name. `function` is the qualified name that CPython puts in its messages, such as `Queue.put`.
     ///
     /// Errors: the `TypeError`s of CPython 3.11, word for word.
     pub fn bind<const N: usize>(
@@ -38,11 +38,13 @@ impl Args {
         parameters: [Parameter; N],
     ) -> Result<[Value; N], Exception> {
         let fail = |text: String| Err(Exception::type_error(format!("{function}() {text}")));
-        let given = self.positional.len();
-        let required = parameters
-            .iter()
-            .filter(|(_, default)| default.is_none())
-            .count();
+        let own = usize::from(function.contains('.'));
+        let given = own + self.positional.len();
+        let required = own
+            + parameters
+                .iter()
+                .filter(|(_, default)| default.is_none())
+                .count();
         let names = parameters.each_ref().map(|(name, _)| *name);
         let mut values = self.positional.into_iter();
         let mut bound: [Option<Value>; N] = std::array::from_fn(|_| values.next());
@@ -55,14 +57,15 @@ impl Args {
                 Some(index) => bound[index] = Some(value),
             }
         }
-        if given > N {
-            let was = if given == 0 { "was" } else { "were" };
-            let takes = match (required == N, N) {
-                (true, 0) => "1 positional argument".to_owned(),
-                (true, _) => format!("{} positional arguments", N + 1),
-                (false, _) => format!("from {} to {} positional arguments", required + 1, N + 1),
+        let limit = own + N;
+        if given > limit {
+            let was = if given == 1 { "was" } else { "were" };
+            let takes = match (required == limit, limit) {
+                (true, 1) => "1 positional argument".to_owned(),
+                (true, _) => format!("{limit} positional arguments"),
+                (false, _) => format!("from {required} to {limit} positional arguments"),
             };
-            return fail(format!("takes {takes} but {} {was} given", given + 1));
+            return fail(format!("takes {takes} but {given} {was} given"));
         }
         let mut missing = vec![];
         let mut complete = parameters.map(|(name, default)| (name, default));
@@ -83,5 +86,90 @@ impl Args {
         fail(format!(
             "missing {count} required positional arguments: {list}"
         ))
+    }
+}
+
+/// How functions and methods written in C take their arguments: none by name.
+///
+/// Errors: the `TypeError`s of CPython 3.11, word for word. `function` is the name in them, such as `list.append`.
+impl Args {
+    pub fn no_keywords(&self, function: &str) -> Result<(), Exception> {
+        if self.keywords.is_empty() {
+            return Ok(());
+        }
+        let text = format!("{function}() takes no keyword arguments");
+        Err(Exception::type_error(text))
+    }
+
+    /// As a method without arguments does.
+    pub fn none(self, function: &str) -> Result<(), Exception> {
+        self.no_keywords(function)?;
+        match self.positional.len() {
+            0 => Ok(()),
+            given => Err(Exception::type_error(format!(
+                "{function}() takes no arguments ({given} given)"
+            ))),
+        }
+    }
+
+    /// As a method with one argument does.
+    pub fn one(self, function: &str) -> Result<Value, Exception> {
+        self.no_keywords(function)?;
+        let given = self.positional.len();
+        match <[Value; 1]>::try_from(self.positional) {
+            Ok([value]) => Ok(value),
+            Err(_) => Err(Exception::type_error(format!(
+                "{function}() takes exactly one argument ({given} given)"
+            ))),
+        }
+    }
+
+    /// As a function with `least` to `N` arguments does.
+    pub fn several<const N: usize>(
+        self,
+        function: &str,
+        least: usize,
+    ) -> Result<[Option<Value>; N], Exception> {
+        self.no_keywords(function)?;
+        self.at_most(function, least)
+    }
+
+    /// The same, for a function that takes some by name too.
+    pub fn at_most<const N: usize>(
+        self,
+        function: &str,
+        least: usize,
+    ) -> Result<[Option<Value>; N], Exception> {
+        let given = self.positional.len();
+        if (least..=N).contains(&given) {
+            let mut values = self.positional.into_iter();
+            return Ok(std::array::from_fn(|_| values.next()));
+        }
+        let (bound, limit) = match given < least {
+            _ if least == N => ("", N),
+            true => ("at least ", least),
+            false => ("at most ", N),
+        };
+        let name = function.rsplit('.').next().unwrap_or(function);
+        let s = if limit == 1 { "" } else { "s" };
+        Err(Exception::type_error(format!(
+            "{name} expected {bound}{limit} argument{s}, got {given}"
+        )))
+    }
+
+    /// As a special method does that is one of a type's slots, such as `__len__`.
+    pub fn slot<const N: usize>(self, method: &str) -> Result<[Value; N], Exception> {
+        self.no_keywords(&format!("wrapper {method}"))?;
+        <[Value; N]>::try_from(self.positional).map_err(|given| {
+            // Some of CPython's wrappers leave out the name, but not the space behind it.
+            let space = if N == 2 || method.ends_with("mul__") {
+                " "
+            } else {
+                ""
+            };
+            let s = if N == 1 { "" } else { "s" };
+            let given = given.len();
+            Exception::type_error(format!("{space}expected {N} argument{s}, got {given}"))
+        })
     }
 }

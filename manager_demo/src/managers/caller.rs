@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::Errno;
 
 use super::referent::{Gone, Referent};
 
@@ -15,9 +16,9 @@ use super::referent::{Gone, Referent};
 pub struct Caller {
     id: u64,
     /// The client's, unless the caller is a thread of the server's own process.
-    socket: Option<OwnedFd>,
-    /// Counts to more than zero when a ticket of this caller has been called.
-    called: OwnedFd,
+    socket: Option<Arc<dyn AsFd + Send + Sync>>,
+    /// Counts to more than zero when a ticket of this caller has been called. Most callers never wait.
+    called: OnceLock<OwnedFd>,
     receipt: Mutex<Option<Box<dyn Receipt>>>,
     held: Mutex<Held>,
 }
@@ -58,24 +59,24 @@ pub trait Receipt: Send {
 
 impl Caller {
     /// A caller from outside, which has gone when its socket has been hung up.
-    pub fn remote(socket: OwnedFd) -> io::Result<Arc<Self>> {
+    pub fn remote(socket: Arc<dyn AsFd + Send + Sync>) -> Arc<Self> {
         Caller::new(Some(socket))
     }
 
     /// A thread of this process.
-    pub fn local() -> io::Result<Arc<Self>> {
+    pub fn local() -> Arc<Self> {
         Caller::new(None)
     }
 
-    fn new(socket: Option<OwnedFd>) -> io::Result<Arc<Self>> {
+    fn new(socket: Option<Arc<dyn AsFd + Send + Sync>>) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        Ok(Arc::new(Caller {
+        Arc::new(Caller {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             socket,
-            called: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            called: OnceLock::new(),
             receipt: Mutex::new(None),
             held: Mutex::default(),
-        }))
+        })
     }
 
     /// Never the same for two callers.
@@ -83,12 +84,17 @@ impl Caller {
         self.id
     }
 
-    /// A place in a line, to be put there before [`Caller::wait`].
-    pub fn ticket(self: &Arc<Self>) -> Arc<Ticket> {
-        Arc::new(Ticket {
+    /// A place in a line, to be put there before [`Caller::wait`]. Errors: the process has no descriptor left.
+    pub fn ticket(self: &Arc<Self>) -> io::Result<Arc<Ticket>> {
+        if self.called.get().is_none() {
+            // Only the caller's own thread waits, so nobody else sets it.
+            let called = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+            self.called.get_or_init(|| called);
+        }
+        Ok(Arc::new(Ticket {
             called: AtomicBool::new(false),
             caller: self.clone(),
-        })
+        }))
     }
 
     /// Blocks until the ticket is called, the deadline has passed, or the client has gone.
@@ -105,10 +111,9 @@ impl Caller {
                 return Waited::TimedOut;
             }
             match self.sleep(left) {
-                Ok(true) => return Waited::Gone,
-                // Neither can fail on descriptors that are open; and who sleeps no more would spin.
-                Err(_) => return Waited::Gone,
                 Ok(false) => {}
+                // It cannot fail on descriptors that are open; and who sleeps no more would spin.
+                Ok(true) | Err(_) => return Waited::Gone,
             }
         }
     }
@@ -120,25 +125,27 @@ impl Caller {
             tv_sec: left.as_secs().min(i32::MAX as u64) as i64,
             tv_nsec: left.subsec_nanos().into(),
         });
-        let mut fds = vec![PollFd::new(&self.called, PollFlags::IN)];
+        let Some(called) = self.called.get() else {
+            return Ok(true); // There is no ticket.
+        };
+        let mut fds = [
+            PollFd::new(called, PollFlags::IN),
+            PollFd::new(called, PollFlags::empty()),
+        ];
         if let Some(socket) = &self.socket {
-            fds.push(PollFd::new(socket, PollFlags::RDHUP));
+            fds[1] = PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::RDHUP);
         }
         match poll(&mut fds, time.as_ref()) {
-            Err(rustix::io::Errno::INTR) => return Ok(false),
+            Err(Errno::INTR) => return Ok(false),
             result => result?,
         };
-        let gone = fds.get(1).is_some_and(|fd| !fd.revents().is_empty());
-        if !fds[0].revents().is_empty() {
-            match rustix::io::read(&self.called, &mut [0; 8]) {
-                Err(rustix::io::Errno::AGAIN) => {}
-                result => {
-                    result?;
-                }
-            }
-            return Ok(false);
+        if fds[0].revents().is_empty() {
+            return Ok(!fds[1].revents().is_empty());
         }
-        Ok(gone)
+        match rustix::io::read(called, &mut [0; 8]) {
+            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Something has been handed to the client with the reply that follows. See [`Receipt`].
@@ -174,19 +181,16 @@ impl Caller {
             .filter_map(Weak::upgrade)
             .collect()
     }
-
-    /// The client's socket.
-    pub fn socket(&self) -> Option<BorrowedFd<'_>> {
-        self.socket.as_ref().map(AsFd::as_fd)
-    }
 }
 
 impl Ticket {
     /// Ends the wait. The caller need not wait yet.
     pub fn call(&self) {
         self.called.store(true, Ordering::Release);
-        // It can only fail when the counter is full, and then there is enough to wake anybody.
-        rustix::io::write(&self.caller.called, &1u64.to_ne_bytes()).ok();
+        if let Some(called) = self.caller.called.get() {
+            // It can only fail when the counter is full, and then there is enough to wake anybody.
+            rustix::io::write(called, &1u64.to_ne_bytes()).ok();
+        }
     }
 
     pub fn is_called(&self) -> bool {

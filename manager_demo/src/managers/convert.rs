@@ -1,8 +1,215 @@
 //! Rust's values from Python's, and Python's from Rust's.
 
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::value::Value;
+use num_bigint::BigInt;
+use num_traits::ToPrimitive;
+use serde::de::DeserializeOwned;
+
+use super::compare::{Key, Range};
+use super::exception::Exception;
+use super::repr::code_points;
+// Whoever copies this may look for them here.
+#[allow(unused_imports)]
+pub use super::typed::{SerdeError, from_value, to_value};
+use super::value::{Array, Value};
+
+/// How many items a `range` may make.
+const ITEMS: usize = 1 << 24;
+
+impl Value {
+    /// A `bytes`; a `Vec<u8>` by [`From`] is a list of integers.
+    pub fn bytes(bytes: impl AsRef<[u8]>) -> Self {
+        Value::Bytes(bytes.as_ref().into())
+    }
+
+    /// A `str` from UTF-8 in which lone surrogates may stand, of three bytes each: Python's `surrogatepass`. `None` if it
+    /// is not that.
+    pub fn text(bytes: &[u8]) -> Option<Self> {
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            return Some(Value::Str(text.into()));
+        }
+        let mut rest = bytes;
+        while let Err(error) = std::str::from_utf8(rest) {
+            rest = match rest.get(error.valid_up_to()..) {
+                Some([0xed, 0xa0..=0xbf, 0x80..=0xbf, rest @ ..]) => rest,
+                _ => return None,
+            };
+        }
+        Some(Value::Surrogates(bytes.into()))
+    }
+
+    /// A `dict`. Of equal keys the first stays, with the last value, as in Python.
+    ///
+    /// Errors: `TypeError` for a key that Python does not hash.
+    pub fn dict<K: Into<Value>, V: Into<Value>>(
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Self, Exception> {
+        let mut dict: Vec<(Value, Value)> = vec![];
+        let mut places: HashMap<Key, usize> = HashMap::new();
+        for (key, value) in pairs {
+            let key = Key::new(key.into())?;
+            match places.entry(key) {
+                Entry::Occupied(place) => {
+                    if let Some(pair) = dict.get_mut(*place.get()) {
+                        pair.1 = value.into();
+                    }
+                }
+                Entry::Vacant(place) => {
+                    dict.push((place.key().value().clone(), value.into()));
+                    place.insert(dict.len() - 1);
+                }
+            }
+        }
+        Ok(Value::Dict(dict.into()))
+    }
+
+    /// A `set`. Errors: `TypeError` for an item that Python does not hash.
+    pub fn set<T: Into<Value>>(items: impl IntoIterator<Item = T>) -> Result<Self, Exception> {
+        Ok(Value::Set(distinct(items)?))
+    }
+
+    /// A `frozenset`. Errors: as [`Value::set`].
+    pub fn frozenset<T: Into<Value>>(
+        items: impl IntoIterator<Item = T>,
+    ) -> Result<Self, Exception> {
+        Ok(Value::FrozenSet(distinct(items)?))
+    }
+
+    /// What Python gets by iterating: a dict gives its keys, a `str` its characters, `bytes` integers.
+    ///
+    /// Errors: `TypeError` for what is no container, `MemoryError` for a `range` of more than 2**24 items.
+    pub fn elements(&self) -> Result<Vec<Value>, Exception> {
+        let part = |part: &Value| self.part(part).into_owned();
+        match self.stored() {
+            Value::Tuple(items)
+            | Value::List(items)
+            | Value::Set(items)
+            | Value::FrozenSet(items) => Ok(items.iter().map(part).collect()),
+            Value::Dict(pairs) => Ok(pairs.iter().map(|(key, _)| part(key)).collect()),
+            Value::Str(text) => Ok(text.chars().map(Value::from).collect()),
+            Value::Surrogates(bytes) => Ok(code_points(bytes).map(character).collect()),
+            Value::Bytes(bytes) | Value::ByteArray(bytes) => {
+                Ok(bytes.iter().map(|byte| Value::from(*byte)).collect())
+            }
+            Value::Array(array) => (0..array.len()?).map(|index| array.item(index)).collect(),
+            _ => {
+                if let Value::List(items) = &*self.plain() {
+                    return Ok(items.to_vec());
+                }
+                if let Some(range) = Range::of(self) {
+                    return range_elements(&range);
+                }
+                let text = format!("'{}' object is not iterable", self.type_name());
+                Err(Exception::type_error(text))
+            }
+        }
+    }
+}
+
+fn distinct<T: Into<Value>>(items: impl IntoIterator<Item = T>) -> Result<Arc<[Value]>, Exception> {
+    let mut seen = HashSet::new();
+    let mut kept = vec![];
+    for item in items {
+        let key = Key::new(item.into())?;
+        if !seen.contains(&key) {
+            kept.push(key.value().clone());
+            seen.insert(key);
+        }
+    }
+    Ok(kept.into())
+}
+
+/// A `str` of one code point.
+fn character(code: u32) -> Value {
+    match char::from_u32(code) {
+        Some(char) => Value::from(char),
+        None => {
+            let low = |shift: u32| 0x80 | (code >> shift & 0x3f) as u8;
+            Value::Surrogates([0xe0 | (code >> 12) as u8, low(6), low(0)].into())
+        }
+    }
+}
+
+fn range_elements(range: &Range) -> Result<Vec<Value>, Exception> {
+    let len = range.len.to_usize().filter(|len| *len <= ITEMS);
+    let len = len.ok_or_else(Exception::memory_error)?;
+    if let (Some(start), Some(step)) = (range.start.to_i64(), range.step.to_i64())
+        && let Some(way) = step.checked_mul(len as i64)
+        && start.checked_add(way).is_some()
+    {
+        return Ok((0..len as i64)
+            .map(|n| Value::Int(start + n * step))
+            .collect());
+    }
+    let mut next = range.start.clone();
+    let mut items = Vec::with_capacity(len);
+    for _ in 0..len {
+        items.push(Value::from(next.clone()));
+        next += &range.step;
+    }
+    Ok(items)
+}
+
+impl Array {
+    /// The size of an item in bytes, as on 64-bit Linux.
+    ///
+    /// Errors: `ValueError` for an unknown typecode.
+    pub fn item_size(&self) -> Result<usize, Exception> {
+        match self.typecode {
+            'b' | 'B' => Ok(1),
+            'h' | 'H' => Ok(2),
+            'i' | 'I' | 'f' | 'u' => Ok(4),
+            'l' | 'L' | 'q' | 'Q' | 'd' => Ok(8),
+            _ => Err(Exception::value_error(
+                "bad typecode (must be b, B, u, h, H, i, I, l, L, q, Q, f or d)",
+            )),
+        }
+    }
+
+    /// The number of items. Errors: as [`Array::item_size`].
+    pub fn len(&self) -> Result<usize, Exception> {
+        Ok(self.bytes.len() / self.item_size()?)
+    }
+
+    /// Errors: `IndexError`; `ValueError` for what is no code point; and as [`Array::item_size`].
+    pub fn item(&self, index: usize) -> Result<Value, Exception> {
+        let size = self.item_size()?;
+        let range = || Some(index.checked_mul(size)?..index.checked_add(1)?.checked_mul(size)?);
+        let bytes = range().and_then(|range| self.bytes.get(range));
+        Ok(match (self.typecode, bytes) {
+            ('b', Some(&[a])) => Value::Int((a as i8).into()),
+            ('B', Some(&[a])) => Value::Int(a.into()),
+            ('h', Some(&[a, b])) => Value::Int(i16::from_ne_bytes([a, b]).into()),
+            ('H', Some(&[a, b])) => Value::Int(u16::from_ne_bytes([a, b]).into()),
+            (code, Some(&[a, b, c, d])) => {
+                let bytes = [a, b, c, d];
+                match (code, u32::from_ne_bytes(bytes)) {
+                    ('i', _) => Value::Int(i32::from_ne_bytes(bytes).into()),
+                    ('f', _) => Value::Float(f32::from_ne_bytes(bytes).into()),
+                    ('I', number) => Value::Int(number.into()),
+                    (_, code @ 0..=0x10_ffff) => character(code),
+                    (_, code) => {
+                        let text =
+                            format!("character U+{code:x} is not in range [U+0000; U+10ffff]");
+                        return Err(Exception::value_error(text));
+                    }
+                }
+            }
+            (code, Some(&[a, b, c, d, e, f, g, h])) => {
+                let bytes = [a, b, c, d, e, f, g, h];
+                match code {
+                    'd' => Value::Float(f64::from_ne_bytes(bytes)),
+                    'L' | 'Q' => Value::from(u64::from_ne_bytes(bytes)),
+                    _ => Value::Int(i64::from_ne_bytes(bytes)),
+                }
+            }
+            _ => return Err(Exception::index_error("array index out of range")),
+        })
+    }
+}
 
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
@@ -16,9 +223,21 @@ impl From<String> for Value {
     }
 }
 
+impl From<&String> for Value {
+    fn from(text: &String) -> Self {
+        Value::Str(text.as_str().into())
+    }
+}
+
 impl From<Arc<str>> for Value {
     fn from(text: Arc<str>) -> Self {
         Value::Str(text)
+    }
+}
+
+impl From<char> for Value {
+    fn from(char: char) -> Self {
+        Value::Str((&*char.encode_utf8(&mut [0; 4])).into())
     }
 }
 
@@ -28,15 +247,44 @@ impl From<bool> for Value {
     }
 }
 
-impl From<i64> for Value {
-    fn from(number: i64) -> Self {
-        Value::Int(number)
+macro_rules! from_small {
+    ($($number:ty)*) => {$(
+        impl From<$number> for Value {
+            fn from(number: $number) -> Self {
+                Value::Int(number.into())
+            }
+        }
+    )*};
+}
+
+macro_rules! from_wide {
+    ($($number:ty)*) => {$(
+        impl From<$number> for Value {
+            fn from(number: $number) -> Self {
+                match i64::try_from(number) {
+                    Ok(number) => Value::Int(number),
+                    Err(_) => Value::Long(Arc::new(number.into())),
+                }
+            }
+        }
+    )*};
+}
+
+from_small!(i8 i16 i32 i64 u8 u16 u32);
+from_wide!(isize usize u64 i128 u128);
+
+impl From<BigInt> for Value {
+    fn from(number: BigInt) -> Self {
+        match number.to_i64() {
+            Some(number) => Value::Int(number),
+            None => Value::Long(Arc::new(number)),
+        }
     }
 }
 
-impl From<usize> for Value {
-    fn from(number: usize) -> Self {
-        Value::Int(number as i64)
+impl From<f32> for Value {
+    fn from(number: f32) -> Self {
+        Value::Float(number.into())
     }
 }
 
@@ -51,3 +299,81 @@ impl From<()> for Value {
         Value::None
     }
 }
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Value::None, Into::into)
+    }
+}
+
+impl<T: Into<Value>> From<Vec<T>> for Value {
+    fn from(items: Vec<T>) -> Self {
+        Value::list(items.into_iter().map(Into::into))
+    }
+}
+
+impl<T: Into<Value>, const N: usize> From<[T; N]> for Value {
+    fn from(items: [T; N]) -> Self {
+        Value::list(items.map(Into::into))
+    }
+}
+
+macro_rules! from_tuple {
+    ($($T:ident)*) => {
+        impl<$($T: Into<Value>),*> From<($($T,)*)> for Value {
+            #[allow(non_snake_case)]
+            fn from(($($T,)*): ($($T,)*)) -> Self {
+                Value::tuple([$($T.into()),*])
+            }
+        }
+    };
+}
+
+from_tuple!(A);
+from_tuple!(A B);
+from_tuple!(A B C);
+from_tuple!(A B C D);
+
+/// Types whose values make keys of a dict, different ones different keys.
+pub trait DictKey: Into<Value> {}
+
+macro_rules! dict_key {
+    ($($key:ty)*) => {$( impl DictKey for $key {} )*};
+}
+
+dict_key!(&str String Arc<str> char bool i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize);
+
+impl<K: DictKey, V: Into<Value>> From<BTreeMap<K, V>> for Value {
+    fn from(map: BTreeMap<K, V>) -> Self {
+        Value::Dict(map.into_iter().map(|(k, v)| (k.into(), v.into())).collect())
+    }
+}
+
+impl<K: DictKey, V: Into<Value>, S> From<HashMap<K, V, S>> for Value {
+    fn from(map: HashMap<K, V, S>) -> Self {
+        Value::Dict(map.into_iter().map(|(k, v)| (k.into(), v.into())).collect())
+    }
+}
+
+macro_rules! try_from {
+    ($([$($T:ident)?] $type:ty,)*) => {$(
+        impl<$($T: DeserializeOwned)?> TryFrom<&Value> for $type {
+            type Error = SerdeError;
+
+            fn try_from(value: &Value) -> Result<Self, SerdeError> {
+                from_value(value)
+            }
+        }
+
+        impl<$($T: DeserializeOwned)?> TryFrom<Value> for $type {
+            type Error = SerdeError;
+
+            fn try_from(value: Value) -> Result<Self, SerdeError> {
+                from_value(&value)
+            }
+        }
+    )*};
+}
+
+try_from!([] i8, [] i16, [] i32, [] i64, [] i128, [] isize, [] u8, [] u16, [] u32, [] u64, [] u128, [] usize,);
+try_from!([] f32, [] f64, [] bool, [] char, [] String, [T] Vec<T>,);

@@ -120,7 +120,7 @@ impl Exception {
 
     /// An exception as it came, if it is one: the call of a class.
     pub fn from_value(value: &Value) -> Option<Self> {
-        let Value::Object(object) = &*value.node() else {
+        let Value::Object(object) = value.stored() else {
             return None;
         };
         let Make::Call {
@@ -130,12 +130,12 @@ impl Exception {
         else {
             return None;
         };
-        let (Value::Global(class), Value::Tuple(args)) = (&*callable.node(), &*arguments.node())
-        else {
+        let arguments = value.part(arguments);
+        let (Value::Global(class), Value::Tuple(args)) = (callable, &*arguments.node()) else {
             return None;
         };
         let state = object.steps.iter().find_map(|step| match step {
-            Step::State(state) => Some(state.clone()),
+            Step::State(state) => Some(value.part(state).into_owned()),
             _ => None,
         });
         Some(Exception {

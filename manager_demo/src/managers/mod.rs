@@ -9,12 +9,29 @@
 //! ```
 
 pub mod args;
+pub mod auth;
 pub mod caller;
+pub mod client;
+mod clients;
+mod collector;
 pub mod compare;
 pub mod convert;
 pub mod exception;
+pub mod framing;
+pub mod peer;
+pub mod pickle;
+pub mod proxies;
 pub mod referent;
+pub mod registry;
+pub mod remote_queue;
 pub mod repr;
+pub mod server;
+mod store;
+pub mod sync_manager;
+pub mod tasks;
+pub mod transport;
+pub mod typed;
+pub mod types;
 pub mod value;
 
 // Whoever copies this uses some of them.
@@ -22,7 +39,15 @@ pub mod value;
 pub use self::{
     args::Args,
     caller::Caller,
+    client::{Error, Manager, Proxy},
+    compare::Key,
     exception::Exception,
-    referent::{Failure, Gone, Referent, Reply},
-    value::{Address, Array, Global, Make, Object, Proxy, Step, Value},
+    proxies::*,
+    referent::{Failure, Gone, Kept, Referent, Reply, referent},
+    registry::Registry,
+    server::{Limits, Running, Server},
+    sync_manager::SyncManager,
+    tasks::{Task, TaskError, Tasks},
+    typed::{SerdeError, from_value, to_value},
+    value::{Address, Array, Global, Make, Object, Step, Value},
 };

@@ -1,6 +1,8 @@
 //! What a server holds: objects whose methods are called by name.
 
+use std::any::Any;
 use std::borrow::Cow;
+use std::io;
 use std::sync::Arc;
 
 use super::args::Args;
@@ -8,8 +10,9 @@ use super::caller::Caller;
 use super::exception::Exception;
 use super::value::Value;
 
-/// An object that clients call through proxies. Calls come from many threads at once.
-pub trait Referent: Send + Sync + 'static {
+/// An object that clients call through proxies. Calls come from many threads at once. An `Arc` of one is also an
+/// `Arc<dyn Any + Send + Sync>`, for who has to know its type.
+pub trait Referent: Any + Send + Sync {
     /// What it is registered as if nothing else is said, such as `list`.
     fn typeid(&self) -> &'static str;
 
@@ -30,14 +33,39 @@ pub trait Referent: Send + Sync + 'static {
     /// The object itself, as a copy: `proxy._getvalue()`.
     fn value(&self) -> Result<Value, Failure>;
 
+    /// What Python gets by iterating over a proxy of it, as it is now, if that is possible.
+    fn elements(&self) -> Option<Vec<Value>> {
+        None
+    }
+
+    /// The keys and values, if it is a mapping.
+    fn pairs(&self) -> Option<Vec<(Value, Value)>> {
+        None
+    }
+
     /// Shows the values that it holds to whoever looks for references among them.
     fn visit(&self, _see: &mut dyn FnMut(&Value)) {}
 
     /// Lets go of all values that it holds: nobody can reach it any more, but itself, in a circle.
     fn clear(&self) {}
 
-    /// A caller that called [`Caller::holds`] with this object has gone; see there.
-    fn gone(&self, _caller: &Caller, _how: Gone) {}
+    /// A caller that called [`Caller::holds`] with this object has gone. Returns whether it still holds something, that
+    /// only the death of its process gives back.
+    fn gone(&self, _caller: u64, _how: Gone) -> bool {
+        false
+    }
+}
+
+/// What a server puts into [`Proxy::keep`](super::value::Proxy::keep): the object that the proxy stands for.
+pub struct Kept(pub Arc<dyn Referent>);
+
+/// The object of this server that a proxy stands for, if the value is one of those.
+pub fn referent(value: &Value) -> Option<Arc<dyn Referent>> {
+    let Value::Proxy(proxy) = &*value.node() else {
+        return None;
+    };
+    let kept = proxy.keep.as_ref()?.downcast_ref::<Kept>()?;
+    Some(kept.0.clone())
 }
 
 /// What a method returns.
@@ -78,6 +106,16 @@ impl From<Exception> for Failure {
 impl<T: Into<Value>> From<T> for Reply {
     fn from(value: T) -> Self {
         Reply::Value(value.into())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Failure::Raised(Exception::new(
+            "builtins",
+            "OSError",
+            [error.to_string().into()],
+        ))
     }
 }
 

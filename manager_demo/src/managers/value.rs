@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -144,6 +145,25 @@ impl Value {
         })
     }
 
+    /// The value as its knot holds it, with parts that may be [`Value::Inner`]: take them by [`Value::part`]. Unlike
+    /// [`Value::node`] this copies nothing.
+    pub(super) fn stored(&self) -> &Value {
+        match self {
+            Value::Knot(knot, index) => &knot[*index],
+            value => value,
+        }
+    }
+
+    /// A part of [`Value::stored`], as it is outside of its knot.
+    pub(super) fn part<'a>(&self, part: &'a Value) -> Cow<'a, Value> {
+        match (self, part) {
+            (Value::Knot(knot, _), Value::Inner(index)) => {
+                Cow::Owned(Value::Knot(knot.clone(), *index))
+            }
+            (_, part) => Cow::Borrowed(part),
+        }
+    }
+
     /// Where the object lies, Python's `id`: the same for clones. Small values have none.
     pub fn id(&self) -> Option<usize> {
         fn at<T: ?Sized>(arc: &Arc<T>) -> Option<usize> {
@@ -196,7 +216,7 @@ impl Value {
 
     /// The arguments, if this is what the call of `module.name` returns, and nothing was done with it since.
     pub fn called(&self, module: &str, name: &str) -> Option<Arc<[Value]>> {
-        let Value::Object(object) = &*self.node() else {
+        let Value::Object(object) = self.stored() else {
             return None;
         };
         let Make::Call {
@@ -206,12 +226,14 @@ impl Value {
         else {
             return None;
         };
-        match (&*callable.node(), &*arguments.node()) {
-            (Value::Global(g), Value::Tuple(arguments))
-                if g.module == module && g.name == name && object.steps.is_empty() =>
-            {
-                Some(arguments.clone())
-            }
+        let Value::Global(global) = callable else {
+            return None;
+        };
+        if global.module != module || global.name != name || !object.steps.is_empty() {
+            return None;
+        }
+        match &*self.part(arguments).node() {
+            Value::Tuple(arguments) => Some(arguments.clone()),
             _ => None,
         }
     }
@@ -230,6 +252,69 @@ impl Value {
             Value::Bool(flag) => Some(i64::from(*flag)),
             _ => None,
         }
+    }
+}
+
+impl Value {
+    /// Shows each reference in it. What occurs several times is looked through once, if it is in `seen`.
+    pub fn proxies<'a>(&'a self, seen: &mut HashSet<usize>, see: &mut dyn FnMut(&'a Arc<Proxy>)) {
+        let mut left = vec![self];
+        while let Some(value) = left.pop() {
+            match value {
+                Value::Proxy(proxy) => see(proxy),
+                Value::Tuple(_)
+                | Value::List(_)
+                | Value::Set(_)
+                | Value::FrozenSet(_)
+                | Value::Dict(_)
+                | Value::Object(_)
+                | Value::Knot(..) => {
+                    let at = match value {
+                        Value::Knot(knot, _) => Some(Arc::as_ptr(knot).cast::<()>() as usize),
+                        value => value.id(),
+                    };
+                    if at.is_some_and(|at| !seen.insert(at)) {
+                        continue;
+                    }
+                    match value {
+                        Value::Tuple(v)
+                        | Value::List(v)
+                        | Value::Set(v)
+                        | Value::FrozenSet(v)
+                        | Value::Knot(v, _) => left.extend(v.iter()),
+                        Value::Dict(pairs) => left.extend(pairs.iter().flat_map(|(k, v)| [k, v])),
+                        Value::Object(object) => left.extend(object.parts()),
+                        _ => {}
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Object {
+    /// The values that it is made of.
+    pub(super) fn parts(&self) -> Vec<&Value> {
+        let mut parts = match &self.make {
+            Make::Call {
+                callable,
+                arguments,
+            } => vec![callable, arguments],
+            Make::New {
+                class,
+                arguments,
+                keywords,
+            } => [class, arguments].into_iter().chain(keywords).collect(),
+        };
+        for step in &self.steps {
+            match step {
+                Step::State(state) => parts.push(state),
+                Step::Extend(values) | Step::Add(values) => parts.extend(values),
+                Step::Set(pairs) => parts.extend(pairs.iter().flat_map(|(k, v)| [k, v])),
+            }
+        }
+        parts
     }
 }
 

@@ -54,9 +54,24 @@ pub fn copy(example: &Example, folder: &Path) -> Result<()> {
         with_modules(&workspace::read(&example.source())?, names),
     )?;
     for (name, path) in &blocks {
-        write(&source.join(format!("{name}.rs")), workspace::read(path)?)?;
+        let extension = if path.is_dir() { "" } else { "rs" };
+        copy_all(path, &source.join(name).with_extension(extension))?;
     }
     Ok(())
+}
+
+/// Copies a file, or a folder with what is in it.
+fn copy_all(from: &Path, to: &Path) -> Result<()> {
+    if from.is_dir() {
+        fs::create_dir(to).with_context(|| format!("make {}", to.display()))?;
+        for entry in fs::read_dir(from).with_context(|| format!("look into {}", from.display()))? {
+            let entry = entry.with_context(|| format!("look into {}", from.display()))?;
+            copy_all(&entry.path(), &to.join(entry.file_name()))?;
+        }
+        return Ok(());
+    }
+    // Its text alone: not its date, by which cargo would take it for built.
+    fs::write(to, workspace::read(from)?).with_context(|| format!("write {}", to.display()))
 }
 
 /// Whether cargo takes it, as far as that can be told from the letters.

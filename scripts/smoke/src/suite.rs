@@ -296,13 +296,16 @@ fn header_versions(header: &workspace::Header, versions: &toml::Value) -> Result
     Ok(())
 }
 
-/// The files in a folder and those below it.
+/// The files in a folder and those below it. A module of several files is one: its `mod.rs`.
 fn files(folder: &Path, extension: &str) -> Result<Vec<std::path::PathBuf>> {
     let entries =
         std::fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))?;
     let mut paths = vec![];
     for path in entries.flatten().map(|entry| entry.path()) {
-        if path.is_dir() {
+        let module = path.join("mod.rs");
+        if module.is_file() {
+            paths.push(module);
+        } else if path.is_dir() {
             paths.append(&mut files(&path, extension)?);
         } else if path.extension().is_some_and(|other| other == extension) {
             paths.push(path);

@@ -56,17 +56,16 @@ impl Example {
         (!self.header.python.starts_with("none")).then_some(path)
     }
 
-    /// The names and files of the building blocks it needs.
+    /// The names and files of the building blocks it needs; one of several files is a folder.
     pub fn blocks(&self) -> Vec<(String, PathBuf)> {
         let block = |block: &String| {
             let (folder, name) = match block.split_once('/') {
                 Some((package, name)) => (root().join(package), name),
                 None => (self.folder.clone(), block.as_str()),
             };
-            (
-                name.to_owned(),
-                folder.join("src").join(format!("{name}.rs")),
-            )
+            let path = folder.join("src").join(name);
+            let file = path.with_extension("rs");
+            (name.to_owned(), if path.is_dir() { path } else { file })
         };
         self.header.needs.iter().map(block).collect()
     }

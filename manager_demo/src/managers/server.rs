@@ -1,0 +1,599 @@
+//! A server: it holds objects, and clients on many connections call their methods.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::fmt::Write;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+
+use super::args::Args;
+use super::auth;
+use super::caller::{Caller, lock};
+use super::clients::{Client, Clients};
+use super::exception::Exception;
+use super::framing::Frames;
+use super::pickle;
+use super::referent::{Failure, Gone, Kept, Referent, Reply};
+use super::registry::Registry;
+use super::store::Store;
+use super::transport::{Listener, Stream};
+use super::value::{Address, Keep, Proxy, Value};
+
+/// What a server lets its clients do. What goes beyond ends the connection that did it, and no other.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// How many connections there may be at once. One more is closed as soon as it is there.
+    pub connections: usize,
+    /// How many of them may not have shown yet that they know the key. One more ends the oldest of these.
+    pub strangers: usize,
+    /// How long the handshake, and then the first request, may take.
+    pub handshake: Duration,
+    /// The largest message, in bytes.
+    pub message: usize,
+    /// How deep a value may be nested, and how much memory those of one message may take.
+    pub values: pickle::Limits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            connections: 4096,
+            strangers: 128,
+            handshake: Duration::from_secs(10),
+            message: 256 << 20,
+            values: pickle::Limits::default(),
+        }
+    }
+}
+
+/// A server that listens. Python's `BaseManager(...).get_server()`.
+pub struct Server {
+    listener: Listener,
+    shared: Arc<Shared>,
+}
+
+/// A server that serves, in threads of its own, until this is dropped or a client shuts it down.
+pub struct Running {
+    shared: Arc<Shared>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+struct Shared {
+    key: Vec<u8>,
+    registry: Registry,
+    limits: Limits,
+    address: Address,
+    store: Arc<Store>,
+    clients: Arc<Clients>,
+    connections: Mutex<Connections>,
+    /// One connection less.
+    ended: Condvar,
+    /// Readable as soon as the server is to stop.
+    stop: OwnedFd,
+    stopping: AtomicBool,
+    /// Whether any message has had a reference to an object in it.
+    proxies: AtomicBool,
+}
+
+#[derive(Default)]
+struct Connections {
+    all: BTreeMap<u64, Arc<Stream>>,
+    /// Those that have not shown yet that they know the key, the oldest first.
+    strangers: VecDeque<u64>,
+}
+
+impl Server {
+    /// Listens at the address; port 0 is any that is free. `authkey` is what clients must know, any bytes.
+    ///
+    /// Over TCP the messages are readable to whoever can listen on the way, as they are with Python's.
+    ///
+    /// Errors: the address is in use, or is none of this machine.
+    pub fn bind(address: &Address, authkey: &[u8], registry: Registry) -> io::Result<Self> {
+        Server::with_limits(address, authkey, registry, Limits::default())
+    }
+
+    /// The same, with limits of one's own.
+    pub fn with_limits(
+        address: &Address,
+        authkey: &[u8],
+        registry: Registry,
+        limits: Limits,
+    ) -> io::Result<Self> {
+        let listener = Listener::bind(address)?;
+        let store = Arc::new(Store::new()?);
+        let shared = Shared {
+            key: authkey.to_vec(),
+            registry,
+            limits,
+            address: listener.address().clone(),
+            clients: Clients::watch(store.clone())?,
+            store,
+            connections: Mutex::default(),
+            ended: Condvar::new(),
+            stop: eventfd(0, EventfdFlags::CLOEXEC)?,
+            stopping: AtomicBool::new(false),
+            proxies: AtomicBool::new(false),
+        };
+        Ok(Server {
+            listener,
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Where it listens, with the port that was chosen.
+    pub fn address(&self) -> &Address {
+        &self.shared.address
+    }
+
+    /// Serves in threads of its own: one that accepts, and one for each connection.
+    pub fn start(self) -> io::Result<Running> {
+        let shared = self.shared.clone();
+        let thread = thread::Builder::new()
+            .name("manager".into())
+            .spawn(move || self.serve())?;
+        Ok(Running {
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// Serves until a client calls `shutdown`.
+    pub fn serve(self) {
+        let Server { listener, shared } = self;
+        while !shared.stopping.load(Ordering::Acquire) {
+            let mut fds = [
+                PollFd::new(&listener, PollFlags::IN),
+                PollFd::new(&shared.stop, PollFlags::IN),
+            ];
+            if poll(&mut fds, None).is_err() || fds[0].revents().is_empty() {
+                continue;
+            }
+            // A client that has left again is no error of ours; without descriptors or threads it helps when one leaves.
+            let accepted = listener
+                .accept()
+                .and_then(|stream| shared.clone().admit(stream));
+            if accepted.is_err_and(|error| error.kind() != io::ErrorKind::ConnectionAborted) {
+                shared.make_room();
+            }
+        }
+        drop(listener);
+        shared.drain();
+    }
+}
+
+impl Running {
+    /// Where it listens, with the port that was chosen.
+    pub fn address(&self) -> &Address {
+        &self.shared.address
+    }
+
+    /// How many objects clients refer to.
+    pub fn number_of_objects(&self) -> usize {
+        self.shared.store.len()
+    }
+
+    /// Waits until a client has called `shutdown`, for as long as that takes.
+    pub fn join(mut self) {
+        self.wait();
+    }
+
+    /// Ends it, and returns when it has ended: requests that are being served get their replies, those that wait for
+    /// something are cut off, and so are, after a second, those whose client does not read.
+    pub fn shutdown(mut self) {
+        self.shared.stop();
+        self.wait();
+    }
+
+    fn wait(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // A panic has been reported by the thread itself.
+            thread.join().ok();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shared.stop();
+        self.wait();
+    }
+}
+
+impl Shared {
+    fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        rustix::io::write(&self.stop, &1u64.to_ne_bytes()).ok(); // It cannot be full: nobody stops so often.
+    }
+
+    /// Serves the connection in a thread of its own.
+    fn admit(self: Arc<Self>, stream: Stream) -> io::Result<()> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let stream = Arc::new(stream);
+        let mut connections = lock(&self.connections);
+        if connections.all.len() >= self.limits.connections {
+            drop(connections);
+            return Ok(());
+        }
+        connections.all.insert(id, stream.clone());
+        connections.strangers.push_back(id);
+        if connections.strangers.len() > self.limits.strangers {
+            connections.end_oldest_stranger();
+        }
+        drop(connections);
+        let leave = Leave {
+            shared: self.clone(),
+            id,
+        };
+        let serve = move || {
+            let leave = leave;
+            leave.shared.clone().serve(leave.id, stream);
+        };
+        // If it fails, the closure is dropped, and the connection leaves with it.
+        thread::Builder::new()
+            .name("connection".into())
+            .spawn(serve)
+            .map(drop)
+    }
+
+    /// Waits until a connection has ended, but not long; it ends that which has been a stranger for the longest time.
+    fn make_room(&self) {
+        let mut connections = lock(&self.connections);
+        connections.end_oldest_stranger();
+        let wait = self
+            .ended
+            .wait_timeout(connections, Duration::from_millis(100));
+        drop(wait.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Ends all connections, and returns when there are none.
+    fn drain(&self) {
+        let deadline = Instant::now() + Duration::from_secs(1);
+        for stream in lock(&self.connections).all.values() {
+            stream.shutdown_read().ok();
+        }
+        let mut connections = lock(&self.connections);
+        let mut cut = false;
+        while !connections.all.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() && !cut {
+                cut = true;
+                for stream in connections.all.values() {
+                    stream.shutdown().ok();
+                }
+            }
+            let left = if cut { Duration::from_secs(1) } else { left };
+            let wait = self.ended.wait_timeout(connections, left);
+            connections = wait.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        drop(connections);
+        self.clients.stop();
+    }
+
+    /// One connection, from its first byte to its last. What ends it concerns its client alone, and the client knows.
+    fn serve(&self, id: u64, stream: Arc<Stream>) {
+        let mut frames = Frames::new(stream);
+        if auth::accept(&mut frames, &self.key, self.limits.handshake).is_err() {
+            return;
+        }
+        lock(&self.connections)
+            .strangers
+            .retain(|stranger| *stranger != id);
+        self.control(&mut frames).ok();
+    }
+
+    /// The first request, to the server itself. Most connections have no other.
+    fn control(&self, frames: &mut Frames) -> io::Result<()> {
+        let deadline = Instant::now().checked_add(self.limits.handshake);
+        let (name, args) = match self.request(frames, deadline)? {
+            None => return Ok(()),
+            Some(Ok(request)) => (request.method, request.args),
+            Some(Err(error)) => return reply(frames, "#TRACEBACK", traceback(error)),
+        };
+        let counts = matches!(&*name, "create" | "incref" | "decref" | "accept_connection");
+        let client = if counts {
+            self.clients.of(frames.stream())
+        } else {
+            None
+        };
+        let result = self.function(&name, args, client.as_ref().map_or(0, |client| client.id));
+        let accepted = &*name == "accept_connection" && result.is_ok();
+        match result {
+            Ok(value) => reply(frames, "#RETURN", value)?,
+            Err(exception) => reply(frames, "#TRACEBACK", traceback(exception))?,
+        }
+        if &*name == "shutdown" {
+            self.stop();
+        }
+        if accepted {
+            self.calls(frames, client.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// The functions of section 5.
+    fn function(&self, name: &str, mut args: Args, client: u64) -> Result<Value, Exception> {
+        match name {
+            "dummy" => args.bind("Server.dummy", []).map(|[]| Value::None),
+            "create" => {
+                if args.positional.is_empty() {
+                    return args
+                        .bind("Server.create", [("typeid", None)])
+                        .map(|[none]| none);
+                }
+                let typeid = args.positional.remove(0);
+                let typeid = typeid
+                    .as_str()
+                    .ok_or_else(|| Exception::key_error(typeid.clone()))?;
+                let object = self.registry.make(typeid, args)?;
+                let exposed = names(object.exposed());
+                let ident = self.store.enter(object, client);
+                Ok(Value::tuple([Value::Str(ident), exposed]))
+            }
+            "incref" => self
+                .store
+                .incref(&ident(args, "Server.incref")?, client)
+                .map(Value::from),
+            "decref" => self
+                .store
+                .decref(&ident(args, "Server.decref")?, client)
+                .map(Value::from),
+            "accept_connection" => {
+                let [_] = args.bind("Server.accept_connection", [("name", None)])?;
+                Ok(Value::None)
+            }
+            "get_methods" => {
+                let [token] = args.bind("Server.get_methods", [("token", None)])?;
+                let token = pickle::as_token(&token);
+                let (_, _, ident) = token.ok_or_else(|| Exception::type_error("not a token"))?;
+                let unknown = || Exception::key_error((&*ident).into());
+                Ok(names(
+                    self.store.find(&ident).ok_or_else(unknown)?.exposed(),
+                ))
+            }
+            "number_of_objects" => args
+                .bind("Server.number_of_objects", [])
+                .map(|[]| self.store.len().into()),
+            "debug_info" => args
+                .bind("Server.debug_info", [])
+                .map(|[]| self.debug_info().into()),
+            "shutdown" => args.bind("Server.shutdown", []).map(|[]| Value::None),
+            _ => {
+                let text = format!("{} unrecognized", Value::from(name));
+                Err(Exception::new("builtins", "AssertionError", [text.into()]))
+            }
+        }
+    }
+
+    fn debug_info(&self) -> String {
+        let mut text = String::new();
+        for (ident, count, object) in self.store.list() {
+            let repr = object
+                .repr()
+                .unwrap_or_else(|failure| format!("{failure:?}"));
+            let repr: String = repr.chars().take(75).collect();
+            writeln!(text, "  {ident}:       refcount={count}\n    {repr}").ok();
+        }
+        text
+    }
+
+    /// The calls of one thread of a client, one after the other, until it closes the connection.
+    fn calls(&self, frames: &mut Frames, client: Option<&Arc<Client>>) -> io::Result<()> {
+        let caller = Caller::remote(frames.stream().clone());
+        let result = self.serve_calls(frames, &caller);
+        let receipt = caller.receipt();
+        let receipt = match &result {
+            // The system says so where a connection is closed with something in it that was not read.
+            Err(error) if is_reset(error) => {
+                if let Some(receipt) = receipt {
+                    receipt.unread();
+                }
+                None
+            }
+            _ => receipt.filter(|_| !self.stopping.load(Ordering::Acquire)),
+        };
+        match client {
+            Some(client) => client.caller_ended(&caller),
+            None => caller.held().iter().for_each(|object| {
+                object.gone(caller.id(), Gone::Left);
+            }),
+        }
+        if let Some(receipt) = receipt {
+            // A process that is killed closes its connections a moment before it has ended.
+            let how = client.map(|client| client.how(Duration::from_millis(200)));
+            receipt.unconfirmed(how.unwrap_or(Gone::Left));
+        }
+        result
+    }
+
+    fn serve_calls(&self, frames: &mut Frames, caller: &Arc<Caller>) -> io::Result<()> {
+        // What the last reply refers to. The client counts it before it sends anything else here.
+        let mut graced: Vec<Keep> = vec![];
+        while let Some(request) = self.request(frames, None)? {
+            drop(caller.receipt());
+            graced.clear();
+            let (kind, result) = match request {
+                Ok(request) => match self.method(caller, request) {
+                    Ok(Reply::Value(value)) => ("#RETURN", value),
+                    Ok(Reply::Object(object)) => ("#PROXY", self.proxy(object)),
+                    Err(Failure::Raised(exception)) => ("#ERROR", exception.to_value()),
+                    Err(Failure::Traceback(text)) => ("#TRACEBACK", text.into()),
+                    Err(Failure::Unserializable(text)) => ("#UNSERIALIZABLE", text.into()),
+                    Err(Failure::Gone) => return Ok(()),
+                },
+                Err(exception) => ("#TRACEBACK", traceback(exception)),
+            };
+            if self.proxies.load(Ordering::Relaxed) {
+                let see = &mut |proxy: &Arc<Proxy>| graced.extend(proxy.keep.clone());
+                result.proxies(&mut HashSet::new(), see);
+            }
+            reply(frames, kind, result)?;
+        }
+        Ok(())
+    }
+
+    fn method(&self, caller: &Arc<Caller>, request: Request) -> Result<Reply, Failure> {
+        let Request {
+            ident,
+            method,
+            args,
+        } = request;
+        let known = ident.as_str().and_then(|ident| self.store.find(ident));
+        let Some(object) = known else {
+            return Err(Failure::Traceback(traceback_text(Exception::key_error(
+                ident,
+            ))));
+        };
+        if object.exposed().contains(&&*method) {
+            return object.call(caller, &method, args);
+        }
+        match &*method {
+            "__str__" => object.str().map(Reply::from),
+            "__repr__" => object.repr().map(Reply::from),
+            "#GETVALUE" => object.value().map(Reply::Value),
+            _ => {
+                let text = format!(
+                    "method {:?} of {} object is not in exposed",
+                    method,
+                    object.typeid()
+                );
+                Err(Failure::Traceback(traceback_text(
+                    Exception::attribute_error(text),
+                )))
+            }
+        }
+    }
+
+    /// What a `#PROXY` reply says of a new object, which is counted once.
+    fn proxy(&self, object: Arc<dyn Referent>) -> Value {
+        let (typeid, exposed) = (object.typeid(), names(object.exposed()));
+        // The client counts it itself, and takes this one count back, whoever it is.
+        let ident = self.store.enter(object, 0);
+        Value::tuple([exposed, pickle::token(typeid, &self.address, ident)])
+    }
+
+    /// The next request, or what is wrong with it; nothing at the end of the connection.
+    fn request(
+        &self,
+        frames: &mut Frames,
+        deadline: Option<Instant>,
+    ) -> io::Result<Option<Result<Request, Exception>>> {
+        let frame = match deadline {
+            Some(deadline) => frames.recv_until(self.limits.message, deadline)?,
+            None => frames.recv(self.limits.message)?,
+        };
+        let Some(frame) = frame else {
+            return Ok(None);
+        };
+        let mut keep = |proxy: &Proxy| -> Option<Keep> {
+            let object = self.store.find(&proxy.ident)?;
+            self.proxies.store(true, Ordering::Relaxed);
+            Some(Arc::new(Kept(object)))
+        };
+        let request = pickle::loads_with(frame, &self.limits.values, &mut keep);
+        let request = request.map_err(|error| {
+            Exception::new("pickle", "UnpicklingError", [error.to_string().into()])
+        });
+        Ok(Some(request.and_then(Request::from_value)))
+    }
+}
+
+impl Connections {
+    fn end_oldest_stranger(&mut self) {
+        let oldest = self.strangers.pop_front().and_then(|id| self.all.get(&id));
+        if let Some(stream) = oldest {
+            stream.shutdown().ok();
+        }
+    }
+}
+
+/// A connection that is served. It leaves when this is dropped.
+struct Leave {
+    shared: Arc<Shared>,
+    id: u64,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        let mut connections = lock(&self.shared.connections);
+        connections.all.remove(&self.id);
+        connections
+            .strangers
+            .retain(|stranger| *stranger != self.id);
+        self.shared.ended.notify_all();
+    }
+}
+
+/// A request: the method of an object, or, if that is `None`, a function of the server.
+struct Request {
+    ident: Value,
+    method: Arc<str>,
+    args: Args,
+}
+
+impl Request {
+    fn from_value(value: Value) -> Result<Self, Exception> {
+        let wrong = || Exception::type_error("a request is (ident, method, arguments, keywords)");
+        let Value::Tuple(parts) = value else {
+            return Err(wrong());
+        };
+        let [ident, Value::Str(method), positional, Value::Dict(pairs)] = &*parts else {
+            return Err(wrong());
+        };
+        let (Value::Tuple(positional) | Value::List(positional)) = positional else {
+            return Err(wrong());
+        };
+        let mut keywords = vec![];
+        for (name, value) in pairs.iter() {
+            let Value::Str(name) = name else {
+                return Err(Exception::type_error("keywords must be strings"));
+            };
+            keywords.push((name.clone(), value.clone()));
+        }
+        let args = Args {
+            positional: positional.to_vec(),
+            keywords,
+        };
+        Ok(Request {
+            ident: ident.clone(),
+            method: method.clone(),
+            args,
+        })
+    }
+}
+
+fn reply(frames: &mut Frames, kind: &str, result: Value) -> io::Result<()> {
+    let message = Value::tuple([kind.into(), result]);
+    frames.send(|out| pickle::dump_into(&message, out))
+}
+
+fn names(exposed: &[&str]) -> Value {
+    Value::tuple(exposed.iter().map(|name| Value::from(*name)))
+}
+
+fn ident(args: Args, function: &str) -> Result<Arc<str>, Exception> {
+    match args.bind(function, [("ident", None)])? {
+        [Value::Str(ident)] => Ok(ident),
+        [other] => Err(Exception::key_error(other)),
+    }
+}
+
+fn traceback(exception: Exception) -> Value {
+    traceback_text(exception).into()
+}
+
+/// Only people read it, and they look at the last line.
+fn traceback_text(exception: Exception) -> String {
+    format!("Traceback (most recent call last):\n  in the manager's server\n{exception}\n")
+}
+
+fn is_reset(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+    )
+}

@@ -1,0 +1,737 @@
+//! A program's own types as values, by serde.
+//!
+//! A type becomes what a Python programmer would write: a struct a dict with its fields' names, a tuple a tuple, a `Vec` a
+//! list, `None` and `()` become `None`, bytes (serde_bytes) `bytes`, an enum its variant's name, or a dict from that name
+//! to what the variant holds. Back, a list does for a tuple and a tuple for a list, an integer for a float, and the
+//! attributes of an instance of an unknown class for a struct.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::error::Error;
+use std::fmt::{self, Display};
+use std::vec::IntoIter;
+
+use num_bigint::BigInt;
+use num_traits::ToPrimitive;
+use serde::de::{self, Deserialize, DeserializeOwned, DeserializeSeed, Unexpected, Visitor};
+use serde::ser::{self, Serialize};
+
+use super::compare::STEPS;
+use super::value::{Make, Step, Value};
+
+/// How deep values may lie in each other that become those of a Rust type, which may contain itself.
+const DEPTH: usize = 128;
+
+/// What a Rust value is in Python.
+///
+/// Errors: what Python cannot hold: a key of a map that is a list or dict there; and what `Serialize` says itself.
+pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, SerdeError> {
+    value.serialize(Writer)
+}
+
+/// The Rust value that a Python value stands for.
+///
+/// Errors: a value of another type, or out of the type's range; one that nests deeper than 128; one of more than 2**26
+/// parts, counted as often as the value refers to them, each 64 bytes of text as one more.
+pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, SerdeError> {
+    T::deserialize(Reader {
+        value: value.plain(),
+        depth: DEPTH,
+        steps: &Cell::new(STEPS),
+    })
+}
+
+/// Why a value does not become one of the other language, and where in it: ``field `n`: expected an integer, found str``.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SerdeError(String);
+
+impl SerdeError {
+    fn at(self, place: impl Display) -> Self {
+        SerdeError(format!("{place}: {}", self.0))
+    }
+}
+
+impl Display for SerdeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for SerdeError {}
+
+impl ser::Error for SerdeError {
+    fn custom<T: Display>(text: T) -> Self {
+        SerdeError(text.to_string())
+    }
+}
+
+impl de::Error for SerdeError {
+    fn custom<T: Display>(text: T) -> Self {
+        SerdeError(text.to_string())
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let found = match found {
+            Unexpected::Bool(_) => "bool",
+            Unexpected::Unsigned(_) | Unexpected::Signed(_) => "int",
+            Unexpected::Float(_) => "float",
+            Unexpected::Char(_) | Unexpected::Str(_) => "str",
+            Unexpected::Bytes(_) => "bytes",
+            Unexpected::Unit | Unexpected::Option => "NoneType",
+            Unexpected::Seq => "list",
+            Unexpected::Map => "dict",
+            other => return SerdeError(format!("expected {expected}, found {other}")),
+        };
+        SerdeError(format!("expected {expected}, found {found}"))
+    }
+}
+
+struct Writer;
+
+/// A list, tuple, dict or variant that is being written.
+struct Parts {
+    items: Vec<Value>,
+    pairs: Vec<(Value, Value)>,
+    tuple: bool,
+    /// The name of the variant whose content this is.
+    variant: Option<&'static str>,
+}
+
+impl Parts {
+    fn new(tuple: bool, variant: Option<&'static str>) -> Self {
+        Parts {
+            items: vec![],
+            pairs: vec![],
+            tuple,
+            variant,
+        }
+    }
+
+    fn item<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), SerdeError> {
+        let value = to_value(item).map_err(|e| e.at(format_args!("item {}", self.items.len())))?;
+        self.items.push(value);
+        Ok(())
+    }
+
+    fn field<T: Serialize + ?Sized>(&mut self, name: &str, field: &T) -> Result<(), SerdeError> {
+        let value = to_value(field).map_err(|e| e.at(format_args!("field `{name}`")))?;
+        self.pairs.push((name.into(), value));
+        Ok(())
+    }
+
+    fn sequence(self) -> Value {
+        let value = match self.tuple {
+            true => Value::tuple(self.items),
+            false => Value::list(self.items),
+        };
+        variant(self.variant, value)
+    }
+
+    fn dict(self) -> Result<Value, SerdeError> {
+        let dict = Value::dict(self.pairs).map_err(ser::Error::custom)?;
+        Ok(variant(self.variant, dict))
+    }
+}
+
+fn variant(name: Option<&'static str>, content: Value) -> Value {
+    match name {
+        Some(name) => Value::Dict([(name.into(), content)].into()),
+        None => content,
+    }
+}
+
+macro_rules! write_from {
+    ($($method:ident $type:ty,)*) => {$(
+        fn $method(self, value: $type) -> Result<Value, SerdeError> {
+            Ok(value.into())
+        }
+    )*};
+}
+
+impl ser::Serializer for Writer {
+    type Ok = Value;
+    type Error = SerdeError;
+    type SerializeSeq = Parts;
+    type SerializeTuple = Parts;
+    type SerializeTupleStruct = Parts;
+    type SerializeTupleVariant = Parts;
+    type SerializeMap = Parts;
+    type SerializeStruct = Parts;
+    type SerializeStructVariant = Parts;
+
+    write_from! {
+        serialize_bool bool, serialize_char char, serialize_str &str, serialize_f32 f32, serialize_f64 f64,
+        serialize_i8 i8, serialize_i16 i16, serialize_i32 i32, serialize_i64 i64, serialize_i128 i128,
+        serialize_u8 u8, serialize_u16 u16, serialize_u32 u32, serialize_u64 u64, serialize_u128 u128,
+    }
+
+    fn serialize_bytes(self, bytes: &[u8]) -> Result<Value, SerdeError> {
+        Ok(Value::bytes(bytes))
+    }
+
+    fn serialize_none(self) -> Result<Value, SerdeError> {
+        Ok(Value::None)
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Value, SerdeError> {
+        to_value(value)
+    }
+
+    fn serialize_unit(self) -> Result<Value, SerdeError> {
+        Ok(Value::None)
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Result<Value, SerdeError> {
+        Ok(Value::None)
+    }
+
+    fn serialize_unit_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+    ) -> Result<Value, SerdeError> {
+        Ok(variant.into())
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<Value, SerdeError> {
+        to_value(value)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        name: &'static str,
+        value: &T,
+    ) -> Result<Value, SerdeError> {
+        let value = to_value(value).map_err(|e| e.at(format_args!("variant `{name}`")))?;
+        Ok(variant(Some(name), value))
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Parts, SerdeError> {
+        Ok(Parts::new(false, None))
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Parts, SerdeError> {
+        Ok(Parts::new(true, None))
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Parts, SerdeError> {
+        Ok(Parts::new(true, None))
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Parts, SerdeError> {
+        Ok(Parts::new(true, Some(variant)))
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Parts, SerdeError> {
+        Ok(Parts::new(false, None))
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Parts, SerdeError> {
+        Ok(Parts::new(false, None))
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Parts, SerdeError> {
+        Ok(Parts::new(false, Some(variant)))
+    }
+}
+
+macro_rules! write_items {
+    ($($trait:ident $method:ident,)*) => {$(
+        impl ser::$trait for Parts {
+            type Ok = Value;
+            type Error = SerdeError;
+
+            fn $method<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), SerdeError> {
+                self.item(item)
+            }
+
+            fn end(self) -> Result<Value, SerdeError> {
+                Ok(self.sequence())
+            }
+        }
+    )*};
+}
+
+write_items! {
+    SerializeSeq serialize_element,
+    SerializeTuple serialize_element,
+    SerializeTupleStruct serialize_field,
+    SerializeTupleVariant serialize_field,
+}
+
+macro_rules! write_fields {
+    ($($trait:ident)*) => {$(
+        impl ser::$trait for Parts {
+            type Ok = Value;
+            type Error = SerdeError;
+
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                name: &'static str,
+                field: &T,
+            ) -> Result<(), SerdeError> {
+                self.field(name, field)
+            }
+
+            fn end(self) -> Result<Value, SerdeError> {
+                self.dict()
+            }
+        }
+    )*};
+}
+
+write_fields!(SerializeStruct SerializeStructVariant);
+
+impl ser::SerializeMap for Parts {
+    type Ok = Value;
+    type Error = SerdeError;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), SerdeError> {
+        let key = to_value(key).map_err(|e| e.at("key"))?;
+        self.pairs.push((key, Value::None));
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), SerdeError> {
+        if let Some((key, place)) = self.pairs.last_mut() {
+            *place = to_value(value).map_err(|e| e.at(place_of(key)))?;
+        }
+        Ok(())
+    }
+
+    fn end(self) -> Result<Value, SerdeError> {
+        self.dict()
+    }
+}
+
+/// Where the value of a key stands, in the words of a message.
+fn place_of(key: &Value) -> String {
+    match key {
+        Value::Str(name) if name.len() <= 64 => format!("field `{name}`"),
+        Value::Int(_) | Value::Bool(_) | Value::Float(_) => format!("key {key}"),
+        _ => format!("value of a {}", key.type_name()),
+    }
+}
+
+#[derive(Clone)]
+struct Reader<'a> {
+    value: Cow<'a, Value>,
+    depth: usize,
+    steps: &'a Cell<usize>,
+}
+
+impl<'a> Reader<'a> {
+    /// A part of the same value.
+    fn part(&self, value: Value) -> Result<Reader<'a>, SerdeError> {
+        let deep = || SerdeError(format!("nested deeper than {DEPTH}"));
+        Ok(Reader {
+            value: Cow::Owned(value.plain().into_owned()),
+            depth: self.depth.checked_sub(1).ok_or_else(deep)?,
+            steps: self.steps,
+        })
+    }
+
+    fn spend(&self, bytes: usize) -> Result<(), SerdeError> {
+        let left = self.steps.get().checked_sub(1 + bytes / 64);
+        let long = || SerdeError("too many parts".to_owned());
+        self.steps.set(left.ok_or_else(long)?);
+        Ok(())
+    }
+
+    fn wrong(&self, expected: impl Display) -> SerdeError {
+        SerdeError(format!(
+            "expected {expected}, found {}",
+            self.value.type_name()
+        ))
+    }
+
+    fn integer<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SerdeError> {
+        match &*self.value {
+            Value::Int(number) => visitor.visit_i64(*number),
+            Value::Long(number) => self.long(number, visitor),
+            _ => Err(self.wrong("an integer")),
+        }
+    }
+
+    fn long<'de, V: Visitor<'de>>(
+        &self,
+        number: &BigInt,
+        visitor: V,
+    ) -> Result<V::Value, SerdeError> {
+        if let Some(number) = number.to_u64() {
+            return visitor.visit_u64(number);
+        }
+        if let Some(number) = number.to_i128() {
+            return visitor.visit_i128(number);
+        }
+        match number.to_u128() {
+            Some(number) => visitor.visit_u128(number),
+            None => Err(SerdeError(format!(
+                "an integer of {} bits is too large",
+                number.bits()
+            ))),
+        }
+    }
+
+    fn float<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SerdeError> {
+        match &*self.value {
+            Value::Float(number) => visitor.visit_f64(*number),
+            Value::Int(number) => visitor.visit_f64(*number as f64),
+            Value::Long(number) => match number.to_f64().filter(|number| number.is_finite()) {
+                Some(number) => visitor.visit_f64(number),
+                None => Err(SerdeError("int too large to convert to float".to_owned())),
+            },
+            _ => Err(self.wrong("a number")),
+        }
+    }
+
+    fn sequence<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SerdeError> {
+        let items = self.value.elements().map_err(de::Error::custom)?;
+        let mut items = Items {
+            of: &self,
+            index: 0,
+            items: items.into_iter(),
+        };
+        let result = visitor.visit_seq(&mut items)?;
+        match items.items.len() {
+            0 => Ok(result),
+            left => Err(SerdeError(format!(
+                "expected {} items, found {}",
+                items.index,
+                items.index + left
+            ))),
+        }
+    }
+
+    /// The pairs of a dict, or the attributes of an object.
+    fn pairs(&self) -> Option<Vec<(Value, Value)>> {
+        let value = &*self.value;
+        let (holder, pairs) = match value.stored() {
+            Value::Dict(pairs) => (Cow::Borrowed(value), pairs.clone()),
+            Value::Object(object) => {
+                let (Make::New { .. }, [Step::State(state)]) = (&object.make, &object.steps[..])
+                else {
+                    return None;
+                };
+                let state = value.part(state);
+                let Value::Dict(pairs) = state.stored() else {
+                    return None;
+                };
+                let pairs = pairs.clone();
+                (state, pairs)
+            }
+            _ => return None,
+        };
+        let part = |part: &Value| holder.part(part).into_owned();
+        Some(
+            pairs
+                .iter()
+                .map(|(key, value)| (part(key), part(value)))
+                .collect(),
+        )
+    }
+}
+
+struct Items<'r, 'a> {
+    of: &'r Reader<'a>,
+    index: usize,
+    items: IntoIter<Value>,
+}
+
+impl<'de> de::SeqAccess<'de> for &mut Items<'_, '_> {
+    type Error = SerdeError;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, SerdeError> {
+        let Some(item) = self.items.next() else {
+            return Ok(None);
+        };
+        let index = self.index;
+        self.index += 1;
+        let item = self.of.part(item).and_then(|item| seed.deserialize(item));
+        item.map(Some)
+            .map_err(|e| e.at(format_args!("item {index}")))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.items.len())
+    }
+}
+
+struct Pairs<'r, 'a> {
+    of: &'r Reader<'a>,
+    pairs: IntoIter<(Value, Value)>,
+    /// The pair whose value comes next.
+    pair: (Value, Value),
+}
+
+impl<'de> de::MapAccess<'de> for Pairs<'_, '_> {
+    type Error = SerdeError;
+
+    fn next_key_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, SerdeError> {
+        let Some(pair) = self.pairs.next() else {
+            return Ok(None);
+        };
+        self.pair = pair;
+        let key = self.of.part(self.pair.0.clone());
+        let key = key.and_then(|key| seed.deserialize(key));
+        key.map(Some).map_err(|e| e.at("key"))
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<T::Value, SerdeError> {
+        let value = self.of.part(self.pair.1.clone());
+        let value = value.and_then(|value| seed.deserialize(value));
+        value.map_err(|e| e.at(place_of(&self.pair.0)))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.pairs.len())
+    }
+}
+
+macro_rules! read_by {
+    ($($by:ident: $($method:ident)*;)*) => {$($(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SerdeError> {
+            self.spend(0)?;
+            self.$by(visitor)
+        }
+    )*)*};
+}
+
+impl<'de> de::Deserializer<'de> for Reader<'_> {
+    type Error = SerdeError;
+
+    read_by! {
+        integer: deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
+            deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128;
+        float: deserialize_f32 deserialize_f64;
+        deserialize_any: deserialize_bool deserialize_char deserialize_str deserialize_string deserialize_bytes
+            deserialize_byte_buf deserialize_unit deserialize_map deserialize_identifier;
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SerdeError> {
+        self.spend(0)?;
+        match self.value.stored() {
+            Value::None => visitor.visit_unit(),
+            Value::Bool(flag) => visitor.visit_bool(*flag),
+            Value::Int(number) => visitor.visit_i64(*number),
+            Value::Long(number) => self.long(number, visitor),
+            Value::Float(number) => visitor.visit_f64(*number),
+            Value::Str(text) => {
+                self.spend(text.len())?;
+                visitor.visit_str(text)
+            }
+            Value::Surrogates(_) => Err(SerdeError("a str with lone surrogates".to_owned())),
+            Value::Bytes(bytes) | Value::ByteArray(bytes) => {
+                self.spend(bytes.len())?;
+                visitor.visit_bytes(bytes)
+            }
+            Value::Tuple(_)
+            | Value::List(_)
+            | Value::Set(_)
+            | Value::FrozenSet(_)
+            | Value::Array(_) => self.sequence(visitor),
+            _ => match self.pairs() {
+                Some(pairs) => visitor.visit_map(Pairs {
+                    of: &self,
+                    pairs: pairs.into_iter(),
+                    pair: (Value::None, Value::None),
+                }),
+                // Of an object, only a range has elements.
+                None if self.value.called("builtins", "range").is_some() => self.sequence(visitor),
+                None => Err(SerdeError(format!(
+                    "a {} has no Rust type",
+                    self.value.type_name()
+                ))),
+            },
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SerdeError> {
+        match &*self.value {
+            Value::None => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, SerdeError> {
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, SerdeError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SerdeError> {
+        self.spend(0)?;
+        match self.value.stored() {
+            // A `str` or dict can be iterated over too, but that is hardly meant.
+            Value::Str(_) | Value::Surrogates(_) | Value::Dict(_) => Err(self.wrong("a list")),
+            Value::Bytes(_) | Value::ByteArray(_) => self.sequence(visitor),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value, SerdeError> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value, SerdeError> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, SerdeError> {
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, SerdeError> {
+        self.spend(0)?;
+        let (name, content) = match self.value.stored() {
+            Value::Str(_) => (self.value.clone().into_owned(), None),
+            Value::Dict(pairs) if pairs.len() == 1 => {
+                let part = |part: &Value| self.value.part(part).into_owned();
+                let (name, content) = &pairs[0];
+                (part(name), Some(self.part(part(content))?))
+            }
+            _ => return Err(self.wrong("the name of a variant, or a dict of one entry")),
+        };
+        let name = self.part(name)?;
+        visitor.visit_enum(Variant { name, content })
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SerdeError> {
+        visitor.visit_unit()
+    }
+}
+
+struct Variant<'a> {
+    name: Reader<'a>,
+    content: Option<Reader<'a>>,
+}
+
+impl<'a, 'de> de::EnumAccess<'de> for Variant<'a> {
+    type Error = SerdeError;
+    type Variant = Content<'a>;
+
+    fn variant_seed<T: DeserializeSeed<'de>>(
+        self,
+        seed: T,
+    ) -> Result<(T::Value, Content<'a>), SerdeError> {
+        let place = match &*self.name.value {
+            Value::Str(name) => format!("variant `{name}`"),
+            _ => "variant".to_owned(),
+        };
+        let variant = seed.deserialize(self.name)?;
+        let reader = self.content;
+        Ok((variant, Content { place, reader }))
+    }
+}
+
+/// What a variant holds.
+struct Content<'a> {
+    place: String,
+    reader: Option<Reader<'a>>,
+}
+
+impl<'a> Content<'a> {
+    fn read<T>(
+        self,
+        read: impl FnOnce(Reader<'a>) -> Result<T, SerdeError>,
+    ) -> Result<T, SerdeError> {
+        let result = match self.reader {
+            Some(reader) => read(reader),
+            None => Err(SerdeError(
+                "expected a dict of one entry, found str".to_owned(),
+            )),
+        };
+        result.map_err(|e| e.at(self.place))
+    }
+}
+
+impl<'de> de::VariantAccess<'de> for Content<'_> {
+    type Error = SerdeError;
+
+    fn unit_variant(self) -> Result<(), SerdeError> {
+        match self.reader {
+            None => Ok(()),
+            Some(_) => self.read(<()>::deserialize),
+        }
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(
+        self,
+        seed: T,
+    ) -> Result<T::Value, SerdeError> {
+        self.read(|reader| seed.deserialize(reader))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(
+        self,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value, SerdeError> {
+        self.read(|reader| de::Deserializer::deserialize_tuple(reader, len, visitor))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, SerdeError> {
+        self.read(|reader| de::Deserializer::deserialize_map(reader, visitor))
+    }
+}

@@ -1,0 +1,204 @@
+//! `Barrier`: each waits until all are there.
+//!
+//! Python:  `threading.Barrier`, `SyncManager.Barrier`
+//! Differs: an `action` is refused, since no Python runs here. All are let go at once, so that nobody who comes back has
+//!          to wait until the others have left. A client that goes away while it waits does not count any more.
+
+use std::sync::{Arc, Mutex};
+
+use super::super::args::Args;
+use super::super::caller::{Caller, lock};
+use super::super::exception::Exception;
+use super::super::referent::{Failure, Referent, Reply};
+use super::super::value::Value;
+use super::line::{Line, Turn};
+use super::timeout::{self, class, truth};
+
+/// Whoever completes the number of parties lets all go, and may use it again at once. A timeout breaks it for all, until
+/// it is reset.
+pub struct Barrier {
+    /// As it was given; what is not a whole number more than zero is never reached, as in CPython.
+    parties: Value,
+    timeout: Value,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    broken: bool,
+    /// Who has come; each is given its number, or none where the barrier breaks.
+    line: Line<Option<usize>>,
+}
+
+impl Barrier {
+    /// `Barrier(parties, action=None, timeout=None)`. Errors: `TypeError`; `RuntimeError` if there is an action.
+    pub fn new(args: Args) -> Result<Arc<Self>, Exception> {
+        let parameters = [
+            ("parties", None),
+            ("action", Some(Value::None)),
+            ("timeout", Some(Value::None)),
+        ];
+        let [parties, action, timeout] = args.bind("Barrier.__init__", parameters)?;
+        if truth(&action) {
+            let text = "this server runs no Python, so its barriers take no action";
+            return Err(Exception::runtime_error(text));
+        }
+        Ok(Arc::new(Barrier {
+            parties,
+            timeout,
+            state: Mutex::default(),
+        }))
+    }
+
+    /// Blocks until all parties are there, and returns in which place this one came, from 0. `timeout` is Python's: seconds,
+    /// or none for that of the barrier.
+    ///
+    /// Errors: `BrokenBarrierError` if it is broken, breaks, or is reset meanwhile, also by this timeout;
+    /// [`Failure::Gone`]; `TypeError` and `OverflowError`, if it has to wait, for a timeout that is none.
+    pub fn wait(&self, caller: &Arc<Caller>, timeout: &Value) -> Result<usize, Failure> {
+        let timeout = match timeout {
+            Value::None => &self.timeout,
+            timeout => timeout,
+        };
+        let mut state = lock(&self.state);
+        if state.broken {
+            return Err(Exception::broken_barrier().into());
+        }
+        let last = state.line.len();
+        if self.is_complete(last + 1) {
+            for place in 0..last {
+                state.line.give(Some(place)).ok();
+            }
+            return Ok(last);
+        }
+        let timeout = timeout::until(timeout)?;
+        let place = state.line.join(caller, ())?;
+        drop(state);
+        let (turn, mut state) = place.wait(timeout, &self.state, |state| &mut state.line);
+        match turn {
+            Turn::Given(Some(place)) => return Ok(place),
+            Turn::Given(None) => {}
+            Turn::TimedOut => {
+                state.broken = true;
+                state.fail();
+            }
+            Turn::Gone(_) => return Err(Failure::Gone),
+        }
+        Err(Exception::broken_barrier().into())
+    }
+
+    /// Breaks it: who waits, or will, gets `BrokenBarrierError`.
+    pub fn abort(&self) {
+        let mut state = lock(&self.state);
+        state.broken = true;
+        state.fail();
+    }
+
+    /// Makes it usable again. Who waits gets `BrokenBarrierError`.
+    pub fn reset(&self) {
+        let mut state = lock(&self.state);
+        state.broken = false;
+        state.fail();
+    }
+
+    pub fn broken(&self) -> bool {
+        lock(&self.state).broken
+    }
+
+    /// How many wait.
+    pub fn n_waiting(&self) -> usize {
+        lock(&self.state).line.len()
+    }
+
+    fn is_complete(&self, count: usize) -> bool {
+        match &self.parties {
+            Value::Float(parties) => *parties == count as f64,
+            parties => parties.as_int() == i64::try_from(count).ok(),
+        }
+    }
+
+    fn get_attribute(&self, args: Args) -> Result<Reply, Failure> {
+        let fail = |text: String| Err(Exception::type_error(text).into());
+        if !args.keywords.is_empty() {
+            return fail("wrapper __getattribute__() takes no keyword arguments".to_owned());
+        }
+        let [name] = &args.positional[..] else {
+            let given = args.positional.len();
+            return fail(format!("expected 1 argument, got {given}"));
+        };
+        match name {
+            Value::Str(name) => match &**name {
+                "parties" => Ok(Reply::Value(self.parties.clone())),
+                "n_waiting" => Ok(self.n_waiting().into()),
+                "broken" => Ok(self.broken().into()),
+                "wait" | "abort" | "reset" => Err(Failure::cannot_pickle("_thread.lock")),
+                _ => Err(no_attribute(name).into()),
+            },
+            Value::Surrogates(_) => Err(no_attribute(&name.to_string()).into()),
+            other => fail(format!(
+                "attribute name must be string, not '{}'",
+                class(other)
+            )),
+        }
+    }
+}
+
+fn no_attribute(name: &str) -> Exception {
+    Exception::attribute_error(format!("'Barrier' object has no attribute '{name}'"))
+}
+
+impl State {
+    fn fail(&mut self) {
+        while self.line.give(None).is_ok() {}
+    }
+}
+
+impl Referent for Barrier {
+    fn typeid(&self) -> &'static str {
+        "Barrier"
+    }
+
+    fn exposed(&self) -> &'static [&'static str] {
+        &["__getattribute__", "wait", "abort", "reset"]
+    }
+
+    fn call(&self, caller: &Arc<Caller>, method: &str, args: Args) -> Result<Reply, Failure> {
+        let function = format!("Barrier.{method}");
+        match method {
+            "__getattribute__" => self.get_attribute(args),
+            "wait" => {
+                let [timeout] = args.bind(&function, [("timeout", Some(Value::None))])?;
+                Ok(self.wait(caller, &timeout)?.into())
+            }
+            "abort" => {
+                args.bind(&function, [])?;
+                self.abort();
+                Ok(().into())
+            }
+            "reset" => {
+                args.bind(&function, [])?;
+                self.reset();
+                Ok(().into())
+            }
+            _ => Err(Failure::not_exposed(method, "Barrier")),
+        }
+    }
+
+    fn repr(&self) -> Result<String, Failure> {
+        let state = lock(&self.state);
+        let waiting = match state.broken {
+            true => "broken".to_owned(),
+            false => format!("waiters={}/{}", state.line.len(), self.parties),
+        };
+        Ok(format!("<threading.Barrier at {self:p}: {waiting}>"))
+    }
+
+    fn value(&self) -> Result<Value, Failure> {
+        Err(Failure::cannot_pickle("_thread.lock"))
+    }
+
+    fn visit(&self, see: &mut dyn FnMut(&Value)) {
+        see(&self.parties);
+        see(&self.timeout);
+    }
+}

@@ -1,0 +1,457 @@
+//! A dict that a server holds, and the iterators over it.
+//!
+//! Python:  `dict`, as `SyncManager.dict` makes it
+//! Differs: `keys`, `values` and `items` return lists, which is what CPython's server sends. A proxy of the dict itself is
+//!          taken as the dict is before the call. What an iterator skips after items were removed and as many others
+//!          added is nothing; CPython's may skip some, as its table moves.
+
+use std::collections::{BTreeMap, HashMap};
+use std::mem;
+use std::sync::{Arc, Mutex};
+
+use super::super::args::Args;
+use super::super::caller::{Caller, lock};
+use super::super::compare::Key;
+use super::super::exception::Exception;
+use super::super::referent::{Failure, Referent, Reply};
+use super::super::value::Value;
+use super::{elements, pairs};
+
+/// Keys and values, in the order in which the keys came.
+#[derive(Default)]
+pub struct Table {
+    places: HashMap<Key, u64>,
+    entries: BTreeMap<u64, (Key, Value)>,
+    next: u64,
+}
+
+/// A dict. Each call is one step: no other thread sees it half done.
+#[derive(Default)]
+pub struct Dict {
+    table: Arc<Mutex<Table>>,
+}
+
+/// An iterator over the keys of a [`Dict`], as it is at each call. It goes on when nobody else has the dict any more.
+pub struct DictIterator {
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Nothing once the iterator is at its end.
+    table: Option<Arc<Mutex<Table>>>,
+    /// How many keys there were at the start; nothing once there was another number of them.
+    length: Option<usize>,
+    next: u64,
+    left: usize,
+}
+
+impl Table {
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn get(&self, key: &Key) -> Option<&Value> {
+        let (_, value) = self.entries.get(self.places.get(key)?)?;
+        Some(value)
+    }
+
+    /// Returns the value that was there; the key that was there stays.
+    pub fn set(&mut self, key: Key, value: Value) -> Option<Value> {
+        let next = self.next;
+        let place = *self.places.entry(key.clone()).or_insert(next);
+        match self.entries.get_mut(&place) {
+            Some((_, old)) => Some(mem::replace(old, value)),
+            None => {
+                self.next += 1;
+                self.entries.insert(place, (key, value));
+                None
+            }
+        }
+    }
+
+    pub fn remove(&mut self, key: &Key) -> Option<(Key, Value)> {
+        let place = self.places.remove(key)?;
+        self.entries.remove(&place)
+    }
+
+    fn pop(&mut self) -> Option<(Key, Value)> {
+        let (_, (key, value)) = self.entries.pop_last()?;
+        self.places.remove(&key);
+        Some((key, value))
+    }
+
+    pub fn pairs(&self) -> impl Iterator<Item = (&Value, &Value)> {
+        self.entries
+            .values()
+            .map(|(key, value)| (key.value(), value))
+    }
+
+    /// As a value.
+    pub fn copy(&self) -> Value {
+        Value::Dict(
+            self.pairs()
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+        )
+    }
+}
+
+impl Dict {
+    pub const EXPOSED: &[&str] = &[
+        "__contains__",
+        "__delitem__",
+        "__getitem__",
+        "__iter__",
+        "__len__",
+        "__setitem__",
+        "clear",
+        "copy",
+        "get",
+        "items",
+        "keys",
+        "pop",
+        "popitem",
+        "setdefault",
+        "update",
+        "values",
+        "__iter__",
+    ];
+
+    /// `dict()`, `dict(mapping)`, `dict(pairs)`, each with keywords.
+    ///
+    /// Errors: `TypeError` or `ValueError` for what is neither a mapping nor pairs, `TypeError` for a key without a hash.
+    pub fn new(args: Args) -> Result<Arc<Self>, Exception> {
+        let dict = Dict::default();
+        dict.update("dict", args)?;
+        Ok(Arc::new(dict))
+    }
+
+    /// What the closure returns is let go of without the lock.
+    fn with<R>(&self, f: impl FnOnce(&mut Table) -> R) -> R {
+        f(&mut lock(&self.table))
+    }
+
+    fn contains(&self, key: Value) -> Result<bool, Exception> {
+        let key = Key::new(key)?;
+        Ok(self.with(|table| table.get(&key).is_some()))
+    }
+
+    fn get(&self, key: Value) -> Result<Option<Value>, Exception> {
+        let key = Key::new(key)?;
+        Ok(self.with(|table| table.get(&key).cloned()))
+    }
+
+    fn get_item(&self, key: Value) -> Result<Value, Exception> {
+        self.get(key.clone())?
+            .ok_or_else(|| Exception::key_error(key))
+    }
+
+    fn set(&self, key: Value, value: Value) -> Result<(), Exception> {
+        let key = Key::new(key)?;
+        drop(self.with(|table| table.set(key, value)));
+        Ok(())
+    }
+
+    fn delete(&self, key: Value) -> Result<(), Exception> {
+        let hashed = Key::new(key.clone())?;
+        match self.with(|table| table.remove(&hashed)) {
+            Some(_) => Ok(()),
+            None => Err(Exception::key_error(key)),
+        }
+    }
+
+    fn pop(&self, key: Value, default: Option<Value>) -> Result<Value, Exception> {
+        let missing = |key| default.ok_or_else(|| Exception::key_error(key));
+        // CPython does not look at a key that cannot be there.
+        if self.with(|table| table.len()) == 0 {
+            return missing(key);
+        }
+        let hashed = Key::new(key.clone())?;
+        match self.with(|table| table.remove(&hashed)) {
+            Some((_, value)) => Ok(value),
+            None => missing(key),
+        }
+    }
+
+    fn pop_item(&self) -> Result<Value, Exception> {
+        match self.with(Table::pop) {
+            Some((key, value)) => Ok(Value::tuple([key.into_value(), value])),
+            None => {
+                let text = "popitem(): dictionary is empty".into();
+                Err(Exception::key_error(text))
+            }
+        }
+    }
+
+    fn set_default(&self, key: Value, default: Value) -> Result<Value, Exception> {
+        let key = Key::new(key)?;
+        Ok(self.with(|table| match table.get(&key) {
+            Some(value) => value.clone(),
+            None => {
+                table.set(key, default.clone());
+                default
+            }
+        }))
+    }
+
+    fn update(&self, function: &str, args: Args) -> Result<(), Exception> {
+        let keywords = args.keywords;
+        let positional = Args::new(args.positional);
+        let [other] = positional.at_most(function, 0)?;
+        let mut new = vec![];
+        let mut result = other
+            .as_ref()
+            .map_or(Ok(()), |other| collect(other, &mut new));
+        if result.is_ok() {
+            let named = keywords
+                .into_iter()
+                .map(|(name, value)| (name.into(), value));
+            result = hash(named, &mut new);
+        }
+        // As CPython, this keeps what came before the first error.
+        let old: Vec<_> = self.with(|table| {
+            let set = |(key, value)| table.set(key, value);
+            new.into_iter().map(set).collect()
+        });
+        drop(old);
+        result
+    }
+
+    fn iterator(&self) -> DictIterator {
+        let left = self.with(|table| table.len());
+        DictIterator {
+            state: Mutex::new(State {
+                table: Some(self.table.clone()),
+                length: Some(left),
+                next: 0,
+                left,
+            }),
+        }
+    }
+}
+
+impl Referent for Dict {
+    fn typeid(&self) -> &'static str {
+        "dict"
+    }
+
+    fn exposed(&self) -> &'static [&'static str] {
+        Self::EXPOSED
+    }
+
+    fn call(&self, _caller: &Arc<Caller>, method: &str, args: Args) -> Result<Reply, Failure> {
+        let function = format!("dict.{method}");
+        let list = |f: &dyn Fn((&Value, &Value)) -> Value| {
+            Reply::Value(self.with(|table| Value::list(table.pairs().map(f))))
+        };
+        // `several` sees to it that the first is there.
+        let key = |key: Option<Value>| key.unwrap_or(Value::None);
+        Ok(match method {
+            "__len__" => {
+                let [] = args.slot(method)?;
+                self.with(|table| table.len()).into()
+            }
+            "__contains__" => self.contains(args.one(&function)?)?.into(),
+            "__getitem__" => self.get_item(args.one(&function)?)?.into(),
+            "__setitem__" => {
+                let [key, value] = args.slot(method)?;
+                self.set(key, value)?.into()
+            }
+            "__delitem__" => {
+                let [key] = args.slot(method)?;
+                self.delete(key)?.into()
+            }
+            "__iter__" => {
+                let [] = args.slot(method)?;
+                Reply::Object(Arc::new(self.iterator()))
+            }
+            "clear" => {
+                args.none(&function)?;
+                self.clear();
+                ().into()
+            }
+            "copy" => {
+                args.none(&function)?;
+                self.with(|table| table.copy()).into()
+            }
+            "keys" => {
+                args.none(&function)?;
+                list(&|(key, _)| key.clone())
+            }
+            "values" => {
+                args.none(&function)?;
+                list(&|(_, value)| value.clone())
+            }
+            "items" => {
+                args.none(&function)?;
+                list(&|(key, value)| Value::tuple([key.clone(), value.clone()]))
+            }
+            "get" => {
+                let [wanted, default] = args.several(&function, 1)?;
+                let found = self.get(key(wanted))?;
+                found.or(default).unwrap_or(Value::None).into()
+            }
+            "pop" => {
+                let [wanted, default] = args.several(&function, 1)?;
+                self.pop(key(wanted), default)?.into()
+            }
+            "popitem" => {
+                args.none(&function)?;
+                self.pop_item()?.into()
+            }
+            "setdefault" => {
+                let [wanted, default] = args.several(&function, 1)?;
+                let default = default.unwrap_or(Value::None);
+                self.set_default(key(wanted), default)?.into()
+            }
+            "update" => self.update(&function, args)?.into(),
+            _ => return Err(Failure::not_exposed(method, "dict")),
+        })
+    }
+
+    fn repr(&self) -> Result<String, Failure> {
+        Ok(self.with(|table| table.copy()).repr()?)
+    }
+
+    fn value(&self) -> Result<Value, Failure> {
+        Ok(self.with(|table| table.copy()))
+    }
+
+    fn elements(&self) -> Option<Vec<Value>> {
+        Some(self.with(|table| table.pairs().map(|(key, _)| key.clone()).collect()))
+    }
+
+    fn pairs(&self) -> Option<Vec<(Value, Value)>> {
+        let clone = |(key, value): (&Value, &Value)| (key.clone(), value.clone());
+        Some(self.with(|table| table.pairs().map(clone).collect()))
+    }
+
+    fn visit(&self, see: &mut dyn FnMut(&Value)) {
+        self.with(|table| {
+            for (key, value) in table.pairs() {
+                see(key);
+                see(value);
+            }
+        });
+    }
+
+    fn clear(&self) {
+        drop(self.with(mem::take));
+    }
+}
+
+impl DictIterator {
+    pub const EXPOSED: &[&str] = &["__next__", "send", "throw", "close"];
+
+    fn next(&self) -> Result<Value, Exception> {
+        let table = lock(&self.state).table.clone();
+        let Some(table) = table else {
+            return Err(Exception::stop_iteration());
+        };
+        let mut state = lock(&self.state);
+        let table = lock(&table);
+        if state.length != Some(table.len()) {
+            state.length = None;
+            return Err(changed("changed size"));
+        }
+        let next = table.entries.range(state.next..).next();
+        match next {
+            Some((place, (key, _))) if state.left > 0 => {
+                state.next = place + 1;
+                state.left -= 1;
+                Ok(key.value().clone())
+            }
+            _ => {
+                state.table = None;
+                Err(next.map_or_else(Exception::stop_iteration, |_| changed("keys changed")))
+            }
+        }
+    }
+}
+
+fn changed(what: &str) -> Exception {
+    Exception::runtime_error(format!("dictionary {what} during iteration"))
+}
+
+impl Referent for DictIterator {
+    fn typeid(&self) -> &'static str {
+        "Iterator"
+    }
+
+    fn exposed(&self) -> &'static [&'static str] {
+        Self::EXPOSED
+    }
+
+    fn call(&self, _caller: &Arc<Caller>, method: &str, args: Args) -> Result<Reply, Failure> {
+        match method {
+            "__next__" => {
+                let [] = args.slot(method)?;
+                Ok(self.next()?.into())
+            }
+            // A dict's iterator is no generator, for which these are exposed.
+            "send" | "throw" | "close" => Err(Failure::Traceback(format!(
+                "AttributeError: 'dict_keyiterator' object has no attribute '{method}'"
+            ))),
+            _ => Err(Failure::not_exposed(method, "dict_keyiterator")),
+        }
+    }
+
+    fn repr(&self) -> Result<String, Failure> {
+        Ok(format!("<dict_keyiterator object at {self:p}>"))
+    }
+
+    /// An iterator over a list of the keys that are left, as Python pickles it.
+    fn value(&self) -> Result<Value, Failure> {
+        let state = lock(&self.state);
+        let mut left = vec![];
+        if let Some(table) = &state.table {
+            let table = lock(table);
+            if state.length != Some(table.len()) {
+                let error = changed("changed size");
+                return Err(Failure::Unserializable(error.to_string()));
+            }
+            let keys = table.entries.range(state.next..).take(state.left);
+            left = keys.map(|(_, (key, _))| key.value().clone()).collect();
+        }
+        let iter = Value::global("builtins", "iter");
+        Ok(Value::call(iter, [Value::list(left)]))
+    }
+
+    fn clear(&self) {
+        let table = lock(&self.state).table.take();
+        drop(table);
+    }
+}
+
+/// Adds the pairs of a mapping, or of a sequence of pairs, up to the first that is none.
+fn collect(other: &Value, into: &mut Vec<(Key, Value)>) -> Result<(), Exception> {
+    if let Some(pairs) = pairs(other) {
+        return hash(pairs, into);
+    }
+    for (index, element) in elements(other)?.iter().enumerate() {
+        let pair = elements(element).map_err(|error| match error.is("builtins", "TypeError") {
+            true => Exception::type_error(format!(
+                "cannot convert dictionary update sequence element #{index} to a sequence"
+            )),
+            false => error,
+        })?;
+        let length = pair.len();
+        let Ok([key, value]) = <[Value; 2]>::try_from(pair) else {
+            return Err(Exception::value_error(format!(
+                "dictionary update sequence element #{index} has length {length}; 2 is required"
+            )));
+        };
+        into.push((Key::new(key)?, value));
+    }
+    Ok(())
+}
+
+fn hash(
+    pairs: impl IntoIterator<Item = (Value, Value)>,
+    into: &mut Vec<(Key, Value)>,
+) -> Result<(), Exception> {
+    for (key, value) in pairs {
+        into.push((Key::new(key)?, value));
+    }
+    Ok(())
+}

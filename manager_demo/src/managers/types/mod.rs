@@ -1,0 +1,96 @@
+//! The types of a `SyncManager`.
+//!
+//! Each keeps its values under a lock of its own and lets go of no value while it holds it: the last clone of a proxy's
+//! value may end another object. Nothing done under a lock calls another object: to compare two values or to show them
+//! looks at nothing but them, and a proxy is only its name. What iterates over a proxy does so before.
+
+pub mod array;
+pub mod barrier;
+pub mod condition;
+pub mod dict;
+pub mod event;
+mod index;
+mod line;
+pub mod list;
+pub mod lock;
+pub mod namespace;
+pub mod queue;
+pub mod rlock;
+pub mod semaphore;
+pub mod shared_value;
+mod sort;
+mod timeout;
+
+#[cfg(test)]
+mod against_python;
+#[cfg(test)]
+mod trial;
+
+// Whoever copies this uses some of them.
+#[allow(unused_imports)]
+pub use self::{
+    array::SharedArray, barrier::Barrier, condition::Condition, dict::Dict, event::Event,
+    list::List, lock::Lock, namespace::Namespace, queue::Queue, rlock::RLock,
+    semaphore::Semaphore, shared_value::SharedValue,
+};
+
+
+use super::exception::Exception;
+use super::referent::referent;
+use super::value::{Make, Step, Value};
+
+/// How many items one call may make: `[0] * 10**12` raises a `MemoryError`, as Python does when there is no memory. Python
+/// has no such limit of its own.
+pub const MOST: usize = 1 << 26;
+
+/// What Python gets by iterating over the value, also if it is a proxy of an object of this server.
+///
+/// CPython's server asks such a proxy for one item after the other; this takes them all at once.
+///
+/// Errors: as [`Value::elements`].
+pub fn elements(value: &Value) -> Result<Vec<Value>, Exception> {
+    if let Some(elements) = referent(value).and_then(|object| object.elements()) {
+        return Ok(elements);
+    }
+    value.elements()
+}
+
+/// The keys and values of a mapping: a dict, one of the dicts of `collections`, or a proxy of a dict of this server.
+pub fn pairs(value: &Value) -> Option<Vec<(Value, Value)>> {
+    if let Some(object) = referent(value) {
+        return object.pairs();
+    }
+    match &*value.node() {
+        Value::Dict(pairs) => Some(pairs.to_vec()),
+        Value::Object(object) => {
+            let Make::Call {
+                callable,
+                arguments,
+            } = &object.make
+            else {
+                return None;
+            };
+            let Value::Global(class) = &*callable.node() else {
+                return None;
+            };
+            let name = &*class.name;
+            if class.module != "collections"
+                || !["OrderedDict", "defaultdict", "Counter"].contains(&name)
+            {
+                return None;
+            }
+            let mut all = match &*arguments.node() {
+                Value::Tuple(arguments) if name == "Counter" => arguments.first().and_then(pairs),
+                _ => None,
+            }
+            .unwrap_or_default();
+            for step in &object.steps {
+                if let Step::Set(pairs) = step {
+                    all.extend_from_slice(pairs);
+                }
+            }
+            Some(all)
+        }
+        _ => None,
+    }
+}

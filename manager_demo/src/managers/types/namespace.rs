@@ -1,0 +1,275 @@
+//! An object whose attributes clients set and get.
+//!
+//! Python:  `multiprocessing.managers.Namespace`
+//! Differs: its class stays what it is.
+
+use std::borrow::Cow;
+use std::mem;
+use std::sync::{Arc, Mutex};
+
+use super::super::args::Args;
+use super::super::caller::{Caller, lock};
+use super::super::compare::Key;
+use super::super::exception::Exception;
+use super::super::referent::{Failure, Referent, Reply};
+use super::super::value::{Make, Object, Step, Value};
+use super::dict::Table;
+
+/// What every object of the class has, and `object` before it: methods.
+const METHODS: &[&str] = &[
+    "__delattr__",
+    "__dir__",
+    "__eq__",
+    "__format__",
+    "__ge__",
+    "__getattribute__",
+    "__getstate__",
+    "__gt__",
+    "__hash__",
+    "__init__",
+    "__le__",
+    "__lt__",
+    "__ne__",
+    "__reduce__",
+    "__reduce_ex__",
+    "__repr__",
+    "__setattr__",
+    "__sizeof__",
+    "__str__",
+];
+
+/// A namespace: attributes, by name.
+pub struct Namespace {
+    /// Its `__dict__`; somebody may have set one with keys that are no names.
+    table: Mutex<Table>,
+}
+
+impl Namespace {
+    pub const EXPOSED: &[&str] = &["__getattribute__", "__setattr__", "__delattr__"];
+
+    /// `Namespace(**attributes)`.
+    ///
+    /// Errors: `TypeError` if there are other arguments.
+    pub fn new(args: Args) -> Result<Arc<Self>, Exception> {
+        if !args.positional.is_empty() {
+            let given = args.positional.len() + 1;
+            return Err(Exception::type_error(format!(
+                "Namespace.__init__() takes 1 positional argument but {given} were given"
+            )));
+        }
+        let mut table = Table::default();
+        for (name, value) in args.keywords {
+            table.set(Key::new(name.into())?, value);
+        }
+        Ok(Arc::new(Namespace {
+            table: Mutex::new(table),
+        }))
+    }
+
+    /// What the closure returns is let go of without the lock.
+    fn with<R>(&self, f: impl FnOnce(&mut Table) -> R) -> R {
+        f(&mut lock(&self.table))
+    }
+
+    fn get(&self, name: Value) -> Result<Value, Exception> {
+        let (key, text) = named(name)?;
+        let class = || Value::global("multiprocessing.managers", "Namespace");
+        let method = |of| {
+            let name = Value::from(&*text);
+            Value::call(Value::global("builtins", "getattr"), [of, name])
+        };
+        match &*text {
+            "__class__" => return Ok(class()),
+            "__dict__" => return Ok(self.with(|table| table.copy())),
+            "__weakref__" => return Ok(Value::None),
+            _ => {}
+        }
+        if let Some(value) = self.with(|table| table.get(&key).cloned()) {
+            return Ok(value);
+        }
+        match &*text {
+            "__doc__" => Ok(Value::None),
+            "__module__" => Ok("multiprocessing.managers".into()),
+            "__new__" => Ok(method(Value::global("builtins", "object"))),
+            "__init_subclass__" | "__subclasshook__" => Ok(method(class())),
+            // As Python pickles a method: whoever gets it gets a copy of the object with it.
+            name if METHODS.contains(&name) => Ok(method(self.pickled())),
+            _ => Err(missing(key.value())),
+        }
+    }
+
+    fn set(&self, name: Value, value: Value) -> Result<(), Exception> {
+        let (key, text) = named(name)?;
+        match &*text {
+            "__class__" => Err(Exception::type_error(match value.type_name() {
+                name if name == "type" => {
+                    "__class__ assignment only supported for mutable types or ModuleType subclasses"
+                        .to_owned()
+                }
+                name => format!("__class__ must be set to a class, not '{name}' object"),
+            })),
+            "__dict__" => {
+                let Value::Dict(pairs) = &*value.node() else {
+                    let name = value.type_name();
+                    return Err(Exception::type_error(format!(
+                        "__dict__ must be set to a dictionary, not a '{name}'"
+                    )));
+                };
+                let mut new = Table::default();
+                for (key, value) in pairs.iter() {
+                    new.set(Key::new(key.clone())?, value.clone());
+                }
+                drop(self.with(|table| mem::replace(table, new)));
+                Ok(())
+            }
+            "__weakref__" => Err(not_writable()),
+            _ => {
+                drop(self.with(|table| table.set(key, value)));
+                Ok(())
+            }
+        }
+    }
+
+    fn delete(&self, name: Value) -> Result<(), Exception> {
+        let (key, text) = named(name)?;
+        match &*text {
+            "__class__" => Err(Exception::type_error("can't delete __class__ attribute")),
+            "__dict__" => {
+                self.clear();
+                Ok(())
+            }
+            "__weakref__" => Err(not_writable()),
+            _ => match self.with(|table| table.remove(&key)) {
+                Some(_) => Ok(()),
+                None => Err(missing(key.value())),
+            },
+        }
+    }
+
+    fn pickled(&self) -> Value {
+        made("Namespace", self.with(|table| table.copy()))
+    }
+}
+
+/// An object of `multiprocessing.managers`, as Python pickles it.
+pub(super) fn made(class: &'static str, state: Value) -> Value {
+    Value::Object(Arc::new(Object {
+        make: Make::New {
+            class: Value::global("multiprocessing.managers", class),
+            arguments: Value::tuple([]),
+            keywords: None,
+        },
+        steps: vec![Step::State(state)],
+    }))
+}
+
+fn named(name: Value) -> Result<(Key, String), Exception> {
+    let Some(text) = text(&name) else {
+        let name = name.type_name();
+        return Err(Exception::type_error(format!(
+            "attribute name must be string, not '{name}'"
+        )));
+    };
+    let text = text.into_owned();
+    Ok((Key::new(name)?, text))
+}
+
+/// The text of a `str`; what Rust's cannot hold is replaced.
+fn text(value: &Value) -> Option<Cow<'_, str>> {
+    match value {
+        Value::Str(text) => Some(Cow::Borrowed(text)),
+        Value::Surrogates(bytes) => Some(String::from_utf8_lossy(bytes)),
+        _ => None,
+    }
+}
+
+fn missing(name: &Value) -> Exception {
+    let name: &[u8] = match name {
+        Value::Str(text) => text.as_bytes(),
+        Value::Surrogates(bytes) => bytes,
+        _ => &[],
+    };
+    let text = [b"'Namespace' object has no attribute '", name, b"'"].concat();
+    Exception::new("builtins", "AttributeError", Value::text(&text))
+}
+
+/// What CPython's `__repr__` says of a key that it asks for the start of its name.
+fn no_name(key: &Value) -> Exception {
+    match &*key.node() {
+        Value::Bytes(_) => {
+            Exception::type_error("startswith first arg must be bytes or a tuple of bytes, not str")
+        }
+        key => {
+            let name = key.type_name();
+            let text = format!("'{name}' object has no attribute 'startswith'");
+            Exception::attribute_error(text)
+        }
+    }
+}
+
+fn not_writable() -> Exception {
+    let text = "attribute '__weakref__' of 'Namespace' objects is not writable";
+    Exception::attribute_error(text)
+}
+
+impl Referent for Namespace {
+    fn typeid(&self) -> &'static str {
+        "Namespace"
+    }
+
+    fn exposed(&self) -> &'static [&'static str] {
+        Self::EXPOSED
+    }
+
+    fn call(&self, _caller: &Arc<Caller>, method: &str, args: Args) -> Result<Reply, Failure> {
+        Ok(match method {
+            "__getattribute__" => {
+                let [name] = args.slot(method)?;
+                self.get(name)?.into()
+            }
+            "__setattr__" => {
+                let [name, value] = args.slot(method)?;
+                self.set(name, value)?.into()
+            }
+            "__delattr__" => {
+                let [name] = args.slot(method)?;
+                self.delete(name)?.into()
+            }
+            _ => return Err(Failure::not_exposed(method, "Namespace")),
+        })
+    }
+
+    fn repr(&self) -> Result<String, Failure> {
+        let Value::Dict(pairs) = self.with(|table| table.copy()) else {
+            return Ok(String::new());
+        };
+        let mut shown = vec![];
+        for (name, value) in pairs.iter() {
+            let Some(text) = text(name) else {
+                return Err(no_name(name).into());
+            };
+            if !text.starts_with('_') {
+                shown.push(format!("{text}={}", value.repr()?));
+            }
+        }
+        shown.sort();
+        Ok(format!("Namespace({})", shown.join(", ")))
+    }
+
+    fn value(&self) -> Result<Value, Failure> {
+        Ok(self.pickled())
+    }
+
+    fn visit(&self, see: &mut dyn FnMut(&Value)) {
+        self.with(|table| {
+            for (key, value) in table.pairs() {
+                see(key);
+                see(value);
+            }
+        });
+    }
+
+    fn clear(&self) {
+        drop(self.with(mem::take));
+    }
+}
