@@ -145,7 +145,7 @@ impl Referent for SharedArray {
                 let [key, value] = args.slot(method)?;
                 self.set(&key, &value)?.into()
             }
-            _ => return Err(Failure::not_exposed(method, "array.array")),
+            _ => return Err(Failure::no_method(method)),
         })
     }
 

@@ -180,7 +180,7 @@ impl Referent for Barrier {
                 self.reset();
                 Ok(().into())
             }
-            _ => Err(Failure::not_exposed(method, "Barrier")),
+            _ => Err(Failure::no_method(method)),
         }
     }
 

@@ -231,7 +231,7 @@ impl Referent for Condition {
                 args.bind(&function, [])?;
                 Ok(self.notify_all(caller)?.into())
             }
-            _ => Err(Failure::not_exposed(method, "Condition")),
+            _ => Err(Failure::no_method(method)),
         }
     }
 

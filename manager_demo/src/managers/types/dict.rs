@@ -307,7 +307,7 @@ impl Referent for Dict {
                 self.set_default(key(wanted), default)?.into()
             }
             "update" => self.update(&function, args)?.into(),
-            _ => return Err(Failure::not_exposed(method, "dict")),
+            _ => return Err(Failure::no_method(method)),
         })
     }
 
@@ -390,11 +390,8 @@ impl Referent for DictIterator {
                 let [] = args.slot(method)?;
                 Ok(self.next()?.into())
             }
-            // A dict's iterator is no generator, for which these are exposed.
-            "send" | "throw" | "close" => Err(Failure::Traceback(format!(
-                "AttributeError: 'dict_keyiterator' object has no attribute '{method}'"
-            ))),
-            _ => Err(Failure::not_exposed(method, "dict_keyiterator")),
+            // A dict's iterator is no generator: `send`, `throw` and `close` are exposed, but not there.
+            _ => Err(Failure::no_method(method)),
         }
     }
 

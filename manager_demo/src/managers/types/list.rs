@@ -346,7 +346,8 @@ impl Referent for List {
             }
             "append" => {
                 let item = args.one(&function)?;
-                self.with(|items| items.push(item)).into()
+                self.with(|items| items.push(item));
+                Value::None.into()
             }
             "extend" => self.extend(&args.one(&function)?)?.into(),
             "insert" => {
@@ -364,10 +365,11 @@ impl Referent for List {
             "remove" => self.remove(&args.one(&function)?)?.into(),
             "reverse" => {
                 args.none(&function)?;
-                self.with(|items| items.reverse()).into()
+                self.with(|items| items.reverse());
+                Value::None.into()
             }
             "sort" => self.sort(args)?.into(),
-            _ => return Err(Failure::not_exposed(method, "list")),
+            _ => return Err(Failure::no_method(method)),
         })
     }
 

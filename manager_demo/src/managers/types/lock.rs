@@ -135,7 +135,7 @@ impl Referent for Lock {
                 no_arguments("lock.release", &args)?;
                 Ok(self.release()?.into())
             }
-            _ => Err(Failure::not_exposed(method, "Lock")),
+            _ => Err(Failure::no_method(method)),
         }
     }
 

@@ -231,7 +231,7 @@ impl Referent for Namespace {
                 let [name] = args.slot(method)?;
                 self.delete(name)?.into()
             }
-            _ => return Err(Failure::not_exposed(method, "Namespace")),
+            _ => return Err(Failure::no_method(method)),
         })
     }
 

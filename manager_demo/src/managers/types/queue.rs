@@ -330,7 +330,7 @@ impl Referent for Queue {
             "join" => Ok(self.join(caller)?.into()),
             "qsize" => Ok(self.len().into()),
             "task_done" => Ok(self.task_done()?.into()),
-            _ => Err(Failure::not_exposed(method, "Queue")),
+            _ => Err(Failure::no_method(method)),
         }
     }
 

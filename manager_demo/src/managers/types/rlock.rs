@@ -142,7 +142,7 @@ impl Referent for RLock {
                 no_arguments("RLock.release", &args)?;
                 Ok(self.release(caller)?.into())
             }
-            _ => Err(Failure::not_exposed(method, "RLock")),
+            _ => Err(Failure::no_method(method)),
         }
     }
 

@@ -217,7 +217,7 @@ impl Referent for Semaphore {
         match method {
             "acquire" => Ok(self.acquire(caller, args)?.into()),
             "release" => Ok(self.release(caller, args)?.into()),
-            _ => Err(Failure::not_exposed(method, self.typeid())),
+            _ => Err(Failure::no_method(method)),
         }
     }
 
@@ -416,7 +416,7 @@ mod tests {
             call(&*semaphore, &parent, "release", Args::default()),
             "None"
         );
-        semaphore.gone(&child, Gone::Killed);
+        semaphore.gone(child.id(), Gone::Killed);
         assert_eq!(value(&semaphore), 2);
         assert_eq!(lock(&semaphore.state).shares.len(), 0);
     }

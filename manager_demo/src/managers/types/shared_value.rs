@@ -75,7 +75,7 @@ impl Referent for SharedValue {
                 self.set(value);
                 ().into()
             }
-            _ => return Err(Failure::not_exposed(method, "Value")),
+            _ => return Err(Failure::no_method(method)),
         })
     }
 
