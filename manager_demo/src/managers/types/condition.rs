@@ -77,8 +77,7 @@ impl Condition {
         } else {
             Some(Duration::ZERO)
         };
-        let (turn, line) = place.wait(timeout, &self.line, |line| line);
-        drop(line);
+        let turn = place.wait(timeout, &self.line, |line| line).0;
         let notified = match turn {
             Turn::Given(()) => true,
             Turn::TimedOut => false,
@@ -300,7 +299,8 @@ mod tests {
         let (waiter, before) = (condition.clone(), waiting(condition));
         let thread = thread::spawn(move || {
             assert_eq!(ask(&waiter, &caller, "acquire"), "True");
-            let answer = ask(&waiter, &caller, "wait");
+            let limit = args([LIMIT.as_secs_f64().into()]);
+            let answer = call(&*waiter, &caller, "wait", limit);
             if answer == "True" {
                 assert_eq!(ask(&waiter, &caller, "release"), "None");
             }

@@ -18,7 +18,7 @@ use super::line::{Line, Turn};
 use super::timeout::{self, compared, truth};
 
 /// An item is either in the queue, or on its way to one client. It comes back, in front, if that goes before it has read the
-/// reply; then it counts for `join` as it did.
+/// reply; then it counts for `join` as it did. What a client is waiting to put when it goes away is not put.
 pub struct Queue {
     me: Weak<Queue>,
     /// The greatest number of items.

@@ -76,8 +76,7 @@ pub(super) fn not_an_integer(value: &Value) -> Exception {
 
 /// Seconds in nanoseconds, rounded away from zero: `_PyTime_FromSecondsObject`.
 fn nanoseconds(timeout: &Value) -> Result<i64, Exception> {
-    let too_large =
-        || Exception::overflow_error("timestamp too large to convert to C _PyTime_t".to_owned());
+    let too_large = || Exception::overflow_error("timestamp too large to convert to C _PyTime_t");
     match timeout {
         Value::Float(seconds) if seconds.is_nan() => {
             Err(Exception::value_error("Invalid value NaN (not a number)"))
