@@ -58,11 +58,12 @@ impl Condition {
         }))
     }
 
-    /// Releases the lock, blocks until it is notified, acquires the lock again, as often as it was, and returns whether it
-    /// was notified. `timeout` is Python's: seconds, or none to wait for ever; the lock has to be waited for all the same.
+    /// Releases the lock, blocks until it is notified, acquires the lock again, as often as it was, and returns whether
+    /// it was notified. `timeout` is Python's: seconds, or none to wait for ever; the lock has to be waited for all the
+    /// same.
     ///
-    /// Errors: `RuntimeError` if the caller does not hold the lock; [`Failure::Gone`]; `TypeError` and `OverflowError` for a
-    /// timeout that is none.
+    /// Errors: `RuntimeError` if the caller does not hold the lock; [`Failure::Gone`]; `TypeError` and `OverflowError`
+    /// for a timeout that is none.
     pub fn wait(&self, caller: &Arc<Caller>, timeout: &Value) -> Result<bool, Failure> {
         if !self.inner.is_owned(caller) {
             return Err(Exception::runtime_error("cannot wait on un-acquired lock").into());

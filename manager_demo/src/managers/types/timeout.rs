@@ -103,7 +103,8 @@ fn nanoseconds(timeout: &Value) -> Result<i64, Exception> {
     }
 }
 
-/// The timeout of `lock.acquire(blocking=True, timeout=-1)`, a function of C: `None` to wait for ever, zero not to wait.
+/// The timeout of `lock.acquire(blocking=True, timeout=-1)`, a function of C: `None` to wait for ever, zero not to
+/// wait.
 pub(super) fn acquire(args: Args) -> Result<Option<Duration>, Exception> {
     const NAMES: [&str; 2] = ["blocking", "timeout"];
     let fail = |text: String| Err(Exception::type_error(text));
@@ -188,7 +189,8 @@ pub(super) fn condition(timeout: &Value) -> Result<Option<Duration>, Exception> 
     }
 }
 
-/// The timeout of what waits until `time() + timeout`: semaphores and barriers. They wait for ever if it is not a number.
+/// The timeout of what waits until `time() + timeout`: semaphores and barriers. They wait for ever if it is not a
+/// number.
 pub(super) fn until(timeout: &Value) -> Result<Option<Duration>, Exception> {
     match timeout {
         Value::Float(seconds) if seconds.is_nan() => Ok(None),
