@@ -1445,15 +1445,22 @@ impl<'a> Reader<'a, '_> {
             next = chunk.next;
             let items = &self.pool[chunk.start as usize..chunk.end as usize];
             let mut values = values(&mut self.nodes, items);
-            steps.push(match chunk.what {
-                What::Parts | What::Extend => Step::Extend(values.collect()),
-                What::Add => Step::Add(values.collect()),
-                What::State => Step::State(values.next().unwrap_or(Value::None)),
-                What::Set => {
+            // What came in several parts is one step.
+            match (chunk.what, steps.last_mut()) {
+                (What::State, _) => steps.push(Step::State(values.next().unwrap_or(Value::None))),
+                (_, _) if items.is_empty() => {}
+                (What::Add, Some(Step::Add(before))) => before.extend(values),
+                (What::Add, _) => steps.push(Step::Add(values.collect())),
+                (What::Set, last) => {
                     let pairs = std::iter::from_fn(|| Some((values.next()?, values.next()?)));
-                    Step::Set(pairs.collect())
+                    match last {
+                        Some(Step::Set(before)) => before.extend(pairs),
+                        _ => steps.push(Step::Set(pairs.collect())),
+                    }
                 }
-            });
+                (What::Parts | What::Extend, Some(Step::Extend(before))) => before.extend(values),
+                (What::Parts | What::Extend, _) => steps.push(Step::Extend(values.collect())),
+            }
         }
         Value::Object(Arc::new(Object { make, steps }))
     }

@@ -13,8 +13,8 @@ use super::super::caller::{Caller, lock};
 use super::super::exception::Exception;
 use super::super::referent::{Failure, Referent, Reply};
 use super::super::value::{Array, Value};
-use super::elements;
 use super::index::{Index, place};
+use super::{elements, quoted};
 
 /// An array. Each call is one step: no other thread sees it half done.
 pub struct SharedArray {
@@ -167,7 +167,7 @@ fn index(key: &Value) -> Result<Index, Exception> {
 }
 
 fn array(typecode: &Value, sequence: &Value) -> Result<Array, Exception> {
-    let Some(typecode) = character(typecode) else {
+    let Some(code) = character(typecode) else {
         let name = match &*typecode.node() {
             Value::None => "None".into(),
             typecode => typecode.type_name(),
@@ -176,18 +176,18 @@ fn array(typecode: &Value, sequence: &Value) -> Result<Array, Exception> {
             "array() argument 1 must be a unicode character, not {name}"
         )));
     };
-    // What is no character for Rust is no typecode.
-    let typecode = char::from_u32(typecode).unwrap_or(char::REPLACEMENT_CHARACTER);
     let what = match &*sequence.node() {
         Value::Str(_) | Value::Surrogates(_) => "str",
         Value::Array(array) if array.typecode == 'u' => "unicode array",
         _ => "",
     };
-    if typecode != 'u' && !what.is_empty() {
-        return Err(Exception::type_error(format!(
-            "cannot use a {what} to initialize an array with typecode '{typecode}'"
-        )));
+    if code != u32::from('u') && !what.is_empty() {
+        let before = format!("cannot use a {what} to initialize an array with typecode '");
+        let text = quoted(&before, typecode);
+        return Err(Exception::new("builtins", "TypeError", [text]));
     }
+    // What is no character for Rust is no typecode.
+    let typecode = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
     let mut array = Array {
         typecode,
         bytes: vec![],

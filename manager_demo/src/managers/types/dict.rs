@@ -75,8 +75,10 @@ impl Table {
     }
 
     fn pop(&mut self) -> Option<(Key, Value)> {
-        let (_, (key, value)) = self.entries.pop_last()?;
+        let (place, (key, value)) = self.entries.pop_last()?;
         self.places.remove(&key);
+        // The next key comes to the same place, as in CPython: an iterator that was there does not see it.
+        self.next = place;
         Some((key, value))
     }
 

@@ -226,18 +226,18 @@ impl List {
         if given > 0 {
             return fail("sort() takes no positional arguments".to_owned());
         }
-        let (mut key, mut reverse) = (Value::None, false);
+        let (mut key, mut reverse) = (Value::None, Value::Bool(false));
         for (name, value) in args.keywords {
             match &*name {
                 "key" => key = value,
-                "reverse" => reverse = flag(&value)?,
+                "reverse" => reverse = value,
                 name => {
-                    return fail(format!(
-                        "'{name}' is an invalid keyword argument for sort()"
-                    ));
+                    let text = format!("'{name}' is an invalid keyword argument for sort()");
+                    return fail(text);
                 }
             }
         }
+        let reverse = flag(&reverse)?;
         self.with(|items| {
             match &*key.node() {
                 Value::None => {}

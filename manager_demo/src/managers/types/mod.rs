@@ -94,3 +94,14 @@ pub fn pairs(value: &Value) -> Option<Vec<(Value, Value)>> {
         _ => None,
     }
 }
+
+/// A message that ends in a `str` and a quote; Rust's cannot hold each `str`.
+fn quoted(before: &str, name: &Value) -> Value {
+    let name: &[u8] = match name {
+        Value::Str(text) => text.as_bytes(),
+        Value::Surrogates(bytes) => bytes,
+        _ => &[],
+    };
+    let text = [before.as_bytes(), name, b"'"].concat();
+    Value::text(&text).unwrap_or_else(|| before.into())
+}

@@ -14,6 +14,7 @@ use super::super::exception::Exception;
 use super::super::referent::{Failure, Referent, Reply};
 use super::super::value::{Make, Object, Step, Value};
 use super::dict::Table;
+use super::quoted;
 
 /// What every object of the class has, and `object` before it: methods.
 const METHODS: &[&str] = &[
@@ -184,13 +185,8 @@ fn text(value: &Value) -> Option<Cow<'_, str>> {
 }
 
 fn missing(name: &Value) -> Exception {
-    let name: &[u8] = match name {
-        Value::Str(text) => text.as_bytes(),
-        Value::Surrogates(bytes) => bytes,
-        _ => &[],
-    };
-    let text = [b"'Namespace' object has no attribute '", name, b"'"].concat();
-    Exception::new("builtins", "AttributeError", Value::text(&text))
+    let before = "'Namespace' object has no attribute '";
+    Exception::new("builtins", "AttributeError", [quoted(before, name)])
 }
 
 /// What CPython's `__repr__` says of a key that it asks for the start of its name.

@@ -169,3 +169,84 @@ impl Referent for RLock {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::super::trial::*;
+    use super::*;
+
+    fn new() -> Arc<RLock> {
+        RLock::new(Args::default()).unwrap()
+    }
+
+    #[test]
+    fn the_owner_acquires_it_again_and_nobody_else() {
+        let lock = new();
+        let (owner, other) = (local(), local());
+        for _ in 0..3 {
+            assert_eq!(call(&*lock, &owner, "acquire", Args::default()), "True");
+        }
+        assert_eq!(
+            call(&*lock, &other, "acquire", args([false.into()])),
+            "False"
+        );
+        let refused = "builtins.RuntimeError: cannot release un-acquired lock";
+        assert_eq!(call(&*lock, &other, "release", Args::default()), refused);
+        assert!(lock.repr().unwrap().contains("count=3 at 0x"));
+        for _ in 0..3 {
+            assert_eq!(call(&*lock, &owner, "release", Args::default()), "None");
+        }
+        assert_eq!(call(&*lock, &owner, "release", Args::default()), refused);
+        let shown = lock.repr().unwrap();
+        assert!(
+            shown.starts_with("<unlocked _thread.RLock object owner=0 count=0 at 0x"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn it_is_released_when_its_owner_has_gone_however_deep() {
+        for how in [Gone::Left, Gone::Killed] {
+            let lock = new();
+            let (caller, _client) = remote();
+            (0..5).for_each(|_| assert!(lock.acquire(&caller, None).unwrap()));
+            let next = lock.clone();
+            let thread = thread::spawn(move || {
+                let caller = local();
+                next.acquire(&caller, Some(LIMIT)).unwrap() && next.release(&caller).is_ok()
+            });
+            until(|| super::lock(&lock.state).line.len() == 1);
+            leave(&caller, true, how);
+            assert!(thread.join().unwrap());
+        }
+    }
+
+    #[test]
+    fn one_is_inside_whoever_goes() {
+        exclude(new(), 1);
+    }
+
+    #[test]
+    fn who_goes_just_when_it_is_served_hands_it_on() {
+        let object = new();
+        object.acquire(&local(), None).unwrap();
+        let (caller, client) = remote();
+        let waiter = object.clone();
+        let thread = thread::spawn(move || {
+            waiter.acquire(&caller, None).ok();
+            // If it was quick enough to see that it was served, the reply finds nobody.
+            leave(&caller, false, Gone::Left);
+        });
+        until(|| super::lock(&object.state).line.len() == 1);
+        let mut state = super::lock(&object.state);
+        drop(client);
+        // It knows by now that its client has gone, and cannot leave the line yet.
+        thread::sleep(MOMENT);
+        state.pass();
+        drop(state);
+        thread.join().unwrap();
+        assert_eq!(super::lock(&object.state).owner, 0);
+    }
+}
