@@ -42,8 +42,8 @@ use super::value::{self, Address, Global, Keep, Value};
 /// How long a server may take until it has answered a handshake.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long the drop of a proxy waits for a server that does not answer.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long the drop of a proxy waits for a server that does not answer, twice at most: for the handshake and the reply.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 thread_local! {
     /// This thread's connections, one for each server.
@@ -64,7 +64,7 @@ pub struct Manager {
 /// An object that a server holds. Python's `BaseProxy`.
 ///
 /// A clone is the same reference. When the last one is dropped, the server is told so, which takes a connection, and up to
-/// a second if it does not answer; nothing is reported.
+/// some seconds if it does not answer; nothing is reported.
 #[derive(Clone)]
 pub struct Proxy {
     reference: Arc<Reference>,
@@ -96,6 +96,9 @@ struct Server {
     key: Box<[u8]>,
     /// It was told to shut down: nobody says farewell to it.
     stopped: AtomicBool,
+    /// It did not answer a farewell in time, nor anybody since: the next ones are not sent, or a thousand proxies of a
+    /// machine that has vanished would take an hour to drop.
+    silent: AtomicBool,
 }
 
 /// One count at the server.
@@ -117,6 +120,9 @@ struct Connection {
 
 impl Manager {
     /// Connects to a server, and asks whether it is one. Python's `connect()`.
+    ///
+    /// The address is best written as the server has it: CPython takes `localhost` and `127.0.0.1` for two servers, and
+    /// connects to itself when a proxy is stored in another object.
     ///
     /// Blocks until the server has answered, at most 30 s if it does not.
     ///
@@ -328,6 +334,7 @@ impl Server {
                 address: address.clone(),
                 key: key.into(),
                 stopped: AtomicBool::new(false),
+                silent: AtomicBool::new(false),
             });
             servers.push(Arc::downgrade(&server));
             server
@@ -368,6 +375,7 @@ impl Server {
             AuthError::Io(error) => failed(error),
             error => Error::Auth(format!("{}: {error}", self.address)),
         })?;
+        self.silent.store(false, Ordering::Relaxed);
         Ok(frames)
     }
 
@@ -387,12 +395,20 @@ impl Server {
         }
     }
 
-    /// Gives a count back.
-    fn decref(&self, ident: Value) -> Result<Value, Error> {
-        let mut frames = self.open(FAREWELL)?;
-        let limits = frames.stream().set_timeouts(Some(FAREWELL), Some(FAREWELL));
-        limits.map_err(|error| self.lost("decref", &error))?;
-        self.control_on(&mut frames, "decref", Args::new([ident]))
+    /// Gives a count back. Nobody is there to be told if that fails, and a server that is gone counts no more.
+    fn decref(&self, ident: Value) {
+        if [&self.stopped, &self.silent].map(|flag| flag.load(Ordering::Relaxed)) != [false; 2] {
+            return;
+        }
+        let begun = Instant::now();
+        let said = self.open(FAREWELL).is_ok_and(|mut frames| {
+            let limits = frames.stream().set_timeouts(Some(FAREWELL), Some(FAREWELL));
+            let args = Args::new([ident]);
+            limits.is_ok() && self.control_on(&mut frames, "decref", args).is_ok()
+        });
+        if !said && begun.elapsed() >= FAREWELL {
+            self.silent.store(true, Ordering::Relaxed);
+        }
     }
 
     fn lost(&self, method: &str, error: &io::Error) -> Error {
@@ -535,11 +551,8 @@ impl Reference {
 
 impl Drop for Reference {
     fn drop(&mut self) {
-        if self.is_ours() && !self.server.stopped.load(Ordering::Relaxed) {
-            // Nobody is there to be told, and a server that is gone counts no more.
-            self.server
-                .decref(Value::Str(self.token.ident.clone()))
-                .ok();
+        if self.is_ours() {
+            self.server.decref(Value::Str(self.token.ident.clone()));
         }
     }
 }
@@ -703,6 +716,7 @@ pub(super) mod tests {
 
     use super::super::proxies::*;
     use super::super::sync_manager::SyncManager;
+    use super::super::transport::Listener;
     use super::*;
 
     /// How long a test may take.
@@ -938,6 +952,19 @@ pub(super) mod tests {
         });
     }
 
+    /// Then our server releases what the thread held.
+    #[test]
+    fn a_thread_that_ends_closes_its_connection() {
+        limited(|| {
+            let server = SyncManager::start().unwrap();
+            let lock = server.rlock().unwrap();
+            let other = lock.clone();
+            let thread = thread::spawn(move || other.acquire(true, None).unwrap());
+            assert!(thread.join().unwrap());
+            drop(lock.lock().unwrap());
+        });
+    }
+
     #[test]
     fn a_stopped_server_hears_no_farewell() {
         with_python(|python| {
@@ -947,6 +974,21 @@ pub(super) mod tests {
             python.child.wait().unwrap();
             drop(list);
         });
+    }
+
+    #[test]
+    fn a_silent_server_delays_one_farewell() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = Address::Unix(folder.path().join("socket"));
+        let _listener = Listener::bind(&address).unwrap();
+        let server = Server::at(&address, KEY);
+        let begun = Instant::now();
+        for ident in ["a", "b", "c"] {
+            let token = token("list".into(), address.clone(), ident.into(), [].into());
+            drop(Proxy::new(server.clone(), token));
+        }
+        let took = begun.elapsed();
+        assert!(took >= FAREWELL && took < 2 * FAREWELL, "{took:?}");
     }
 
     #[test]
