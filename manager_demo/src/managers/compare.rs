@@ -1180,6 +1180,13 @@ mod tests {
                     ];
                     return match self.shape.usize(..numbers.len() + 4) {
                         n if n < numbers.len() => float(numbers[n]),
+                        n if n % 4 == 0 => float(f32::from_bits(self.shape.u32(..)).into()),
+                        n if n % 4 == 1 => {
+                            float(self.shape.i64(..) as f64 / 2_f64.powi(self.shape.i32(0..70)))
+                        }
+                        n if n % 4 == 2 => {
+                            float(self.shape.i32(..) as f64 / 10_f64.powi(self.shape.i32(0..20)))
+                        }
                         _ => float(f64::from_bits(self.shape.u64(..))),
                     };
                 }

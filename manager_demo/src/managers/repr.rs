@@ -435,13 +435,37 @@ fn float(number: f64) -> String {
     }
     let scientific = format!("{number:e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    match exponent.parse() {
-        Ok(-4..=15) => format!("{number}"),
-        Ok(exponent) => {
-            let sign = if exponent < 0 { '-' } else { '+' };
-            format!("{digits}e{sign}{:02}", i32::abs(exponent))
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    let places = digits.trim_start_matches('-').len().saturating_sub(2);
+    let positional = (-4..16).contains(&exponent);
+    // Of two that are equally near, which takes many digits, Rust has the larger, Python the even one: as Rust, too, where
+    // it is told the number of digits.
+    if places >= 14 {
+        let decimals = usize::try_from(places as i32 - exponent).unwrap_or_default();
+        let even = match positional {
+            true => format!("{number:.decimals$}"),
+            false => format!("{number:.places$e}"),
+        };
+        if even.parse() == Ok(number) {
+            return if positional {
+                even
+            } else {
+                python_exponent(&even)
+            };
         }
-        Err(_) => scientific,
+    }
+    match positional {
+        true => format!("{number}"),
+        false => python_exponent(&scientific),
+    }
+}
+
+/// An exponent has a sign and at least two digits.
+fn python_exponent(scientific: &str) -> String {
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
+    match exponent.strip_prefix('-') {
+        Some(exponent) => format!("{digits}e-{exponent:0>2}"),
+        None => format!("{digits}e+{exponent:0>2}"),
     }
 }
 
@@ -637,6 +661,11 @@ mod tests {
         shows(0.0001, "0.0001");
         shows(0.00001, "1e-05");
         shows(1e100, "1e+100");
+        shows(0.920_753_479_003_906_25, "0.9207534790039062");
+        shows(-0.920_753_479_003_906_25, "-0.9207534790039062");
+        shows(1234567890123450.0, "1234567890123450.0");
+        shows(5e-324, "5e-324");
+        shows(f64::MAX, "1.7976931348623157e+308");
         shows(f64::NAN, "nan");
         shows(f64::NEG_INFINITY, "-inf");
         shows(Value::Complex(0.0, 1.0), "1j");
