@@ -1,9 +1,9 @@
 //! A program's own types as values, by serde.
 //!
 //! A type becomes what a Python programmer would write: a struct a dict with its fields' names, a tuple a tuple, a
-//! `Vec` a list, `None` and `()` become `None`, bytes (serde_bytes) `bytes`, an enum its variant's name, or a dict from that
-//! name to what the variant holds. Back, a list does for a tuple and a tuple for a list, an integer for a float, and
-//! the attributes of an instance of an unknown class for a struct.
+//! `Vec` a list, `None` and `()` become `None`, bytes (serde_bytes) `bytes`, an enum its variant's name, or a dict from
+//! that name to what the variant holds. Back, a list does for a tuple and a tuple for a list, an integer for a float,
+//! and the attributes of an instance of an unknown class for a struct.
 
 use std::borrow::Cow;
 use std::cell::Cell;
