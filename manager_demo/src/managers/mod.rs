@@ -26,7 +26,7 @@ pub use self::{
     caller::Caller,
     compare::Key,
     exception::Exception,
-    referent::{Failure, Gone, Referent, Reply},
+    referent::{Failure, Gone, Kept, Referent, Reply, referent},
     typed::{SerdeError, from_value, to_value},
     value::{Address, Array, Global, Make, Object, Proxy, Step, Value},
 };

@@ -1,5 +1,6 @@
 //! What a server holds: objects whose methods are called by name.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -8,8 +9,9 @@ use super::caller::Caller;
 use super::exception::Exception;
 use super::value::Value;
 
-/// An object that clients call through proxies. Calls come from many threads at once.
-pub trait Referent: Send + Sync + 'static {
+/// An object that clients call through proxies. Calls come from many threads at once. An `Arc` of one is also an
+/// `Arc<dyn Any + Send + Sync>`, for who has to know its type.
+pub trait Referent: Any + Send + Sync {
     /// What it is registered as if nothing else is said, such as `list`.
     fn typeid(&self) -> &'static str;
 
@@ -48,6 +50,18 @@ pub trait Referent: Send + Sync + 'static {
 
     /// A caller that called [`Caller::holds`] with this object has gone; see there.
     fn gone(&self, _caller: &Caller, _how: Gone) {}
+}
+
+/// What a server puts into [`Proxy::keep`](super::value::Proxy::keep): the object that the proxy stands for.
+pub struct Kept(pub Arc<dyn Referent>);
+
+/// The object of this server that a proxy stands for, if the value is one of those.
+pub fn referent(value: &Value) -> Option<Arc<dyn Referent>> {
+    let Value::Proxy(proxy) = &*value.node() else {
+        return None;
+    };
+    let kept = proxy.keep.as_ref()?.downcast_ref::<Kept>()?;
+    Some(kept.0.clone())
 }
 
 /// What a method returns.
