@@ -42,8 +42,8 @@ use super::value::{self, Address, Global, Keep, Value};
 /// How long a server may take until it has answered a handshake.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long the drop of a proxy waits for a server that does not answer.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long the drop of a proxy waits for a server that does not answer, twice at most: for the handshake and the reply.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 thread_local! {
     /// This thread's connections, one for each server.
@@ -64,7 +64,7 @@ pub struct Manager {
 /// An object that a server holds. Python's `BaseProxy`.
 ///
 /// A clone is the same reference. When the last one is dropped, the server is told so, which takes a connection, and up to
-/// a second if it does not answer; nothing is reported.
+/// some seconds if it does not answer; nothing is reported.
 #[derive(Clone)]
 pub struct Proxy {
     reference: Arc<Reference>,
@@ -96,6 +96,9 @@ struct Server {
     key: Box<[u8]>,
     /// It was told to shut down: nobody says farewell to it.
     stopped: AtomicBool,
+    /// It did not answer a farewell in time, nor anybody since: the next ones are not sent, or a thousand proxies of a
+    /// machine that has vanished would take an hour to drop.
+    silent: AtomicBool,
 }
 
 /// One count at the server.
@@ -117,6 +120,9 @@ struct Connection {
 
 impl Manager {
     /// Connects to a server, and asks whether it is one. Python's `connect()`.
+    ///
+    /// The address is best written as the server has it: CPython takes `localhost` and `127.0.0.1` for two servers, and
+    /// connects to itself when a proxy is stored in another object.
     ///
     /// Blocks until the server has answered, at most 30 s if it does not.
     ///
@@ -143,9 +149,16 @@ impl Manager {
         values: impl IntoIterator<Item = Value>,
     ) -> Result<(), Error> {
         let Server { address, key, .. } = &*self.server;
-        let parts = [pickle::address_value(address), Value::bytes(key), Value::tuple(values)];
+        let parts = [
+            pickle::address_value(address),
+            Value::bytes(key),
+            Value::tuple(values),
+        ];
         let written = pipe.write_all(&pickle::dumps(&Value::tuple(parts)));
-        written.map_err(|source| Error::Io { what: "hand a manager over".to_owned(), source })
+        written.map_err(|source| Error::Io {
+            what: "hand a manager over".to_owned(),
+            source,
+        })
     }
 
     /// Reads to the end what the other process has handed over, connects to the server, and returns the values.
@@ -153,7 +166,10 @@ impl Manager {
     ///
     /// Errors: those of [`Manager::connect`]; the pipe ended too early, or held something else.
     pub fn take_over(mut pipe: impl Read) -> Result<(Manager, Vec<Value>), Error> {
-        let failed = |source| Error::Io { what: "take a manager over".to_owned(), source };
+        let failed = |source| Error::Io {
+            what: "take a manager over".to_owned(),
+            source,
+        };
         let mut handed = vec![];
         pipe.read_to_end(&mut handed).map_err(failed)?;
         let handed = pickle::loads(&handed).map_err(|error| Error::Protocol(error.to_string()))?;
@@ -318,6 +334,7 @@ impl Server {
                 address: address.clone(),
                 key: key.into(),
                 stopped: AtomicBool::new(false),
+                silent: AtomicBool::new(false),
             });
             servers.push(Arc::downgrade(&server));
             server
@@ -358,6 +375,7 @@ impl Server {
             AuthError::Io(error) => failed(error),
             error => Error::Auth(format!("{}: {error}", self.address)),
         })?;
+        self.silent.store(false, Ordering::Relaxed);
         Ok(frames)
     }
 
@@ -377,12 +395,20 @@ impl Server {
         }
     }
 
-    /// Gives a count back.
-    fn decref(&self, ident: Value) -> Result<Value, Error> {
-        let mut frames = self.open(FAREWELL)?;
-        let limits = frames.stream().set_timeouts(Some(FAREWELL), Some(FAREWELL));
-        limits.map_err(|error| self.lost("decref", &error))?;
-        self.control_on(&mut frames, "decref", Args::new([ident]))
+    /// Gives a count back. Nobody is there to be told if that fails, and a server that is gone counts no more.
+    fn decref(&self, ident: Value) {
+        if [&self.stopped, &self.silent].map(|flag| flag.load(Ordering::Relaxed)) != [false; 2] {
+            return;
+        }
+        let begun = Instant::now();
+        let said = self.open(FAREWELL).is_ok_and(|mut frames| {
+            let limits = frames.stream().set_timeouts(Some(FAREWELL), Some(FAREWELL));
+            let args = Args::new([ident]);
+            limits.is_ok() && self.control_on(&mut frames, "decref", args).is_ok()
+        });
+        if !said && begun.elapsed() >= FAREWELL {
+            self.silent.store(true, Ordering::Relaxed);
+        }
     }
 
     fn lost(&self, method: &str, error: &io::Error) -> Error {
@@ -525,11 +551,8 @@ impl Reference {
 
 impl Drop for Reference {
     fn drop(&mut self) {
-        if self.is_ours() && !self.server.stopped.load(Ordering::Relaxed) {
-            // Nobody is there to be told, and a server that is gone counts no more.
-            self.server
-                .decref(Value::Str(self.token.ident.clone()))
-                .ok();
+        if self.is_ours() {
+            self.server.decref(Value::Str(self.token.ident.clone()));
         }
     }
 }
@@ -692,6 +715,8 @@ pub(super) mod tests {
     use tempfile::TempDir;
 
     use super::super::proxies::*;
+    use super::super::sync_manager::SyncManager;
+    use super::super::transport::Listener;
     use super::*;
 
     /// How long a test may take.
@@ -756,16 +781,21 @@ pub(super) mod tests {
 
     /// Runs a test with CPython's server on a Unix socket, and not for ever.
     pub fn with_python(test: impl FnOnce(&mut Python) + Send + 'static) {
-        with_server(true, test);
+        if let Some(mut python) = Python::start(true) {
+            limited(move || test(&mut python));
+        }
     }
 
-    fn with_server(unix: bool, test: impl FnOnce(&mut Python) + Send + 'static) {
-        let Some(mut python) = Python::start(unix) else {
-            return;
-        };
+    /// Runs a test with CPython's server, and with ours.
+    pub fn with_both(test: impl Fn(&Manager) + Copy + Send + 'static) {
+        with_python(move |python| test(&python.manager()));
+        limited(move || test(&SyncManager::start().unwrap()));
+    }
+
+    fn limited(test: impl FnOnce() + Send + 'static) {
         let (sender, ended) = mpsc::channel();
         let thread = thread::spawn(move || {
-            test(&mut python);
+            test();
             sender.send(()).unwrap();
         });
         match ended.recv_timeout(LIMIT) {
@@ -795,7 +825,10 @@ pub(super) mod tests {
 
     #[test]
     fn over_tcp() {
-        with_server(false, |python| {
+        let Some(python) = Python::start(false) else {
+            return;
+        };
+        limited(move || {
             let manager = python.manager();
             let dict = manager.dict([("a", 1i64)]).unwrap();
             assert_eq!(dict.get("a").unwrap(), Some(1i64.into()));
@@ -818,8 +851,7 @@ pub(super) mod tests {
 
     #[test]
     fn every_kind_of_failure() {
-        with_python(|python| {
-            let manager = python.manager();
+        with_both(|manager| {
             let list = manager.list::<Value>([]).unwrap();
             let error = list.get(7).unwrap_err();
             assert!(error.is("builtins", "IndexError"), "{error}");
@@ -841,8 +873,7 @@ pub(super) mod tests {
 
     #[test]
     fn proxies_inside_of_values() {
-        with_python(|python| {
-            let manager = python.manager();
+        with_both(|manager| {
             let dict = manager.dict::<&str, Value>([]).unwrap();
             let inner = manager.list([1i64]).unwrap();
             let queue = manager.queue(0).unwrap();
@@ -904,6 +935,37 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_server_that_ends_leaves_nobody_waiting() {
+        limited(|| {
+            let server = SyncManager::start().unwrap();
+            let queue = server.queue(0).unwrap();
+            let (sender, waiting) = mpsc::channel();
+            let waiter = thread::spawn(move || {
+                queue.len().unwrap();
+                sender.send(()).unwrap();
+                queue.get()
+            });
+            waiting.recv().unwrap();
+            drop(server);
+            let error = waiter.join().unwrap().unwrap_err();
+            assert!(matches!(error, Error::Disconnected { .. }), "{error}");
+        });
+    }
+
+    /// Then our server releases what the thread held.
+    #[test]
+    fn a_thread_that_ends_closes_its_connection() {
+        limited(|| {
+            let server = SyncManager::start().unwrap();
+            let lock = server.rlock().unwrap();
+            let other = lock.clone();
+            let thread = thread::spawn(move || other.acquire(true, None).unwrap());
+            assert!(thread.join().unwrap());
+            drop(lock.lock().unwrap());
+        });
+    }
+
+    #[test]
     fn a_stopped_server_hears_no_farewell() {
         with_python(|python| {
             let manager = python.manager();
@@ -912,6 +974,21 @@ pub(super) mod tests {
             python.child.wait().unwrap();
             drop(list);
         });
+    }
+
+    #[test]
+    fn a_silent_server_delays_one_farewell() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = Address::Unix(folder.path().join("socket"));
+        let _listener = Listener::bind(&address).unwrap();
+        let server = Server::at(&address, KEY);
+        let begun = Instant::now();
+        for ident in ["a", "b", "c"] {
+            let token = token("list".into(), address.clone(), ident.into(), [].into());
+            drop(Proxy::new(server.clone(), token));
+        }
+        let took = begun.elapsed();
+        assert!(took >= FAREWELL && took < 2 * FAREWELL, "{took:?}");
     }
 
     #[test]

@@ -91,7 +91,8 @@ pub fn loads_with(
 
 /// Writes a pickle of protocol 4, which every CPython from 3.4 on reads. It has no frames, which are only a hint.
 ///
-/// What is one object in `value` is one for the reader. A [`Value::Inner`] outside of a knot, and a knot of nothing but
+/// What is one object in `value` is one for the reader. Where the arguments of a call contain its result, Python gets them as
+/// its own pickler would write them: perhaps before they are filled. A [`Value::Inner`] outside of a knot, and a knot of nothing but
 /// tuples, frozensets and arguments, which Python cannot make either, become `None`.
 pub fn dumps(value: &Value) -> Vec<u8> {
     let mut out = Vec::with_capacity(128);
@@ -222,3 +223,6 @@ fn unescaped(text: &[u8]) -> Option<Vec<u8>> {
     }
     Some(bytes)
 }
+
+#[cfg(test)]
+mod tests;
