@@ -416,7 +416,7 @@ mod tests {
             call(&*semaphore, &parent, "release", Args::default()),
             "None"
         );
-        semaphore.gone(&child, Gone::Killed);
+        semaphore.gone(child.id(), Gone::Killed);
         assert_eq!(value(&semaphore), 2);
         assert_eq!(lock(&semaphore.state).shares.len(), 0);
     }
