@@ -25,8 +25,8 @@ impl Value {
         Value::Bytes(bytes.as_ref().into())
     }
 
-    /// A `str` from UTF-8 in which lone surrogates may stand, of three bytes each: Python's `surrogatepass`. `None` if it
-    /// is not that.
+    /// A `str` from UTF-8 in which lone surrogates may stand, of three bytes each: Python's `surrogatepass`. `None` if
+    /// it is not that.
     pub fn text(bytes: &[u8]) -> Option<Self> {
         if let Ok(text) = std::str::from_utf8(bytes) {
             return Some(Value::Str(text.into()));

@@ -1,7 +1,7 @@
 //! A server: it holds objects, and clients on many connections call their methods.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -14,6 +14,7 @@ use super::args::Args;
 use super::auth;
 use super::caller::{Caller, lock};
 use super::clients::{Client, Clients};
+use super::compare::Key;
 use super::exception::Exception;
 use super::framing::Frames;
 use super::pickle;
@@ -289,24 +290,26 @@ impl Shared {
     /// The first request, to the server itself. Most connections have no other.
     fn control(&self, frames: &mut Frames) -> io::Result<()> {
         let deadline = Instant::now().checked_add(self.limits.handshake);
-        let (name, args) = match self.request(frames, deadline)? {
+        let request = match self.request(frames, deadline)? {
             None => return Ok(()),
-            Some(Ok(request)) => (request.method, request.args),
+            Some(Ok(request)) => request,
             Some(Err(error)) => return reply(frames, "#TRACEBACK", traceback(error)),
         };
-        let counts = matches!(&*name, "create" | "incref" | "decref" | "accept_connection");
-        let client = if counts {
-            self.clients.of(frames.stream())
-        } else {
-            None
+        let name = request.method.as_str().unwrap_or_default();
+        let counts = matches!(name, "create" | "incref" | "decref" | "accept_connection");
+        let client = match counts {
+            true => self.clients.of(frames.stream()),
+            false => None,
         };
-        let result = self.function(&name, args, client.as_ref().map_or(0, |client| client.id));
-        let accepted = &*name == "accept_connection" && result.is_ok();
+        let client_id = client.as_ref().map_or(0, |client| client.id);
+        let args = arguments(&request.args, &request.keywords);
+        let result = args.and_then(|args| self.function(&request.method, args, client_id));
+        let accepted = name == "accept_connection" && result.is_ok();
         match result {
             Ok(value) => reply(frames, "#RETURN", value)?,
             Err(exception) => reply(frames, "#TRACEBACK", traceback(exception))?,
         }
-        if &*name == "shutdown" {
+        if name == "shutdown" {
             self.stop();
         }
         if accepted {
@@ -316,8 +319,8 @@ impl Shared {
     }
 
     /// The functions of section 5.
-    fn function(&self, name: &str, mut args: Args, client: u64) -> Result<Value, Exception> {
-        match name {
+    fn function(&self, name: &Value, mut args: Args, client: u64) -> Result<Value, Exception> {
+        match name.as_str().unwrap_or_default() {
             "dummy" => args.bind("Server.dummy", []).map(|[]| Value::None),
             "create" => {
                 if args.positional.is_empty() {
@@ -363,7 +366,7 @@ impl Shared {
                 .map(|[]| self.debug_info().into()),
             "shutdown" => args.bind("Server.shutdown", []).map(|[]| Value::None),
             _ => {
-                let text = format!("{} unrecognized", Value::from(name));
+                let text = format!("{name} unrecognized");
                 Err(Exception::new("builtins", "AssertionError", [text.into()]))
             }
         }
@@ -421,7 +424,7 @@ impl Shared {
                     Ok(Reply::Value(value)) => ("#RETURN", value),
                     Ok(Reply::Object(object)) => ("#PROXY", self.proxy(object)),
                     Err(Failure::Raised(exception)) => ("#ERROR", exception.to_value()),
-                    Err(Failure::Traceback(text)) => ("#TRACEBACK", text.into()),
+                    Err(Failure::Traceback(text)) => ("#TRACEBACK", traceback(text)),
                     Err(Failure::Unserializable(text)) => ("#UNSERIALIZABLE", text.into()),
                     Err(Failure::Gone) => return Ok(()),
                 },
@@ -441,30 +444,31 @@ impl Shared {
             ident,
             method,
             args,
+            keywords,
         } = request;
+        let around = |exception: Exception| Failure::Traceback(exception.to_string());
         let known = ident.as_str().and_then(|ident| self.store.find(ident));
         let Some(object) = known else {
-            return Err(Failure::Traceback(traceback_text(Exception::key_error(
-                ident,
-            ))));
+            return Err(around(
+                Key::new(ident).map_or_else(|e| e, |key| Exception::key_error(key.into_value())),
+            ));
         };
-        if object.exposed().contains(&&*method) {
-            return object.call(caller, &method, args);
+        let name = method.as_str().unwrap_or_default();
+        if object.exposed().contains(&name) {
+            return object.call(caller, name, arguments(&args, &keywords)?);
         }
-        match &*method {
-            "__str__" => object.str().map(Reply::from),
-            "__repr__" => object.repr().map(Reply::from),
-            "#GETVALUE" => object.value().map(Reply::Value),
-            _ => {
-                let text = format!(
-                    "method {:?} of {} object is not in exposed",
-                    method,
-                    object.typeid()
-                );
-                Err(Failure::Traceback(traceback_text(
-                    Exception::attribute_error(text),
-                )))
-            }
+        let none = || match arguments(&args, &keywords) {
+            Ok(args) if args.positional.is_empty() && args.keywords.is_empty() => Ok(()),
+            Ok(_) => Err(around(Exception::type_error(format!(
+                "{name} takes no arguments"
+            )))),
+            Err(exception) => Err(around(exception)),
+        };
+        match name {
+            "__str__" => none().and_then(|()| object.str()).map(Reply::from),
+            "__repr__" => none().and_then(|()| object.repr()).map(Reply::from),
+            "#GETVALUE" => none().and_then(|()| object.value()).map(Reply::Value),
+            _ => Err(around(Exception::key_error(method))),
         }
     }
 
@@ -528,42 +532,58 @@ impl Drop for Leave {
     }
 }
 
-/// A request: the method of an object, or, if that is `None`, a function of the server.
+/// A request: the method of an object, or, on a fresh connection, a function of the server. Its parts are whatever came.
 struct Request {
     ident: Value,
-    method: Arc<str>,
-    args: Args,
+    method: Value,
+    args: Value,
+    keywords: Value,
 }
 
 impl Request {
     fn from_value(value: Value) -> Result<Self, Exception> {
-        let wrong = || Exception::type_error("a request is (ident, method, arguments, keywords)");
-        let Value::Tuple(parts) = value else {
-            return Err(wrong());
+        let (Value::Tuple(parts) | Value::List(parts)) = value else {
+            let text = format!("cannot unpack non-iterable {} object", value.type_name());
+            return Err(Exception::type_error(text));
         };
-        let [ident, Value::Str(method), positional, Value::Dict(pairs)] = &*parts else {
-            return Err(wrong());
+        let [ident, method, args, keywords] = &*parts else {
+            let text = format!("a request has 4 parts, not {}", parts.len());
+            return Err(Exception::value_error(text));
         };
-        let (Value::Tuple(positional) | Value::List(positional)) = positional else {
-            return Err(wrong());
-        };
-        let mut keywords = vec![];
-        for (name, value) in pairs.iter() {
-            let Value::Str(name) = name else {
-                return Err(Exception::type_error("keywords must be strings"));
-            };
-            keywords.push((name.clone(), value.clone()));
-        }
-        let args = Args {
-            positional: positional.to_vec(),
-            keywords,
-        };
+        let [ident, method, args, keywords] = [ident, method, args, keywords].map(Value::clone);
         Ok(Request {
-            ident: ident.clone(),
-            method: method.clone(),
+            ident,
+            method,
             args,
+            keywords,
         })
     }
+}
+
+/// The arguments of a call, as for `f(*args, **keywords)`.
+fn arguments(args: &Value, keywords: &Value) -> Result<Args, Exception> {
+    let positional = match args {
+        Value::Tuple(args) => args.to_vec(),
+        args => args.elements().map_err(|_| {
+            let text = "argument after * must be an iterable, not";
+            Exception::type_error(format!("{text} {}", args.type_name()))
+        })?,
+    };
+    let Value::Dict(pairs) = keywords else {
+        let text = "argument after ** must be a mapping, not";
+        return Err(Exception::type_error(format!(
+            "{text} {}",
+            keywords.type_name()
+        )));
+    };
+    let keywords = pairs.iter().map(|(name, value)| match name {
+        Value::Str(name) => Ok((name.clone(), value.clone())),
+        _ => Err(Exception::type_error("keywords must be strings")),
+    });
+    Ok(Args {
+        positional,
+        keywords: keywords.collect::<Result<_, _>>()?,
+    })
 }
 
 fn reply(frames: &mut Frames, kind: &str, result: Value) -> io::Result<()> {
@@ -582,13 +602,9 @@ fn ident(args: Args, function: &str) -> Result<Arc<str>, Exception> {
     }
 }
 
-fn traceback(exception: Exception) -> Value {
-    traceback_text(exception).into()
-}
-
 /// Only people read it, and they look at the last line.
-fn traceback_text(exception: Exception) -> String {
-    format!("Traceback (most recent call last):\n  in the manager's server\n{exception}\n")
+fn traceback(last: impl Display) -> Value {
+    format!("Traceback (most recent call last):\n  in the manager's server\n{last}\n").into()
 }
 
 fn is_reset(error: &io::Error) -> bool {

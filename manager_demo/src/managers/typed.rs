@@ -1,9 +1,9 @@
 //! A program's own types as values, by serde.
 //!
-//! A type becomes what a Python programmer would write: a struct a dict with its fields' names, a tuple a tuple, a `Vec` a
-//! list, `None` and `()` become `None`, bytes (serde_bytes) `bytes`, an enum its variant's name, or a dict from that name
-//! to what the variant holds. Back, a list does for a tuple and a tuple for a list, an integer for a float, and the
-//! attributes of an instance of an unknown class for a struct.
+//! A type becomes what a Python programmer would write: a struct a dict with its fields' names, a tuple a tuple, a
+//! `Vec` a list, `None` and `()` become `None`, bytes (serde_bytes) `bytes`, an enum its variant's name, or a dict from
+//! that name to what the variant holds. Back, a list does for a tuple and a tuple for a list, an integer for a float,
+//! and the attributes of an instance of an unknown class for a struct.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -41,7 +41,8 @@ pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, SerdeError> {
     })
 }
 
-/// Why a value does not become one of the other language, and where in it: ``field `n`: expected an integer, found str``.
+/// Why a value does not become one of the other language, and where in it, such as ``field `n`: expected an integer,
+/// found str``.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SerdeError(String);
 

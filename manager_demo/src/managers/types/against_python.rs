@@ -20,7 +20,9 @@ use super::super::value::{Array, Make, Value};
 use super::{Dict, List, Namespace, SharedArray, SharedValue};
 
 const PRELUDE: &str = "
-import array
+import array, sys
+if sys.version_info[:2] != (3, 11):
+    sys.exit(3)
 from multiprocessing.managers import Array, Namespace, Value
 o = i = None
 def say(text):

@@ -145,7 +145,7 @@ impl Referent for SharedArray {
                 let [key, value] = args.slot(method)?;
                 self.set(&key, &value)?.into()
             }
-            _ => return Err(Failure::not_exposed(method, "array.array")),
+            _ => return Err(Failure::no_method(method)),
         })
     }
 
@@ -375,5 +375,56 @@ fn float(value: &Value) -> Result<f64, Exception> {
             let text = format!("must be real number, not {}", value.type_name());
             Exception::type_error(text)
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::List;
+    use super::super::trial::{answer, proxy};
+    use super::*;
+
+    #[test]
+    fn is_sent_as_an_array() {
+        let items = Value::list([1.into(), 2.into(), 3.into()]);
+        let array = SharedArray::new(Args::new(["h".into(), items])).unwrap();
+        let slice = |step: i64| {
+            let slice = [Value::None, Value::None, step.into()];
+            Value::call(Value::global("builtins", "slice"), slice)
+        };
+        assert_eq!(
+            answer(&*array, "__getitem__", [slice(-2)]),
+            "array('h', [3, 1])"
+        );
+        assert_eq!(array.value().unwrap().to_string(), "array('h', [1, 2, 3])");
+        let itself = proxy("ArrayProxy", array.clone());
+        assert_eq!(
+            answer(&*array, "__setitem__", [slice(1), itself.clone()]),
+            "TypeError: can only assign array (not \"ArrayProxy\") to array slice"
+        );
+        let copy = SharedArray::new(Args::new(["d".into(), itself])).unwrap();
+        assert_eq!(copy.repr().unwrap(), "array('d', [1.0, 2.0, 3.0])");
+        let list = List::new(Args::new([array.value().unwrap()])).unwrap();
+        let list = proxy("ListProxy", list);
+        let copy = SharedArray::new(Args::new(["b".into(), list])).unwrap();
+        assert_eq!(copy.repr().unwrap(), "array('b', [1, 2, 3])");
+    }
+
+    #[test]
+    fn half_an_item_does_no_harm() {
+        let odd = Array {
+            typecode: 'i',
+            bytes: vec![1, 0, 0, 0, 2],
+        };
+        let odd = Value::Array(Arc::new(odd));
+        let array = SharedArray::new(Args::new(["i".into(), odd.clone()])).unwrap();
+        assert_eq!(answer(&*array, "__len__", []), "1");
+        assert_eq!(
+            answer(&*array, "__getitem__", [1.into()]),
+            "IndexError: array index out of range"
+        );
+        let slice = Value::call(Value::global("builtins", "slice"), [Value::None]);
+        assert_eq!(answer(&*array, "__setitem__", [slice.clone(), odd]), "None");
+        assert_eq!(answer(&*array, "__getitem__", [slice]), "array('i', [1])");
     }
 }

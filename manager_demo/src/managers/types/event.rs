@@ -85,7 +85,7 @@ impl Referent for Event {
             "is_set" => return Ok(self.is_set().into()),
             "set" => self.set(),
             "clear" => self.clear(),
-            _ => return Err(Failure::not_exposed(method, "Event")),
+            _ => return Err(Failure::no_method(method)),
         }
         Ok(().into())
     }

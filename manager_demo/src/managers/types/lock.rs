@@ -1,8 +1,8 @@
 //! `Lock`: held by one at a time.
 //!
 //! Python:  `threading.Lock`, `SyncManager.Lock`
-//! Differs: those who wait get it in the order in which they came. A client that goes away while it waits takes nothing,
-//!          and a lock whose owner was killed is released; CPython's stays locked for ever in both cases.
+//! Differs: those who wait get it in the order in which they came. A client that goes away while it waits takes
+//!          nothing, and a lock whose owner was killed is released; CPython's stays locked for ever in both cases.
 
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -18,8 +18,8 @@ use super::timeout;
 /// Anybody may release it, not only who acquired it.
 ///
 /// When the connection of who acquired it ends, it stays locked: a program may acquire it in a child and release it in
-/// the parent, as CPython's own tests do. When the client's process was killed, it is released, unless somebody did that
-/// before. A client that went before it could read that it had it has not had it.
+/// the parent, as CPython's own tests do. When the client's process was killed, it is released, unless somebody did
+/// that before. A client that went before it could read that it had it has not had it.
 pub struct Lock {
     me: Weak<Lock>,
     state: Mutex<State>,
@@ -135,7 +135,7 @@ impl Referent for Lock {
                 no_arguments("lock.release", &args)?;
                 Ok(self.release()?.into())
             }
-            _ => Err(Failure::not_exposed(method, "Lock")),
+            _ => Err(Failure::no_method(method)),
         }
     }
 

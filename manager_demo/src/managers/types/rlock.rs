@@ -1,8 +1,9 @@
 //! `RLock`: held by one at a time, who may acquire it again.
 //!
 //! Python:  `threading.RLock`, `SyncManager.RLock`
-//! Differs: it belongs to a connection, that is a thread of a client, and is released when that ends; CPython's then passes
-//!          to whichever thread of its server gets the same number. Those who wait get it in the order in which they came.
+//! Differs: it belongs to a connection, that is a thread of a client, and is released when that ends; CPython's then
+//!          passes to whichever thread of its server gets the same number. Those who wait get it in the order in which
+//!          they came.
 
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -76,7 +77,8 @@ impl RLock {
         lock(&self.state).owner == caller.id()
     }
 
-    /// Releases it at once, and returns how often it was acquired: what [`RLock::enter`] takes; 0 if it is not the caller's.
+    /// Releases it at once, and returns how often it was acquired: what [`RLock::enter`] takes; 0 if it is not the
+    /// caller's.
     pub(super) fn leave(&self, caller_id: u64) -> usize {
         let mut state = lock(&self.state);
         if state.owner != caller_id {
@@ -142,7 +144,7 @@ impl Referent for RLock {
                 no_arguments("RLock.release", &args)?;
                 Ok(self.release(caller)?.into())
             }
-            _ => Err(Failure::not_exposed(method, "RLock")),
+            _ => Err(Failure::no_method(method)),
         }
     }
 

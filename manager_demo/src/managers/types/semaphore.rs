@@ -19,9 +19,9 @@ use super::timeout::{self, compared, not_an_integer, truth};
 /// Anybody may release it.
 ///
 /// What a killed client has acquired of a `Semaphore` is gone: it may count anything, such as signals, and who acquires
-/// need not release. A `BoundedSemaphore` guards a resource, so it gets back what was acquired by a client that was killed
-/// and has not been released. Who releases gives back its own share first, then one of a client that has left, then the
-/// oldest.
+/// need not release. A `BoundedSemaphore` guards a resource, so it gets back what was acquired by a client that was
+/// killed and has not been released. Who releases gives back its own share first, then one of a client that has left,
+/// then the oldest.
 pub struct Semaphore {
     me: Weak<Semaphore>,
     /// The initial value, if it is bounded.
@@ -67,7 +67,8 @@ impl Semaphore {
         })
     }
 
-    /// Blocks until it is more than zero, takes one, and returns whether it did; `None` is for ever, zero does not block.
+    /// Blocks until it is more than zero, takes one, and returns whether it did; `None` is for ever, zero does not
+    /// block.
     ///
     /// Errors: [`Failure::Gone`]; then nothing was taken.
     fn acquire(&self, caller: &Arc<Caller>, args: Args) -> Result<bool, Failure> {
@@ -217,7 +218,7 @@ impl Referent for Semaphore {
         match method {
             "acquire" => Ok(self.acquire(caller, args)?.into()),
             "release" => Ok(self.release(caller, args)?.into()),
-            _ => Err(Failure::not_exposed(method, self.typeid())),
+            _ => Err(Failure::no_method(method)),
         }
     }
 

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use super::super::args::Args;
 use super::super::caller::Caller;
 use super::super::exception::Exception;
-use super::super::referent::{Failure, Gone, Referent, Reply};
-use super::super::value::Value;
+use super::super::referent::{Failure, Gone, Kept, Referent, Reply};
+use super::super::value::{Address, Global, Proxy, Value};
 
 /// As long as a test may take to find out that it hangs.
 pub const LIMIT: Duration = Duration::from_secs(20);
@@ -293,4 +293,30 @@ pub fn exclude(object: Arc<dyn Referent>, permits: usize) {
     let answers = (0..=permits).map(|_| call(&*object, &local(), "acquire", args([false.into()])));
     let taken = answers.filter(|answer| answer == "True").count();
     assert_eq!(taken, permits);
+}
+
+/// The answer of a container, as Python would show it.
+pub fn answer<const N: usize>(object: &dyn Referent, method: &str, values: [Value; N]) -> String {
+    match object.call(&local(), method, args(values)) {
+        Ok(Reply::Value(value)) => value.to_string(),
+        Ok(Reply::Object(object)) => format!("a new {}", object.typeid()),
+        Err(Failure::Raised(exception)) => exception.to_string(),
+        Err(other) => format!("{other:?}"),
+    }
+}
+
+/// A proxy of an object, as its server keeps it.
+pub fn proxy(class: &'static str, object: Arc<dyn Referent>) -> Value {
+    let class = Global {
+        module: "multiprocessing.managers".into(),
+        name: class.into(),
+    };
+    Value::Proxy(Arc::new(Proxy {
+        class: Arc::new(class),
+        typeid: object.typeid().into(),
+        address: Address::Tcp("127.0.0.1".to_owned(), 1),
+        ident: "1".into(),
+        exposed: None,
+        keep: Some(Arc::new(Kept(object))),
+    }))
 }
