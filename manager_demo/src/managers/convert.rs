@@ -2,7 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use num_bigint::BigInt;
 use num_traits::ToPrimitive;
@@ -25,8 +25,8 @@ impl Value {
         Value::Bytes(bytes.as_ref().into())
     }
 
-    /// A `str` from UTF-8 in which lone surrogates may stand, of three bytes each: Python's `surrogatepass`. `None` if it
-    /// is not that.
+    /// A `str` from UTF-8 in which lone surrogates may stand, of three bytes each: Python's `surrogatepass`. `None` if
+    /// it is not that.
     pub fn text(bytes: &[u8]) -> Option<Self> {
         if let Ok(text) = std::str::from_utf8(bytes) {
             return Some(Value::Str(text.into()));
@@ -236,7 +236,16 @@ impl From<Arc<str>> for Value {
 
 impl From<char> for Value {
     fn from(char: char) -> Self {
-        Value::Str((&*char.encode_utf8(&mut [0; 4])).into())
+        // As in CPython these are the same objects always, so that many take little memory.
+        static ASCII: LazyLock<Vec<Value>> = LazyLock::new(|| {
+            ('\0'..='\x7f')
+                .map(|char| Value::from(char.to_string()))
+                .collect()
+        });
+        match ASCII.get(char as usize) {
+            Some(text) => text.clone(),
+            None => Value::Str((&*char.encode_utf8(&mut [0; 4])).into()),
+        }
     }
 }
 

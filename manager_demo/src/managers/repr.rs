@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
@@ -22,8 +23,8 @@ const DIGITS: usize = 4300;
 impl Value {
     /// Python's `repr(x)`. An object of an unknown class is shown as by `object.__repr__`.
     ///
-    /// Errors: `ValueError` for an integer of more than 4300 digits, `RecursionError` past a depth of 950, `MemoryError`
-    /// past 64 MiB.
+    /// Errors: `ValueError` for an integer of more than 4300 digits, `RecursionError` past a depth of 950,
+    /// `MemoryError` past 64 MiB.
     pub fn repr(&self) -> Result<String, Exception> {
         let mut writer = Writer {
             out: String::new(),
@@ -39,24 +40,43 @@ impl Value {
     ///
     /// Errors: as [`Value::repr`].
     pub fn str(&self) -> Result<String, Exception> {
-        match self {
-            Value::Str(text) => Ok(text.to_string()),
-            Value::Surrogates(bytes) => {
-                let mut out = String::new();
-                for code in code_points(bytes) {
-                    match char::from_u32(code) {
-                        Some(char) => out.push(char),
-                        None => out += &format!("\\u{code:04x}"),
-                    }
+        let mut value = Cow::Borrowed(self);
+        // An exception with one argument is shown as that, and so on.
+        for _ in 0..DEPTH {
+            let Some((class, arguments)) = exception(&value) else {
+                return match &*value {
+                    Value::Str(text) => Ok(text.to_string()),
+                    Value::Surrogates(bytes) => Ok(with_lone_surrogates(bytes)),
+                    value => value.repr(),
+                };
+            };
+            match &arguments[..] {
+                [] => return Ok(String::new()),
+                [key] if class.name == "KeyError" => return key.repr(),
+                [one] => value = Cow::Owned(one.clone()),
+                [Value::Int(number), Value::Str(text)] if is_os_error(&class) => {
+                    return Ok(format!("[Errno {number}] {text}"));
                 }
-                Ok(out)
+                [Value::Int(number), Value::Str(text), file] if is_os_error(&class) => {
+                    return Ok(format!("[Errno {number}] {text}: {}", file.repr()?));
+                }
+                several => return Value::tuple(several.iter().cloned()).repr(),
             }
-            value => match exception(value) {
-                Some((class, arguments)) => exception_str(&class, &arguments),
-                None => self.repr(),
-            },
+        }
+        let text = "maximum recursion depth exceeded while getting the str of an object";
+        Err(Exception::recursion_error(text))
+    }
+}
+
+fn with_lone_surrogates(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for code in code_points(bytes) {
+        match char::from_u32(code) {
+            Some(char) => out.push(char),
+            None => out += &escaped(code),
         }
     }
+    out
 }
 
 /// What Python's `repr` shows; where that fails, a short text that says so.
@@ -416,13 +436,37 @@ fn float(number: f64) -> String {
     }
     let scientific = format!("{number:e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    match exponent.parse() {
-        Ok(-4..=15) => format!("{number}"),
-        Ok(exponent) => {
-            let sign = if exponent < 0 { '-' } else { '+' };
-            format!("{digits}e{sign}{:02}", i32::abs(exponent))
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    let places = digits.trim_start_matches('-').len().saturating_sub(2);
+    let positional = (-4..16).contains(&exponent);
+    // Of two that are equally near, which takes many digits, Rust has the larger and Python the even one; so has Rust
+    // where it is told the number of digits.
+    if places >= 14 {
+        let decimals = usize::try_from(places as i32 - exponent).unwrap_or_default();
+        let even = match positional {
+            true => format!("{number:.decimals$}"),
+            false => format!("{number:.places$e}"),
+        };
+        if even.parse() == Ok(number) {
+            return if positional {
+                even
+            } else {
+                python_exponent(&even)
+            };
         }
-        Err(_) => scientific,
+    }
+    match positional {
+        true => format!("{number}"),
+        false => python_exponent(&scientific),
+    }
+}
+
+/// An exponent has a sign and at least two digits.
+fn python_exponent(scientific: &str) -> String {
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
+    match exponent.strip_prefix('-') {
+        Some(exponent) => format!("{digits}e-{exponent:0>2}"),
+        None => format!("{digits}e+{exponent:0>2}"),
     }
 }
 
@@ -519,23 +563,6 @@ fn is_os_error(class: &Global) -> bool {
     class.module == "builtins" && OS_ERRORS.split(' ').any(|name| name == class.name)
 }
 
-fn exception_str(class: &Global, arguments: &[Value]) -> Result<String, Exception> {
-    let os = is_os_error(class);
-    match arguments {
-        [] => Ok(String::new()),
-        [key] if class.name == "KeyError" => key.repr(),
-        [one] => one.str(),
-        [number, text] if os => Ok(format!("[Errno {}] {}", number.str()?, text.str()?)),
-        [number, text, file] if os => Ok(format!(
-            "[Errno {}] {}: {}",
-            number.str()?,
-            text.str()?,
-            file.repr()?
-        )),
-        several => Value::tuple(several.iter().cloned()).repr(),
-    }
-}
-
 /// The function, arguments and keywords of a `functools.partial`, in both forms in which it is sent.
 fn partial(value: &Value) -> Option<(Value, Vec<Value>, Value)> {
     let Value::Object(object) = value.stored() else {
@@ -545,28 +572,30 @@ fn partial(value: &Value) -> Option<(Value, Vec<Value>, Value)> {
     let Make::Call { arguments, .. } = &object.make else {
         return None;
     };
-    let made = value.part(arguments);
-    let made = made.node();
-    let Value::Tuple(made) = &*made else {
-        return None;
-    };
-    let state = match &object.steps[..] {
-        [] => None,
-        [Step::State(state)] => Some(value.part(state)),
+    let parts = match &object.steps[..] {
+        [] => short_tuple(&value.part(arguments))?,
+        [Step::State(state)] => short_tuple(&value.part(state))?,
         _ => return None,
     };
-    let state = state.as_ref().map(|state| state.node());
-    let parts = match state.as_deref() {
-        Some(Value::Tuple(state)) => state,
-        _ => made,
-    };
-    let (function, arguments, keywords) = match &**parts {
+    let (function, arguments, keywords) = match &*parts {
         [function, arguments, keywords, ..] => (function, arguments.node(), keywords.clone()),
         [function] => (function, Cow::Owned(Value::tuple([])), Value::None),
         _ => return None,
     };
     match &*arguments {
         Value::Tuple(arguments) => Some((function.clone(), arguments.to_vec(), keywords)),
+        _ => None,
+    }
+}
+
+/// The items of a tuple that has no more than a `partial`'s state.
+fn short_tuple(value: &Value) -> Option<Arc<[Value]>> {
+    match value.stored() {
+        Value::Tuple(items) if items.len() <= 4 => {}
+        _ => return None,
+    }
+    match &*value.node() {
+        Value::Tuple(items) => Some(items.clone()),
         _ => None,
     }
 }
@@ -579,7 +608,6 @@ const PARTIAL: Global = Global {
 #[cfg(test)]
 mod tests {
     use std::process::Command;
-    use std::sync::Arc;
 
     use super::super::value::Address;
     use super::*;
@@ -635,6 +663,12 @@ mod tests {
         shows(0.0001, "0.0001");
         shows(0.00001, "1e-05");
         shows(1e100, "1e+100");
+        let tie = f64::from(f32::from_bits(0x3f6b_b680));
+        shows(tie, "0.9207534790039062");
+        shows(-tie, "-0.9207534790039062");
+        shows(1234567890123450.0, "1234567890123450.0");
+        shows(5e-324, "5e-324");
+        shows(f64::MAX, "1.7976931348623157e+308");
         shows(f64::NAN, "nan");
         shows(f64::NEG_INFINITY, "-inf");
         shows(Value::Complex(0.0, 1.0), "1j");
@@ -746,7 +780,6 @@ mod tests {
             Value::list([v.clone(), v])
         });
         assert_eq!(bomb.repr().unwrap_err().to_string(), "MemoryError");
-        assert_eq!(bomb.to_string(), "<list whose repr fails: MemoryError>");
     }
 
     #[test]
@@ -762,6 +795,9 @@ mod tests {
         assert_eq!(text(builtin("ValueError", ["x".into()])), "x");
         assert_eq!(text(builtin("KeyError", ["x".into()])), "'x'");
         assert_eq!(text(builtin("ValueError", [])), "");
+        let nested = |depth| (0..depth).fold("x".into(), |inner, _| builtin("ValueError", [inner]));
+        assert_eq!(text(nested(900)), "x");
+        assert!(nested(2000).str().is_err());
         assert_eq!(text(builtin("ValueError", [1.into(), 2.into()])), "(1, 2)");
         let missing = builtin(
             "FileNotFoundError",

@@ -1,9 +1,9 @@
 //! A program's own types as values, by serde.
 //!
-//! A type becomes what a Python programmer would write: a struct a dict with its fields' names, a tuple a tuple, a `Vec` a
-//! list, `None` and `()` become `None`, bytes (serde_bytes) `bytes`, an enum its variant's name, or a dict from that name
-//! to what the variant holds. Back, a list does for a tuple and a tuple for a list, an integer for a float, and the
-//! attributes of an instance of an unknown class for a struct.
+//! A type becomes what a Python programmer would write: a struct a dict with its fields' names, a tuple a tuple, a
+//! `Vec` a list, `None` and `()` become `None`, bytes (serde_bytes) `bytes`, an enum its variant's name, or a dict from
+//! that name to what the variant holds. Back, a list does for a tuple and a tuple for a list, an integer for a float,
+//! and the attributes of an instance of an unknown class for a struct.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -31,7 +31,7 @@ pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, SerdeError> {
 
 /// The Rust value that a Python value stands for.
 ///
-/// Errors: a value of another type, or out of the type's range; one that nests deeper than 128; one of more than 2**26
+/// Errors: a value of another type, or out of the type's range; one that nests deeper than 128; one of more than 2**24
 /// parts, counted as often as the value refers to them, each 64 bytes of text as one more.
 pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, SerdeError> {
     T::deserialize(Reader {
@@ -41,7 +41,8 @@ pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, SerdeError> {
     })
 }
 
-/// Why a value does not become one of the other language, and where in it: ``field `n`: expected an integer, found str``.
+/// Why a value does not become one of the other language, and where in it, such as ``field `n`: expected an integer,
+/// found str``.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SerdeError(String);
 
@@ -406,6 +407,7 @@ impl<'a> Reader<'a> {
 
     fn sequence<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SerdeError> {
         let items = self.value.elements().map_err(de::Error::custom)?;
+        self.spend(items.len() * 8)?;
         let mut items = Items {
             of: &self,
             index: 0,
@@ -559,11 +561,14 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
             | Value::FrozenSet(_)
             | Value::Array(_) => self.sequence(visitor),
             _ => match self.pairs() {
-                Some(pairs) => visitor.visit_map(Pairs {
-                    of: &self,
-                    pairs: pairs.into_iter(),
-                    pair: (Value::None, Value::None),
-                }),
+                Some(pairs) => {
+                    self.spend(pairs.len() * 8)?;
+                    visitor.visit_map(Pairs {
+                        of: &self,
+                        pairs: pairs.into_iter(),
+                        pair: (Value::None, Value::None),
+                    })
+                }
                 // Of an object, only a range has elements.
                 None if self.value.called("builtins", "range").is_some() => self.sequence(visitor),
                 None => Err(SerdeError(format!(
@@ -654,6 +659,7 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SerdeError> {
+        self.spend(0)?;
         visitor.visit_unit()
     }
 }
