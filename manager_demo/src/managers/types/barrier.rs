@@ -1,8 +1,8 @@
 //! `Barrier`: each waits until all are there.
 //!
 //! Python:  `threading.Barrier`, `SyncManager.Barrier`
-//! Differs: an `action` is refused, since no Python runs here. All are let go at once, so that nobody who comes back has
-//!          to wait until the others have left. A client that goes away while it waits does not count any more.
+//! Differs: an `action` is refused, since no Python runs here. All are let go at once, so that nobody who comes back
+//!          has to wait until the others have left. A client that goes away while it waits does not count any more.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,8 +14,8 @@ use super::super::value::Value;
 use super::line::{Line, Turn};
 use super::timeout::{self, class, truth};
 
-/// Whoever completes the number of parties lets all go, and may use it again at once. A timeout breaks it for all, until
-/// it is reset.
+/// Whoever completes the number of parties lets all go, and may use it again at once. A timeout breaks it for all,
+/// until it is reset.
 pub struct Barrier {
     /// As it was given; what is not a whole number more than zero is never reached, as in CPython.
     parties: Value,
@@ -50,8 +50,8 @@ impl Barrier {
         }))
     }
 
-    /// Blocks until all parties are there, and returns in which place this one came, from 0. `timeout` is Python's: seconds,
-    /// or none for that of the barrier.
+    /// Blocks until all parties are there, and returns in which place this one came, from 0. `timeout` is Python's:
+    /// seconds, or none for that of the barrier.
     ///
     /// Errors: `BrokenBarrierError` if it is broken, breaks, or is reset meanwhile, also by this timeout;
     /// [`Failure::Gone`]; `TypeError` and `OverflowError`, if it has to wait, for a timeout that is none.

@@ -58,11 +58,12 @@ impl Condition {
         }))
     }
 
-    /// Releases the lock, blocks until it is notified, acquires the lock again, as often as it was, and returns whether it
-    /// was notified. `timeout` is Python's: seconds, or none to wait for ever; the lock has to be waited for all the same.
+    /// Releases the lock, blocks until it is notified, acquires the lock again, as often as it was, and returns whether
+    /// it was notified. `timeout` is Python's: seconds, or none to wait for ever; the lock has to be waited for all the
+    /// same.
     ///
-    /// Errors: `RuntimeError` if the caller does not hold the lock; [`Failure::Gone`]; `TypeError` and `OverflowError` for a
-    /// timeout that is none.
+    /// Errors: `RuntimeError` if the caller does not hold the lock; [`Failure::Gone`]; `TypeError` and `OverflowError`
+    /// for a timeout that is none.
     pub fn wait(&self, caller: &Arc<Caller>, timeout: &Value) -> Result<bool, Failure> {
         if !self.inner.is_owned(caller) {
             return Err(Exception::runtime_error("cannot wait on un-acquired lock").into());
@@ -77,8 +78,7 @@ impl Condition {
         } else {
             Some(Duration::ZERO)
         };
-        let (turn, line) = place.wait(timeout, &self.line, |line| line);
-        drop(line);
+        let turn = place.wait(timeout, &self.line, |line| line).0;
         let notified = match turn {
             Turn::Given(()) => true,
             Turn::TimedOut => false,
@@ -300,7 +300,8 @@ mod tests {
         let (waiter, before) = (condition.clone(), waiting(condition));
         let thread = thread::spawn(move || {
             assert_eq!(ask(&waiter, &caller, "acquire"), "True");
-            let answer = ask(&waiter, &caller, "wait");
+            let limit = args([LIMIT.as_secs_f64().into()]);
+            let answer = call(&*waiter, &caller, "wait", limit);
             if answer == "True" {
                 assert_eq!(ask(&waiter, &caller, "release"), "None");
             }
@@ -538,6 +539,28 @@ mod tests {
                 .for_each(|thread| thread.join().unwrap());
             drop(doom);
             reaper.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn who_goes_just_when_it_is_notified_hands_it_on() {
+        for condition in all() {
+            let (caller, client) = remote();
+            let gone = wait(&condition, caller);
+            let next = wait(&condition, local());
+            let mut line = lock(&condition.line);
+            drop(client);
+            // It knows by now that its client has gone, and cannot leave the line yet.
+            thread::sleep(MOMENT);
+            line.give(()).unwrap();
+            drop(line);
+            // Or it was so quick to see its notification that it acquired and released the lock.
+            if gone.join().unwrap() == "Gone" {
+                assert_eq!(next.join().unwrap(), "True");
+            } else {
+                lock(&condition.line).give(()).unwrap();
+                assert_eq!(next.join().unwrap(), "True");
+            }
         }
     }
 }

@@ -1,8 +1,8 @@
 //! `Lock`: held by one at a time.
 //!
 //! Python:  `threading.Lock`, `SyncManager.Lock`
-//! Differs: those who wait get it in the order in which they came. A client that goes away while it waits takes nothing,
-//!          and a lock whose owner was killed is released; CPython's stays locked for ever in both cases.
+//! Differs: those who wait get it in the order in which they came. A client that goes away while it waits takes
+//!          nothing, and a lock whose owner was killed is released; CPython's stays locked for ever in both cases.
 
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -18,8 +18,8 @@ use super::timeout;
 /// Anybody may release it, not only who acquired it.
 ///
 /// When the connection of who acquired it ends, it stays locked: a program may acquire it in a child and release it in
-/// the parent, as CPython's own tests do. When the client's process was killed, it is released, unless somebody did that
-/// before. A client that went before it could read that it had it has not had it.
+/// the parent, as CPython's own tests do. When the client's process was killed, it is released, unless somebody did
+/// that before. A client that went before it could read that it had it has not had it.
 pub struct Lock {
     me: Weak<Lock>,
     state: Mutex<State>,
@@ -367,5 +367,27 @@ mod tests {
     #[test]
     fn one_is_inside_whoever_goes() {
         exclude(new(), 1);
+    }
+
+    #[test]
+    fn who_goes_just_when_it_is_served_hands_it_on() {
+        let object = new();
+        object.acquire(&local(), None).unwrap();
+        let (caller, client) = remote();
+        let waiter = object.clone();
+        let thread = thread::spawn(move || {
+            waiter.acquire(&caller, None).ok();
+            // If it was quick enough to see that it was served, the reply finds nobody.
+            leave(&caller, false, Gone::Left);
+        });
+        until(|| waiting(&object) == 1);
+        let mut state = super::lock(&object.state);
+        drop(client);
+        // It knows by now that its client has gone, and cannot leave the line yet.
+        thread::sleep(MOMENT);
+        state.pass();
+        drop(state);
+        thread.join().unwrap();
+        assert!(!object.locked());
     }
 }

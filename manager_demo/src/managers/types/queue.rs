@@ -1,9 +1,9 @@
 //! `Queue`: items go from clients to clients, each to one of them, in the order in which they were put.
 //!
 //! Python:  `queue.Queue`, `SyncManager.Queue`, `SyncManager.JoinableQueue`
-//! Differs: those who wait to put or get are served in the order in which they came. A client that goes away while it waits
-//!          takes no item, and one that goes before it could read its item gives it back; CPython loses both. What was
-//!          lost in a client's hands can be heard of: see [`Queue::on_lost`].
+//! Differs: those who wait to put or get are served in the order in which they came. A client that goes away while it
+//!          waits takes no item, and one that goes before it could read its item gives it back; CPython loses both.
+//!          What was lost in a client's hands can be heard of: see [`Queue::on_lost`].
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, Weak};
@@ -17,8 +17,8 @@ use super::super::value::Value;
 use super::line::{Line, Turn};
 use super::timeout::{self, compared, truth};
 
-/// An item is either in the queue, or on its way to one client. It comes back, in front, if that goes before it has read the
-/// reply; then it counts for `join` as it did.
+/// An item is either in the queue, or on its way to one client. It comes back, in front, if that goes before it has
+/// read the reply; then it counts for `join` as it did. What a client is waiting to put when it goes away is not put.
 pub struct Queue {
     me: Weak<Queue>,
     /// The greatest number of items.
@@ -123,9 +123,9 @@ impl Queue {
         self.maxsize.is_some_and(|maxsize| maxsize <= self.len())
     }
 
-    /// What is called with an item that may be lost, from then on, and how: its client's connection has ended, the item had
-    /// been sent to it, and no request has come since. It may be [put back](Queue::put_back), if doing it twice does no
-    /// harm: the client may have done it. By default nothing happens, as in CPython.
+    /// What is called with an item that may be lost, from then on, and how: its client's connection has ended, the item
+    /// had been sent to it, and no request has come since. It may be [put back](Queue::put_back), if doing it twice
+    /// does no harm: the client may have done it. By default nothing happens, as in CPython.
     pub fn on_lost(&self, hook: Box<dyn Fn(Value, Gone) + Send + Sync>) {
         *lock(&self.on_lost) = Some(hook.into());
     }
@@ -704,5 +704,26 @@ mod tests {
         );
         queue.join(&local()).unwrap();
         assert!(got.len() > 100, "only {}", got.len());
+    }
+
+    #[test]
+    fn who_goes_just_when_it_is_served_hands_it_on() {
+        let object = Queue::unbounded();
+        let (caller, client) = remote();
+        let waiter = object.clone();
+        let thread = thread::spawn(move || {
+            get(&waiter, &caller);
+            // If it was quick enough to see that it was served, the reply finds nobody.
+            leave(&caller, false, Gone::Left);
+        });
+        until(|| lock(&object.state).getters.len() == 1);
+        let mut state = super::lock(&object.state);
+        drop(client);
+        // It knows by now that its client has gone, and cannot leave the line yet.
+        thread::sleep(MOMENT);
+        state.add(Value::Int(1));
+        drop(state);
+        thread.join().unwrap();
+        assert_eq!(object.len(), 1);
     }
 }

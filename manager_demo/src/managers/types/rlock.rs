@@ -1,8 +1,9 @@
 //! `RLock`: held by one at a time, who may acquire it again.
 //!
 //! Python:  `threading.RLock`, `SyncManager.RLock`
-//! Differs: it belongs to a connection, that is a thread of a client, and is released when that ends; CPython's then passes
-//!          to whichever thread of its server gets the same number. Those who wait get it in the order in which they came.
+//! Differs: it belongs to a connection, that is a thread of a client, and is released when that ends; CPython's then
+//!          passes to whichever thread of its server gets the same number. Those who wait get it in the order in which
+//!          they came.
 
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -76,7 +77,8 @@ impl RLock {
         lock(&self.state).owner == caller.id()
     }
 
-    /// Releases it at once, and returns how often it was acquired: what [`RLock::enter`] takes; 0 if it is not the caller's.
+    /// Releases it at once, and returns how often it was acquired: what [`RLock::enter`] takes; 0 if it is not the
+    /// caller's.
     pub(super) fn leave(&self, caller_id: u64) -> usize {
         let mut state = lock(&self.state);
         if state.owner != caller_id {
@@ -225,5 +227,27 @@ mod tests {
     #[test]
     fn one_is_inside_whoever_goes() {
         exclude(new(), 1);
+    }
+
+    #[test]
+    fn who_goes_just_when_it_is_served_hands_it_on() {
+        let object = new();
+        object.acquire(&local(), None).unwrap();
+        let (caller, client) = remote();
+        let waiter = object.clone();
+        let thread = thread::spawn(move || {
+            waiter.acquire(&caller, None).ok();
+            // If it was quick enough to see that it was served, the reply finds nobody.
+            leave(&caller, false, Gone::Left);
+        });
+        until(|| super::lock(&object.state).line.len() == 1);
+        let mut state = super::lock(&object.state);
+        drop(client);
+        // It knows by now that its client has gone, and cannot leave the line yet.
+        thread::sleep(MOMENT);
+        state.pass();
+        drop(state);
+        thread.join().unwrap();
+        assert_eq!(super::lock(&object.state).owner, 0);
     }
 }

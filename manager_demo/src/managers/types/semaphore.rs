@@ -19,9 +19,9 @@ use super::timeout::{self, compared, not_an_integer, truth};
 /// Anybody may release it.
 ///
 /// What a killed client has acquired of a `Semaphore` is gone: it may count anything, such as signals, and who acquires
-/// need not release. A `BoundedSemaphore` guards a resource, so it gets back what was acquired by a client that was killed
-/// and has not been released. Who releases gives back its own share first, then one of a client that has left, then the
-/// oldest.
+/// need not release. A `BoundedSemaphore` guards a resource, so it gets back what was acquired by a client that was
+/// killed and has not been released. Who releases gives back its own share first, then one of a client that has left,
+/// then the oldest.
 pub struct Semaphore {
     me: Weak<Semaphore>,
     /// The initial value, if it is bounded.
@@ -67,7 +67,8 @@ impl Semaphore {
         })
     }
 
-    /// Blocks until it is more than zero, takes one, and returns whether it did; `None` is for ever, zero does not block.
+    /// Blocks until it is more than zero, takes one, and returns whether it did; `None` is for ever, zero does not
+    /// block.
     ///
     /// Errors: [`Failure::Gone`]; then nothing was taken.
     fn acquire(&self, caller: &Arc<Caller>, args: Args) -> Result<bool, Failure> {
@@ -424,5 +425,26 @@ mod tests {
     fn no_more_are_inside_whoever_goes() {
         exclude(new(3), 3);
         exclude(bounded(2), 2);
+    }
+
+    #[test]
+    fn who_goes_just_when_it_is_served_hands_it_on() {
+        let object = Semaphore::make(0, Some(1));
+        let (caller, client) = remote();
+        let waiter = object.clone();
+        let thread = thread::spawn(move || {
+            call(&*waiter, &caller, "acquire", Args::default());
+            // If it was quick enough to see that it was served, the reply finds nobody.
+            leave(&caller, false, Gone::Left);
+        });
+        until(|| lock(&object.state).line.len() == 1);
+        let mut state = super::lock(&object.state);
+        drop(client);
+        // It knows by now that its client has gone, and cannot leave the line yet.
+        thread::sleep(MOMENT);
+        object.add(&mut state, 1);
+        drop(state);
+        thread.join().unwrap();
+        assert_eq!(value(&object), 1);
     }
 }

@@ -76,8 +76,7 @@ pub(super) fn not_an_integer(value: &Value) -> Exception {
 
 /// Seconds in nanoseconds, rounded away from zero: `_PyTime_FromSecondsObject`.
 fn nanoseconds(timeout: &Value) -> Result<i64, Exception> {
-    let too_large =
-        || Exception::overflow_error("timestamp too large to convert to C _PyTime_t".to_owned());
+    let too_large = || Exception::overflow_error("timestamp too large to convert to C _PyTime_t");
     match timeout {
         Value::Float(seconds) if seconds.is_nan() => {
             Err(Exception::value_error("Invalid value NaN (not a number)"))
@@ -104,7 +103,8 @@ fn nanoseconds(timeout: &Value) -> Result<i64, Exception> {
     }
 }
 
-/// The timeout of `lock.acquire(blocking=True, timeout=-1)`, a function of C: `None` to wait for ever, zero not to wait.
+/// The timeout of `lock.acquire(blocking=True, timeout=-1)`, a function of C: `None` to wait for ever, zero not to
+/// wait.
 pub(super) fn acquire(args: Args) -> Result<Option<Duration>, Exception> {
     const NAMES: [&str; 2] = ["blocking", "timeout"];
     let fail = |text: String| Err(Exception::type_error(text));
@@ -189,7 +189,8 @@ pub(super) fn condition(timeout: &Value) -> Result<Option<Duration>, Exception> 
     }
 }
 
-/// The timeout of what waits until `time() + timeout`: semaphores and barriers. They wait for ever if it is not a number.
+/// The timeout of what waits until `time() + timeout`: semaphores and barriers. They wait for ever if it is not a
+/// number.
 pub(super) fn until(timeout: &Value) -> Result<Option<Duration>, Exception> {
     match timeout {
         Value::Float(seconds) if seconds.is_nan() => Ok(None),
