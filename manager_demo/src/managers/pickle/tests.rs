@@ -821,13 +821,13 @@ fn speed() {
     let create = hex(CREATE);
     let mut out = vec![];
     let mut time = |name: &str, work: &mut dyn FnMut(&mut Vec<u8>)| {
-        let best = (0..20).map(|_| {
+        let best = (0..2000).map(|_| {
             let start = Instant::now();
-            for _ in 0..20_000 {
+            for _ in 0..100 {
                 out.clear();
                 work(&mut out);
             }
-            start.elapsed() / 20_000
+            start.elapsed() / 100
         });
         eprintln!("{name}: {:?}", best.min().unwrap());
     };
