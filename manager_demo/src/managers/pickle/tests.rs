@@ -110,7 +110,7 @@ fn draw(value: &Value, known: &mut HashMap<(usize, u8), usize>, out: &mut String
             }
             for step in &object.steps {
                 match step {
-                    Step::State(state) => all(&[state.clone()], known, out),
+                    Step::State(state) => all(std::slice::from_ref(state), known, out),
                     Step::Extend(items) => all(items, known, out),
                     Step::Add(items) => all(items, known, out),
                     Step::Set(pairs) => {
