@@ -387,7 +387,8 @@ impl Shared {
     /// The calls of one thread of a client, one after the other, until it closes the connection.
     fn calls(&self, frames: &mut Frames, client: Option<&Arc<Client>>) -> io::Result<()> {
         let caller = Caller::remote(frames.stream().clone());
-        let result = self.serve_calls(frames, &caller);
+        let client_id = client.map_or(0, |client| client.id);
+        let result = self.serve_calls(frames, &caller, client_id);
         let receipt = caller.receipt();
         let receipt = match &result {
             // The system says so where a connection is closed with something in it that was not read.
@@ -413,7 +414,12 @@ impl Shared {
         result
     }
 
-    fn serve_calls(&self, frames: &mut Frames, caller: &Arc<Caller>) -> io::Result<()> {
+    fn serve_calls(
+        &self,
+        frames: &mut Frames,
+        caller: &Arc<Caller>,
+        client: u64,
+    ) -> io::Result<()> {
         // What the last reply refers to. The client counts it before it sends anything else here.
         let mut graced: Vec<Keep> = vec![];
         while let Some(request) = self.request(frames, None)? {
@@ -422,7 +428,7 @@ impl Shared {
             let (kind, result) = match request {
                 Ok(request) => match self.method(caller, request) {
                     Ok(Reply::Value(value)) => ("#RETURN", value),
-                    Ok(Reply::Object(object)) => ("#PROXY", self.proxy(object)),
+                    Ok(Reply::Object(object)) => ("#PROXY", self.proxy(object, client)),
                     Err(Failure::Raised(exception)) => ("#ERROR", exception.to_value()),
                     Err(Failure::Traceback(text)) => ("#TRACEBACK", traceback(text)),
                     Err(Failure::Unserializable(text)) => ("#UNSERIALIZABLE", text.into()),
@@ -473,10 +479,9 @@ impl Shared {
     }
 
     /// What a `#PROXY` reply says of a new object, which is counted once.
-    fn proxy(&self, object: Arc<dyn Referent>) -> Value {
+    fn proxy(&self, object: Arc<dyn Referent>, client: u64) -> Value {
         let (typeid, exposed) = (object.typeid(), names(object.exposed()));
-        // The client counts it itself, and takes this one count back, whoever it is.
-        let ident = self.store.enter(object, 0);
+        let ident = self.store.enter(object, client);
         Value::tuple([exposed, pickle::token(typeid, &self.address, ident)])
     }
 
