@@ -45,7 +45,7 @@ pub use self::{
     proxies::*,
     referent::{Failure, Gone, Kept, Referent, Reply, referent},
     registry::Registry,
-    server::{Limits, Running, Server},
+    server::{Limits, Running, Server, Stop, Summary},
     sync_manager::SyncManager,
     tasks::{Task, TaskError, Tasks},
     typed::{SerdeError, from_value, to_value},
