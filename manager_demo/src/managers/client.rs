@@ -143,9 +143,16 @@ impl Manager {
         values: impl IntoIterator<Item = Value>,
     ) -> Result<(), Error> {
         let Server { address, key, .. } = &*self.server;
-        let parts = [pickle::address_value(address), Value::bytes(key), Value::tuple(values)];
+        let parts = [
+            pickle::address_value(address),
+            Value::bytes(key),
+            Value::tuple(values),
+        ];
         let written = pipe.write_all(&pickle::dumps(&Value::tuple(parts)));
-        written.map_err(|source| Error::Io { what: "hand a manager over".to_owned(), source })
+        written.map_err(|source| Error::Io {
+            what: "hand a manager over".to_owned(),
+            source,
+        })
     }
 
     /// Reads to the end what the other process has handed over, connects to the server, and returns the values.
@@ -153,7 +160,10 @@ impl Manager {
     ///
     /// Errors: those of [`Manager::connect`]; the pipe ended too early, or held something else.
     pub fn take_over(mut pipe: impl Read) -> Result<(Manager, Vec<Value>), Error> {
-        let failed = |source| Error::Io { what: "take a manager over".to_owned(), source };
+        let failed = |source| Error::Io {
+            what: "take a manager over".to_owned(),
+            source,
+        };
         let mut handed = vec![];
         pipe.read_to_end(&mut handed).map_err(failed)?;
         let handed = pickle::loads(&handed).map_err(|error| Error::Protocol(error.to_string()))?;

@@ -300,7 +300,9 @@ impl Shared {
             let wait = self.ended.wait_timeout(connections, left);
             connections = wait.unwrap_or_else(PoisonError::into_inner).0;
         }
-        let Connections { accepted, served, .. } = *connections;
+        let Connections {
+            accepted, served, ..
+        } = *connections;
         drop(connections);
         self.clients.stop();
         Summary {

@@ -24,7 +24,10 @@ impl SyncManager {
     /// Errors: the system has no socket, thread or random number for it.
     pub fn start() -> Result<Self, Error> {
         let mut random = [0; 32];
-        let failed = |source| Error::Io { what: "start a manager".to_owned(), source };
+        let failed = |source| Error::Io {
+            what: "start a manager".to_owned(),
+            source,
+        };
         getrandom::fill(&mut random).map_err(|error| failed(error.into()))?;
         let (name, key) = random.split_at(8);
         let name: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -32,7 +35,10 @@ impl SyncManager {
         let server = Server::bind(&address, key, Registry::sync_manager());
         let server = server.and_then(Server::start).map_err(failed)?;
         let manager = Manager::connect(server.address(), key)?;
-        Ok(SyncManager { manager, _server: server })
+        Ok(SyncManager {
+            manager,
+            _server: server,
+        })
     }
 }
 

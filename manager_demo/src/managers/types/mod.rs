@@ -30,10 +30,9 @@ mod trial;
 #[allow(unused_imports)]
 pub use self::{
     array::SharedArray, barrier::Barrier, condition::Condition, dict::Dict, event::Event,
-    list::List, lock::Lock, namespace::Namespace, queue::Queue, rlock::RLock,
-    semaphore::Semaphore, shared_value::SharedValue,
+    list::List, lock::Lock, namespace::Namespace, queue::Queue, rlock::RLock, semaphore::Semaphore,
+    shared_value::SharedValue,
 };
-
 
 use super::exception::Exception;
 use super::referent::referent;
