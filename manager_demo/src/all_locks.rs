@@ -1,10 +1,10 @@
 //! A child process and its parent use each type on which processes wait: locks, semaphores, Condition, Event, Barrier.
 //!
-//! Python:  `m.Lock()`, `m.RLock()`, `m.Semaphore(2)`, `m.BoundedSemaphore(1)`, `m.Condition()`, `m.Event()`, `m.Barrier(2)`
-//! Differs: what is held is released by its guard, or by hand, as here. When a client is killed, the server gives back its
-//!          locks; CPython's stay locked for ever. The barrier has a time limit, for the case that the other was killed.
-//! Order:   both meet at the barrier wherever one has to see what the other has done. The parent prints last, when the child
-//!          has ended.
+//! Python:  `Lock`, `RLock`, `Semaphore`, `BoundedSemaphore`, `Condition`, `Event`, `Barrier` of a `Manager()`
+//! Differs: what is held is released by its guard, or by hand. When a client is killed, the server releases its locks;
+//!          CPython's stay locked for ever. The barrier has a time limit, for the case that the other was killed.
+//! Order:   both meet at the barrier wherever one has to see what the other has done. The parent prints last, when the
+//!          child has ended.
 //! Needs:   managers
 //!
 //! ```cargo

@@ -1,9 +1,9 @@
 //! A child process changes one of each type that holds values: list, dict, Namespace, Queue, Value, Array.
 //!
-//! Python:  `m.list()`, `m.dict()`, `m.Namespace()`, `m.Queue()`, `m.Value('d', 0.0)`, `m.Array('i', range(10))`
-//! Differs: attributes of a Namespace, `v.value` and `a[i]` are methods here. The seven that hold no values, but processes
-//!          up, are in all_locks.
-//! Order:   the parent prints when the child has ended; what it put into the queue is there then, if the child did not die.
+//! Python:  `list`, `dict`, `Namespace`, `Queue`, `Value`, `Array` of a `Manager()`
+//! Differs: attributes of a Namespace, `v.value` and `a[i]` are methods here. The other seven types, on which processes
+//!          wait, are in all_locks.
+//! Order:   the parent prints when the child has ended; what that put into the queue is there then.
 //! Needs:   managers
 //!
 //! ```cargo

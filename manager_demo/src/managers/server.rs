@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use std::{io, thread};
+use std::{fmt, io, thread};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 
@@ -75,6 +75,16 @@ pub struct Summary {
     pub refused: u64,
     /// Objects that clients still referred to.
     pub objects: usize,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connections served: {}", self.served)?;
+        if self.refused > 0 {
+            write!(f, ", refused: {}", self.refused)?;
+        }
+        write!(f, ", objects left: {}", self.objects)
+    }
 }
 
 struct Shared {
