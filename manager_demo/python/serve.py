@@ -13,10 +13,6 @@ class CountingServer(Server):
         super().handle_request(conn)
 
 
-class CountingManager(SyncManager):
-    _Server = CountingServer
-
-
 def stop(number, frame):
     print(f'{signal.Signals(number).name}: stopping')
     raise SystemExit
@@ -25,7 +21,7 @@ def stop(number, frame):
 def serve(address, authkey):
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    server = CountingManager(address, authkey).get_server()
+    server = CountingServer(SyncManager._registry, address, authkey, 'pickle')
     print(f'Serving on {show(server.address)}')
     try:
         server.serve_forever()

@@ -53,7 +53,10 @@ pub fn parse(args: &[String]) -> Result<Options, String> {
         let (takes, taken) = match name {
             "--authkey-file" => (FILE, file.map(|path| options.authkey_file = path.into())),
             "--address" => (ADDRESS, address.map(|address| options.address = address)),
-            "--connect" => (ADDRESS, address.map(|address| options.connect = Some(address))),
+            "--connect" => (
+                ADDRESS,
+                address.map(|address| options.connect = Some(address)),
+            ),
             "--connections" => (NUMBER, number(value).map(|n| limits.connections = n)),
             "--strangers" => (NUMBER, number(value).map(|n| limits.strangers = n)),
             "--handshake" => (SECONDS, seconds(value).map(|time| limits.handshake = time)),
@@ -96,14 +99,16 @@ mod tests {
 
     #[test]
     fn each_option_has_its_place() {
-        let options =
-            "--authkey-file F --address unix:@x --connections 1 --strangers 2 --handshake 0.5 --message 3";
+        let options = "--authkey-file F --address unix:@x --connections 1 --strangers 2 --handshake 0.5 --message 3";
         let options = parse(options).unwrap();
         assert_eq!(options.authkey_file, PathBuf::from("F"));
         assert_eq!(Ok(options.address), "unix:@x".parse());
         assert_eq!(options.connect, None);
         let limits = options.limits;
-        assert_eq!([limits.connections, limits.strangers, limits.message], [1, 2, 3]);
+        assert_eq!(
+            [limits.connections, limits.strangers, limits.message],
+            [1, 2, 3]
+        );
         assert_eq!(limits.handshake, Duration::from_millis(500));
         let options = parse("--connect [::1]:5 --authkey-file F").unwrap();
         assert_eq!(options.connect, Some(Address::Tcp("::1".to_owned(), 5)));
@@ -112,12 +117,27 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_in_one_line() {
         let wrong = |line| parse(line).unwrap_err();
-        assert_eq!(wrong("--handshake inf"), format!("--handshake takes {SECONDS}, not \"inf\""));
-        assert_eq!(wrong("--message 5 --message"), format!("--message takes {NUMBER}, not \"\""));
-        assert_eq!(wrong("--address x"), format!("--address takes {ADDRESS}, not \"x\""));
-        assert_eq!(wrong("--authkey-file"), format!("--authkey-file takes {FILE}, not \"\""));
+        assert_eq!(
+            wrong("--handshake inf"),
+            format!("--handshake takes {SECONDS}, not \"inf\"")
+        );
+        assert_eq!(
+            wrong("--message 5 --message"),
+            format!("--message takes {NUMBER}, not \"\"")
+        );
+        assert_eq!(
+            wrong("--address x"),
+            format!("--address takes {ADDRESS}, not \"x\"")
+        );
+        assert_eq!(
+            wrong("--authkey-file"),
+            format!("--authkey-file takes {FILE}, not \"\"")
+        );
         assert_eq!(wrong("x"), "there is no option \"x\"; --help names all");
-        assert_eq!(wrong("--message 5"), "--authkey-file FILE is missing; --help says more");
+        assert_eq!(
+            wrong("--message 5"),
+            "--authkey-file FILE is missing; --help says more"
+        );
         assert_eq!(
             wrong("--connect a:1 --authkey-file F --message 5"),
             "beside --connect there is only --authkey-file"

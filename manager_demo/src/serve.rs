@@ -22,7 +22,6 @@
 //! serde = "1"
 //! sha2 = { version = "0.11", default-features = false }
 //! unicode-properties = { version = "0.1", default-features = false, features = ["general-category"] }
-//! 
 //! ```
 
 use std::fs::File;
@@ -120,7 +119,11 @@ fn session(address: &Address, key: &[u8]) -> Result<()> {
     println!("dict: {}", dict.repr()?);
     let queue = manager.queue(1)?;
     queue.put(["hello"])?;
-    println!("Queue: {}, full: {}", queue.get()?, Value::from(queue.is_full()?));
+    println!(
+        "Queue: {}, full: {}",
+        queue.get()?,
+        Value::from(queue.is_full()?)
+    );
     let lock = manager.lock()?;
     let guard = lock.lock()?;
     println!("Lock: {}", Value::from(lock.acquire(false, None)?));
