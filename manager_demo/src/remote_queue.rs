@@ -1,4 +1,4 @@
-//! A task queue for functions that both sides know by name; one that is not registered is refused by name.
+//! A task queue for functions that both sides know by name; the worker refuses any other by name, and goes on.
 //!
 //! Python:  the notes' `RemoteQueueServer` and `RemoteQueueClient`, and `from tasks import run, shutdown`
 //! Differs: the worker calls what is registered, and nothing else. Python calls whatever arrives, unless one looks first.
@@ -11,17 +11,17 @@
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! getrandom = { version = "0.4", features = ["std"] }
-//! hmac = "0.13"
+//! getrandom = { version = "0.4", default-features = false, features = ["std"] }
+//! hmac = { version = "0.13", default-features = false }
 //! libc = "0.2"
-//! md-5 = "0.11"
-//! nix = { version = "0.31", features = ["socket"] }
-//! num-bigint = "0.5"
-//! num-traits = "0.2"
-//! rustix = { version = "1", features = ["event", "fs", "net", "process"] }
-//! serde = { version = "1", features = ["derive"] }
-//! sha2 = "0.11"
-//! unicode-properties = "0.1"
+//! md-5 = { version = "0.11", default-features = false }
+//! nix = { version = "0.31", default-features = false, features = ["socket"] }
+//! num-bigint = { version = "0.5", default-features = false, features = ["std"] }
+//! num-traits = { version = "0.2", default-features = false, features = ["std"] }
+//! rustix = { version = "1", default-features = false, features = ["std", "event", "net", "process"] }
+//! serde = "1"
+//! sha2 = { version = "0.11", default-features = false }
+//! unicode-properties = { version = "0.1", default-features = false, features = ["general-category"] }
 //! ```
 
 use std::process::Command;
