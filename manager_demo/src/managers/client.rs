@@ -699,8 +699,8 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::Io { source, .. } => Some(source),
-            Error::Raised(exception) => Some(exception),
+            // Its text holds the error already.
+            Error::Io { source, .. } => source.source(),
             _ => None,
         }
     }

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fmt::{Display, Write};
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use std::{io, thread};
+use std::{fmt, io, thread};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
@@ -63,7 +64,32 @@ pub struct Server {
 /// A server that serves, in threads of its own, until this is dropped or a client shuts it down.
 pub struct Running {
     shared: Arc<Shared>,
-    thread: Option<thread::JoinHandle<()>>,
+    thread: Option<thread::JoinHandle<Summary>>,
+}
+
+/// Ends a server that serves in another thread; a clone does the same.
+#[derive(Clone)]
+pub struct Stop(Arc<Shared>);
+
+/// What has come of all who connected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Connections whose client knew the key. A client opens many, one after the other and at once.
+    pub served: u64,
+    /// All others: whoever did not show in time that it knew the key, and those for whom there was no place.
+    pub refused: u64,
+    /// Objects that clients still referred to.
+    pub objects: usize,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connections served: {}", self.served)?;
+        if self.refused > 0 {
+            write!(f, ", refused: {}", self.refused)?;
+        }
+        write!(f, ", objects left: {}", self.objects)
+    }
 }
 
 struct Shared {
@@ -88,6 +114,9 @@ struct Connections {
     all: BTreeMap<u64, Arc<Stream>>,
     /// Those that have not shown yet that they know the key, the oldest first.
     strangers: VecDeque<u64>,
+    /// How many there have been, and how many of them knew the key.
+    accepted: u64,
+    served: u64,
 }
 
 impl Server {
@@ -145,8 +174,13 @@ impl Server {
         })
     }
 
-    /// Serves until a client calls `shutdown`.
-    pub fn serve(self) {
+    /// What ends [`Server::serve`] from another thread.
+    pub fn stop(&self) -> Stop {
+        Stop(self.shared.clone())
+    }
+
+    /// Serves until it is stopped, or a client calls `shutdown`; ends as [`Running::shutdown`] does.
+    pub fn serve(self) -> Summary {
         let Server { listener, shared } = self;
         while !shared.stopping.load(Ordering::Acquire) {
             let mut fds = [
@@ -165,7 +199,7 @@ impl Server {
             }
         }
         drop(listener);
-        shared.drain();
+        shared.drain()
     }
 }
 
@@ -181,22 +215,21 @@ impl Running {
     }
 
     /// Waits until a client has called `shutdown`, for as long as that takes.
-    pub fn join(mut self) {
-        self.wait();
+    pub fn join(mut self) -> Summary {
+        self.wait()
     }
 
     /// Ends it, and returns when it has ended: requests that are being served get their replies, those that wait for
     /// something are cut off, and so are, after a second, those whose client does not read.
-    pub fn shutdown(mut self) {
+    pub fn shutdown(mut self) -> Summary {
         self.shared.stop();
-        self.wait();
+        self.wait()
     }
 
-    fn wait(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            // A panic has been reported by the thread itself.
-            thread.join().ok();
-        }
+    fn wait(&mut self) -> Summary {
+        // A panic has been reported by the thread itself.
+        let ended = self.thread.take().and_then(|thread| thread.join().ok());
+        ended.unwrap_or_default()
     }
 }
 
@@ -204,6 +237,13 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.shared.stop();
         self.wait();
+    }
+}
+
+impl Stop {
+    /// Has it end, and does not wait for that.
+    pub fn stop(&self) {
+        self.0.stop();
     }
 }
 
@@ -219,6 +259,7 @@ impl Shared {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let stream = Arc::new(stream);
         let mut connections = lock(&self.connections);
+        connections.accepted += 1;
         if connections.all.len() >= self.limits.connections {
             drop(connections);
             return Ok(());
@@ -255,7 +296,7 @@ impl Shared {
     }
 
     /// Ends all connections, and returns when there are none.
-    fn drain(&self) {
+    fn drain(&self) -> Summary {
         let deadline = Instant::now() + Duration::from_secs(1);
         for stream in lock(&self.connections).all.values() {
             stream.shutdown_read().ok();
@@ -274,8 +315,16 @@ impl Shared {
             let wait = self.ended.wait_timeout(connections, left);
             connections = wait.unwrap_or_else(PoisonError::into_inner).0;
         }
+        let Connections {
+            accepted, served, ..
+        } = *connections;
         drop(connections);
         self.clients.stop();
+        Summary {
+            served,
+            refused: accepted - served,
+            objects: self.store.len(),
+        }
     }
 
     /// One connection, from its first byte to its last. What ends it concerns its client alone, and the client knows.
@@ -284,9 +333,10 @@ impl Shared {
         if auth::accept(&mut frames, &self.key, self.limits.handshake).is_err() {
             return;
         }
-        lock(&self.connections)
-            .strangers
-            .retain(|stranger| *stranger != id);
+        let mut connections = lock(&self.connections);
+        connections.served += 1;
+        connections.strangers.retain(|stranger| *stranger != id);
+        drop(connections);
         self.control(&mut frames).ok();
     }
 
@@ -390,8 +440,14 @@ impl Shared {
     /// The calls of one thread of a client, one after the other, until it closes the connection.
     fn calls(&self, frames: &mut Frames, client: Option<&Arc<Client>>) -> io::Result<()> {
         let caller = Caller::remote(frames.stream().clone());
-        let client_id = client.map_or(0, |client| client.id);
-        let result = self.serve_calls(frames, &caller, client_id);
+        let client_id = client.map_or(0, |client| {
+            client.caller_begins();
+            client.id
+        });
+        // A method of a type that is not ours may panic; the hook has said so, and this client has gone.
+        let serve = AssertUnwindSafe(|| self.serve_calls(frames, &caller, client_id));
+        let panicked = |_| Err(io::Error::other("a method panicked"));
+        let result = catch_unwind(serve).unwrap_or_else(panicked);
         let receipt = caller.receipt();
         let receipt = match &result {
             // The system says so where a connection is closed with something in it that was not read.
