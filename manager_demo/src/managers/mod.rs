@@ -56,6 +56,8 @@ pub mod registry;
 pub mod remote_queue;
 pub mod repr;
 pub mod server;
+#[cfg(test)]
+mod server_tests;
 mod store;
 pub mod sync_manager;
 pub mod tasks;
