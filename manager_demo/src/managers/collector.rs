@@ -13,6 +13,7 @@ use std::any::Any;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
 use super::referent::{Kept, Referent};
 use super::value::Value;
@@ -23,6 +24,7 @@ pub(super) fn garbage(objects: Vec<Arc<dyn Referent>>) -> Vec<Arc<dyn Referent>>
     // One owner is `objects`.
     let node = |object| (at(object), Node::new(Arc::strong_count(object) - 1));
     let mut graph = Graph(objects.iter().map(node).collect());
+    fence(Ordering::Acquire); // As in `container`.
     for object in &objects {
         object.visit(&mut |value| graph.look(at(object), value));
     }
@@ -126,8 +128,10 @@ impl Graph {
 /// Where a value lies that may have references in it, and how many owners it has.
 fn container(value: &Value) -> Option<(usize, usize)> {
     fn of<T: ?Sized>(arc: &Arc<T>) -> Option<(usize, usize)> {
-        let at = Arc::as_ptr(arc).cast::<()>() as usize;
-        Some((at, Arc::strong_count(arc)))
+        let owners = Arc::strong_count(arc);
+        // Whoever has dropped it has done before all that he does with a clone.
+        fence(Ordering::Acquire);
+        Some((Arc::as_ptr(arc).cast::<()>() as usize, owners))
     }
     match value {
         Value::Proxy(v) => of(v),
