@@ -24,6 +24,8 @@
 //! | `sync_manager.rs` | a server in this process with its first client: `Manager()` |
 //! | `tasks.rs`, `remote_queue.rs` | functions by name; the notes' `RemoteQueueServer` and `RemoteQueueClient` |
 //!
+//! Its tests need fastrand, proptest, serde_bytes and tempfile, too.
+//!
 //! ```cargo
 //! [dependencies]
 //! getrandom = { version = "0.4", default-features = false, features = ["std"] }
