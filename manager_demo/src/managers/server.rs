@@ -319,7 +319,6 @@ impl Shared {
             accepted, served, ..
         } = *connections;
         drop(connections);
-        self.clients.stop();
         Summary {
             served,
             refused: accepted - served,
@@ -571,6 +570,12 @@ impl Shared {
             Exception::new("pickle", "UnpicklingError", [error.to_string().into()])
         });
         Ok(Some(request.and_then(Request::from_value)))
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.clients.stop();
     }
 }
 
