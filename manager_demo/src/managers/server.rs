@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::args::Args;
 use super::auth;
@@ -24,6 +24,9 @@ use super::registry::Registry;
 use super::store::Store;
 use super::transport::{Listener, Stream};
 use super::value::{Address, Keep, Proxy, Value};
+
+/// How long a connection that has ended is watched for how it ended.
+const MOMENT: Duration = Duration::from_millis(200);
 
 /// What a server lets its clients do. What goes beyond ends the connection that did it, and no other.
 #[derive(Debug, Clone)]
@@ -316,7 +319,6 @@ impl Shared {
             accepted, served, ..
         } = *connections;
         drop(connections);
-        self.clients.stop();
         Summary {
             served,
             refused: accepted - served,
@@ -462,10 +464,14 @@ impl Shared {
                 object.gone(caller.id(), Gone::Left);
             }),
         }
-        if let Some(receipt) = receipt {
-            // A process that is killed closes its connections a moment before it has ended.
-            let how = client.map(|client| client.how(Duration::from_millis(200)));
-            receipt.unconfirmed(how.unwrap_or(Gone::Left));
+        match receipt {
+            None => {}
+            Some(receipt) if refused(frames.stream(), MOMENT) => receipt.unread(),
+            Some(receipt) => {
+                // A process that is killed closes its connections a moment before it has ended.
+                let how = client.map(|client| client.how(MOMENT));
+                receipt.unconfirmed(how.unwrap_or(Gone::Left));
+            }
         }
         result
     }
@@ -564,6 +570,12 @@ impl Shared {
             Exception::new("pickle", "UnpicklingError", [error.to_string().into()])
         });
         Ok(Some(request.and_then(Request::from_value)))
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.clients.stop();
     }
 }
 
@@ -666,6 +678,17 @@ fn ident(args: Args, function: &str) -> Result<Arc<str>, Exception> {
 /// Only people read it, and they look at the last line.
 fn traceback(last: impl Display) -> Value {
     format!("Traceback (most recent call last):\n  in the manager's server\n{last}\n").into()
+}
+
+/// Whether a peer that had closed its connection refuses what was sent to it afterwards. Over TCP the writer is not told,
+/// nor a reader, who has seen the end before.
+fn refused(stream: &Stream, limit: Duration) -> bool {
+    let Stream::Tcp(stream) = stream else {
+        return false;
+    };
+    let mut fds = [PollFd::new(stream, PollFlags::empty())];
+    let limit = Timespec::try_from(limit).ok();
+    poll(&mut fds, limit.as_ref()).is_ok() && fds[0].revents().contains(PollFlags::ERR)
 }
 
 fn is_reset(error: &io::Error) -> bool {

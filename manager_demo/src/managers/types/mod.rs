@@ -25,7 +25,7 @@ pub mod shared_value;
 #[cfg(test)]
 mod against_python;
 #[cfg(test)]
-mod trial;
+pub mod trial;
 
 // Whoever copies this uses some of them.
 #[allow(unused_imports)]
