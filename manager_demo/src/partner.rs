@@ -3,8 +3,8 @@
 //!
 //! Python:  `subprocess.Popen(..., stdin=PIPE)`
 //! Differs: its stdin is a socket, which goes both ways. Through it the two tell each other where to meet, and the key,
-//!          which on a command line all users of the machine could read; and its end tells a program in any language
-//!          that this one has ended, even by SIGKILL.
+//!          which on a command line all users of the machine could read.
+//! Linux:   the parent-death signal.
 //! Needs:   fork_demo/multiprocessing.rs
 //!
 //! ```cargo
@@ -18,9 +18,11 @@ use std::fmt::Display;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
 
 use crate::multiprocessing::{Exit, Process};
 
@@ -32,13 +34,21 @@ pub struct Partner {
 }
 
 impl Partner {
-    /// Starts the command, with a socket for its stdin; to be called from a thread that lives as long, best the main one.
+    /// Starts the command, with a socket for its stdin.
     ///
-    /// A program in a role ([`command`](crate::multiprocessing::command)) is killed when this one ends. Any other has to
-    /// end by itself when its stdin does.
+    /// The kernel kills it when the thread that started it ends, however that ends: best it is the main thread. What the
+    /// program has started itself has to see to its own end.
     pub fn start(mut command: Command) -> Result<Partner> {
         let name = command.get_program().to_string_lossy().into_owned();
         let (ours, theirs) = UnixStream::pair().context("make a pair of sockets")?;
+        let this = getpid();
+        let end_with_parent = move || {
+            set_parent_process_death_signal(Some(Signal::KILL))?;
+            let alive = getppid() == Some(this); // It may have ended before the call above.
+            alive.then_some(()).ok_or(io::ErrorKind::BrokenPipe.into())
+        };
+        // SAFETY: between fork and exec the closure makes two system calls, without heap or lock.
+        unsafe { command.pre_exec(end_with_parent) };
         let child = command.stdin(OwnedFd::from(theirs)).spawn();
         let child = child.with_context(|| format!("start {name}"))?;
         Ok(Partner {

@@ -137,7 +137,7 @@ authkey = parent.makefile('rb').readline().strip()
 server = Jobs(address=('127.0.0.1', 0), authkey=authkey).get_server()
 threading.Thread(target=server.serve_forever, daemon=True).start()
 parent.sendall(b'%s:%d\n' % (server.address[0].encode(), server.address[1]))
-parent.recv(1)      # nothing, when the worker has ended
+parent.recv(1)  # nothing, when the worker has ended
 while not done.empty():
     print('manager: {number} squared is {square}'.format(**done.get()))
 "#;

@@ -176,8 +176,7 @@ threading.Thread(target=server.serve_forever, daemon=True).start()
 worker = threading.Thread(target=work, daemon=True)
 worker.start()
 parent.sendall(b'%s:%d\n' % (server.address[0].encode(), server.address[1]))
-parent.recv(1)              # nothing, when the client has ended
-task_queue.put(shutdown)    # in case that it was killed
+parent.recv(1)  # nothing, when the client has ended
 worker.join()
 print('worker exit.')
 "#;
