@@ -15,10 +15,27 @@
 mod all_locks;
 mod all_types;
 mod dict_list;
+// It can do more than these examples ask of it.
 #[allow(dead_code)]
 mod managers;
+// A building block of another package.
+#[allow(dead_code)]
+#[path = "../../fork_demo/src/multiprocessing.rs"]
+mod multiprocessing;
 #[allow(dead_code)]
 mod options;
+mod partner;
+mod python_peers;
+mod queue_manager;
+mod remote_queue;
 mod serve;
 
-demo::examples![dict_list, all_types, all_locks, serve];
+demo::examples![
+    dict_list,
+    all_types,
+    all_locks,
+    queue_manager,
+    remote_queue,
+    python_peers,
+    serve
+];

@@ -1,11 +1,14 @@
 //! CPython's own manager tests, and the same random calls to CPython's server and to ours.
 //!
-//! Each has a server of its own and is a process of its own, with a limit. `MANAGER_SERVER=cpython` has them run against
-//! CPython's server, the control: all must pass there too. `MANAGER_CALLS` is the number of random calls for each type,
+//! Each has a server of its own and is a process of its own, with a limit. With `MANAGER_SERVER=cpython` that server is
+//! CPython's, the control: all must pass there too. `MANAGER_CALLS` is the number of random calls for each type,
 //! `MANAGER_SEED` repeats those of another run.
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../src/managers/mod.rs"]
+#[allow(dead_code, unused_imports)]
+mod managers;
 mod program;
 
 use std::io::{BufRead, BufReader};
@@ -17,11 +20,13 @@ use std::{env, fs, str};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tempfile::TempDir;
 
+use managers::{Address, Registry};
 use program::Program;
 
 const CONFORMANCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance.py");
 const DIFFERENTIAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/differential.py");
 const CPYTHON_SERVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cpython_server.py");
+const KEY: &[u8] = b"the key of the tests";
 /// For each test. It ends itself 10 s earlier, and shows where it was.
 const LIMIT: Duration = Duration::from_secs(60);
 /// For random calls, a second more for each so many.
@@ -123,30 +128,53 @@ enum Network {
 
 /// A server that runs. It ends with this value.
 struct Server {
-    _program: Program,
     address: String,
     key_file: PathBuf,
+    _running: Running,
     directory: TempDir,
+}
+
+/// Where it runs: in this process, or in one of its own.
+#[allow(dead_code)] // It is only dropped.
+enum Running {
+    Ours(managers::Running),
+    Cpython(Program),
 }
 
 /// Starts the server under test.
 fn server(network: Network) -> Server {
     let directory = TempDir::new().unwrap();
     let key_file = directory.path().join("key");
-    fs::write(&key_file, "the key of the tests").unwrap();
-    let address = match network {
-        Network::Tcp => "127.0.0.1:0".to_owned(),
-        Network::Unix => directory.path().join("socket").display().to_string(),
+    fs::write(&key_file, KEY).unwrap();
+    let path = directory.path().join("socket");
+    let (address, running) = if env::var("MANAGER_SERVER").is_ok_and(|name| name == "cpython") {
+        let address = match network {
+            Network::Tcp => "127.0.0.1:0".to_owned(),
+            Network::Unix => path.display().to_string(),
+        };
+        let mut command = Command::new("python3");
+        command.args([CPYTHON_SERVER, "--address", &address, "--authkey-file"]);
+        let (program, stdout) = Program::start_piped(command.arg(&key_file));
+        let mut address = String::new();
+        BufReader::new(stdout).read_line(&mut address).unwrap();
+        (address.trim_end().to_owned(), Running::Cpython(program))
+    } else {
+        let address = match network {
+            Network::Tcp => Address::Tcp("127.0.0.1".to_owned(), 0),
+            Network::Unix => Address::Unix(path),
+        };
+        let server = managers::Server::bind(&address, KEY, Registry::sync_manager()).unwrap();
+        let running = server.start().unwrap();
+        let address = match running.address() {
+            Address::Tcp(host, port) => format!("{host}:{port}"),
+            Address::Unix(path) => path.display().to_string(),
+        };
+        (address, Running::Ours(running))
     };
-    let mut command = Command::new("python3");
-    command.args([CPYTHON_SERVER, "--address", &address, "--authkey-file"]);
-    let (program, stdout) = Program::start_piped(command.arg(&key_file));
-    let mut address = String::new();
-    BufReader::new(stdout).read_line(&mut address).unwrap();
     Server {
-        _program: program,
-        address: address.trim_end().to_owned(),
+        address,
         key_file,
+        _running: running,
         directory,
     }
 }

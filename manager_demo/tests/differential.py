@@ -14,7 +14,7 @@ promise of Python's.
 import argparse
 import array
 import collections
-import copyreg
+import contextlib
 import datetime
 import decimal
 import fractions
@@ -34,13 +34,61 @@ from multiprocessing import managers
 from multiprocessing.connection import Client, wait
 from multiprocessing.reduction import ForkingPickler
 
-# Where a difference is meant: the type and method as a pattern, what tells it, and why.
+# Where a difference is meant: the type and method as a pattern, what tells it by the call and both outcomes, and why.
 ALLOWED = [
-    (r'list\.sort', lambda call, replies: callable(call.kwds.get('key')),
+    (r'list\.sort', lambda call, outcomes: callable(call.kwds.get('key')),
      'a sort key is a function of Python, which a server without Python does not run'),
+    (r'.*', lambda call, outcomes: outcomes == [('#TRACEBACK', 'AttributeError'), ('#TRACEBACK', 'KeyError')],
+     'a method that is not exposed: the KeyError is that of the search for a substitute; clients see a RemoteError'),
+    (r'protocol\..*', lambda call, outcomes: {kind for kind, *_ in outcomes} == {'#TRACEBACK'},
+     'a malformed request: what is wrong with it is for people only; clients see a RemoteError'),
+    (r'protocol\..*', lambda call, outcomes: type_error(outcomes[0]) and not well_formed(*call.args),
+     'a request that is no tuple, arguments that are any iterable, keywords that are no dict: no client sends them'),
+    (r'.*', lambda call, outcomes: type_error(outcomes[0]) and any(map(has_surrogates, keywords(call))),
+     'a keyword with a lone surrogate, which no text of Rust can hold'),
+    (r'Namespace\.(__str__|__repr__)', lambda call, outcomes: has_surrogates(repr_of(outcomes[1])),
+     'a name with a lone surrogate: it is shown escaped, since no text of Rust can hold it'),
+    (r'.*\.(__str__|__repr__|#GETVALUE)', lambda call, outcomes: call.args or call.kwds,
+     'arguments, where no client sends any'),
+    (r'protocol.call', lambda call, outcomes: call.args[0][1] in ('__str__', '__repr__', '#GETVALUE') and
+     any(call.args[0][2:]), 'the same'),
+    (r'.*', lambda call, outcomes: 'self' in call.kwds, 'an argument with the name self: no client sends it'),
+    (r'.*\.create\.(Bounded)?Semaphore', lambda call, outcomes: any(type(arg) is float or arg == 2**70 for arg in
+     [*call.args, *call.kwds.values()]), 'a semaphore counts with whole numbers, and below 2**63'),
+    (r'.*\.create\.Barrier', lambda call, outcomes: outcomes[0] == ('#TRACEBACK', 'RuntimeError'),
+     'the action of a barrier is a function of Python, which a server without Python does not run'),
 ]
 
+
+def well_formed(request):
+    return isinstance(request, tuple) and isinstance(request[2], (tuple, list)) and isinstance(request[3], dict)
+
+
+def type_error(outcome):
+    """Whether it is one, of the method or of what is around it."""
+    kind, result = outcome
+    return kind == '#TRACEBACK' and result == 'TypeError' or kind == '#ERROR' and result[1:3] == ('builtins', 'TypeError')
+
+
+def keywords(call):
+    """Those that the server gets."""
+    if call.method not in ('call', 'request'):
+        return call.kwds
+    request = call.args[0]
+    return request[3] if isinstance(request, (tuple, list)) and len(request) == 4 and well_formed(request) else ()
+
+
+def has_surrogates(value):
+    return isinstance(value, str) and any('\ud800' <= char <= '\udfff' for char in value)
+
+
+def repr_of(outcome):
+    kind, result = outcome
+    return result[1] if kind == '#RETURN' else ''
+
+
 BLOCKED = ('#BLOCKED', None)
+CLOSED = ('#CLOSED', None)
 MOMENT = 0.1  # Seconds without a reply from either, until a call counts as blocked.
 LONG = 20  # Seconds for whatever must come.
 
@@ -74,8 +122,8 @@ class Unpickler(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-class Blocked(Exception):
-    """A connection that waits for ever, and is not used again."""
+class Useless(Exception):
+    """A connection waits for ever, or is closed."""
 
 
 class Caller:
@@ -87,10 +135,11 @@ class Caller:
         assert self.call((None, 'accept_connection', (name,), {})) == ('#RETURN', None)
 
     def send(self, request):
-        self.connection.send_bytes(self.server.dumps(request))
+        with contextlib.suppress(OSError):  # Then nothing will be received either.
+            self.connection.send_bytes(self.server.dumps(request))
 
     def receive(self):
-        return self.server.loads(self.connection.recv_bytes())
+        return self.server.receive(self.connection)
 
     def call(self, request):
         self.send(request)
@@ -112,7 +161,18 @@ class Server:
         with self.connect() as connection:
             connection.send_bytes(self.dumps(request))
             assert connection.poll(LONG), f'no reply to {request}'
-            return self.loads(connection.recv_bytes())
+            return self.receive(connection)
+
+    def receive(self, connection):
+        try:
+            data = connection.recv_bytes()
+        except (EOFError, OSError):
+            return CLOSED
+        try:
+            kind, result = Unpickler(io.BytesIO(data)).load()
+        except Exception as error:
+            return '#UNREADABLE', f'{data}: {error!r}'
+        return kind, result
 
     def create(self, number, typeid, args, kwds):
         kind, result = reply = self.control((None, 'create', (typeid, *args), kwds))
@@ -129,6 +189,10 @@ class Server:
     def ident(self, number):
         return self.objects[number][1]
 
+    def token(self, number):
+        typeid, ident, _ = self.objects[number]
+        return managers.Token(typeid, self.address, ident)
+
     def forget(self, number):
         del self.idents[self.objects.pop(number)[1]]
 
@@ -139,18 +203,14 @@ class Server:
             def reducer_override(self, value):
                 if not isinstance(value, Ref):
                     return NotImplemented
-                typeid, ident, exposed = server.objects[value.number]
-                token = managers.Token(typeid, server.address, ident)
+                typeid, _, exposed = server.objects[value.number]
                 proxy = managers.SyncManager._registry[typeid][3]
                 auto = {'exposed': exposed} if proxy is managers.AutoProxy else {}
-                return managers.RebuildProxy, (proxy, token, 'pickle', auto)
+                return managers.RebuildProxy, (proxy, server.token(value.number), 'pickle', auto)
 
         buffer = io.BytesIO()
         Pickler(buffer, 4).dump(value)
         return buffer.getvalue()
-
-    def loads(self, data):
-        return Unpickler(io.BytesIO(data)).load()
 
 
 # -- Comparing ----------------------------------------------------------------------------------------------------
@@ -207,11 +267,16 @@ def shape(value, server, seen=None):
     return 'object', inner(head), inner(arguments), [inner(part) for part in rest]
 
 
+def last_line(traceback):
+    return [line for line in traceback.splitlines() if line.strip()][-1]
+
+
 def outcome(reply, server):
     kind, result = reply
+    if kind in (BLOCKED[0], CLOSED[0], '#UNREADABLE'):
+        return reply
     if kind == '#TRACEBACK':
-        last = [line for line in result.splitlines() if line.strip()][-1]
-        return kind, re.split(r'[:\s]', last)[0]
+        return kind, re.split(r'[:\s]', last_line(result))[0]
     if kind == '#UNSERIALIZABLE':
         return kind, isinstance(result, str)
     if kind == '#PROXY':
@@ -230,7 +295,8 @@ TEXTS = ['', 'a', 'b', 'ab', 'Ab', 'it\'s', 'say "x"', 'both \' and "', 'back\\s
          '\x80\x9f\xa0\xad\xff', 'ß', 'Привет', '你好', '😀', '\ud800', 'x\udfff', '\u200b\u2028', '\ue000', '\U000e0001',
          '\u0378', '1', 'x' * 300, '\xe9', 'e\u0301', '{}', '%s']
 BYTES = [b'', b'a', b'1', b"it's", b'"', b'\'"', b'\0\x7f\x80\xff\n\t\r\\', b'x' * 300]
-CLASSES = [int, str, len, print, ValueError, list, dict.fromkeys, operator.add, collections.OrderedDict]
+GLOBALS = [int, str, len, print, ValueError, list, dict.fromkeys, operator.add, collections.OrderedDict, ...,
+           NotImplemented]
 NAMES = ['x', 'y', 'name', 'job', 'Über', 'a_b', 'x1']
 
 
@@ -270,7 +336,7 @@ class Values:
     def hashable(self, depth=0):
         """A key: often one that is equal to another of another type."""
         makers = [self.int, self.int, self.float, self.str, self.str, self.bytes,
-                  lambda: self.random.choice([None, True, False, ..., NotImplemented])]
+                  lambda: self.random.choice([None, True, False])]
         if depth < 2:
             makers += [lambda: tuple(self.some(3, lambda: self.hashable(depth + 1))),
                        lambda: frozenset(self.some(1, lambda: self.hashable(depth + 1))),
@@ -278,11 +344,15 @@ class Values:
                        lambda: range(self.random.randint(-3, 3), self.random.randint(-3, 9))]
         return self.random.choice(makers)()
 
+    def item(self, depth=0):
+        """A value that is only kept."""
+        if not self.opaque or self.random.random() < .7:
+            return self.value(depth)
+        return self.opaque_value(depth)
+
     def value(self, depth=0):
         if self.refs and self.random.random() < .02:
             return Ref(self.random.choice(self.refs))
-        if self.opaque and self.random.random() < .3:
-            return self.opaque_value(depth)
         if depth > 2 or self.random.random() < .6:
             return self.hashable(depth)
         deeper = functools.partial(self.value, depth + 1)
@@ -308,7 +378,7 @@ class Values:
     def opaque_value(self, depth):
         """What a server without Python keeps but cannot look into."""
         return self.random.choice([
-            lambda: self.random.choice(CLASSES),
+            lambda: self.random.choice(GLOBALS),
             lambda: fractions.Fraction(self.random.randint(-9, 9), 7),
             lambda: decimal.Decimal('1.50'),
             lambda: datetime.datetime(2024, 2, 29, 12, 30, 1, self.random.randrange(10**6)),
@@ -325,7 +395,7 @@ class Values:
         ])()
 
     def iterable(self, make=None):
-        make = make or self.value
+        make = make or self.item
         return self.random.choice([
             lambda: self.some(5, make),
             lambda: tuple(self.some(5, make)),
@@ -362,7 +432,8 @@ class Values:
         return code, self.some(4, lambda: self.random.randint(0, 100))
 
     def timeout(self):
-        return self.random.choice([0, 0.0, 0.001, 0.001, 0.001, -1, -0.5, False, '1', [], 2**70, 1e300, float('inf'), 1j])
+        return self.random.choice([0, 0.0, 0.001, 0.001, 0.001, -1, -0.5, False, '1', [], 1j, 2**70, 1e300,
+                                   float('inf')])
 
     def name(self):
         return self.random.choice(NAMES) if self.random.random() < .9 else self.str()
@@ -435,16 +506,16 @@ class List(Made):
         factor = lambda: self.random.choice([0, 1, 2, 2, 3, -1, True, 2**62, 2**70, 1.5, 'a', None])
         order = lambda: self.random.choice([{}, {'reverse': True}, {'reverse': v.value()}, {'key': None}])
         return [
-            (8, lambda: call('append', v.value())),
+            (8, lambda: call('append', v.item())),
             (4, lambda: call('extend', v.iterable())),
-            (4, lambda: call('insert', v.index(), v.value())),
+            (4, lambda: call('insert', v.index(), v.item())),
             (4, lambda: call('pop', *v.some(1, v.index))),
             (3, lambda: call('remove', v.hashable())),
             (4, lambda: call('index', v.hashable(), *v.some(2, v.index))),
             (4, lambda: call('count', v.hashable())),
             (4, lambda: call('__contains__', v.hashable())),
             (6, lambda: call('__getitem__', v.subscript())),
-            (6, lambda: call('__setitem__', v.index(), v.value())),
+            (6, lambda: call('__setitem__', v.index(), v.item())),
             (5, lambda: call('__setitem__', v.part(), v.iterable())),
             (5, lambda: call('__delitem__', v.subscript())),
             (2, lambda: call('__len__')),
@@ -466,33 +537,33 @@ class Dict(Made):
     def arguments(self, v):
         return self.random.choice([
             ((), {}),
-            (({v.hashable(): v.value() for _ in range(self.random.randint(0, 5))},), {}),
-            ((v.some(4, lambda: (v.hashable(), v.value())),), {}),
-            ((), {v.name(): v.value() for _ in range(2)}),
-            (({1: 2},), {'a': v.value()}),
+            (({v.hashable(): v.item() for _ in range(self.random.randint(0, 5))},), {}),
+            ((v.some(4, lambda: (v.hashable(), v.item())),), {}),
+            ((), {v.name(): v.item() for _ in range(2)}),
+            (({1: 2},), {'a': v.item()}),
         ])
 
     def methods(self, v):
         key = lambda: v.hashable() if self.random.random() < .95 else v.value()
         pairs = lambda: self.random.choice([
-            {v.hashable(): v.value() for _ in range(self.random.randint(0, 3))},
-            v.some(3, lambda: (key(), v.value())),
-            v.some(2, lambda: [key(), v.value()]),
-            v.iterable(),
+            {v.hashable(): v.item() for _ in range(self.random.randint(0, 3))},
+            v.some(3, lambda: (key(), v.item())),
+            v.some(2, lambda: [key(), v.item()]),
+            v.iterable(v.value),
             ['ab', 'cd'],
         ])
         return [
-            (12, lambda: call('__setitem__', key(), v.value())),
+            (12, lambda: call('__setitem__', key(), v.item())),
             (6, lambda: call('__getitem__', key())),
             (4, lambda: call('__delitem__', key())),
             (4, lambda: call('__contains__', key())),
             (2, lambda: call('__len__')),
-            (4, lambda: call('get', key(), *v.some(1, v.value))),
-            (4, lambda: call('pop', key(), *v.some(1, v.value))),
+            (4, lambda: call('get', key(), *v.some(1, v.item))),
+            (4, lambda: call('pop', key(), *v.some(1, v.item))),
             (2, lambda: call('popitem')),
-            (4, lambda: call('setdefault', key(), *v.some(1, v.value))),
+            (4, lambda: call('setdefault', key(), *v.some(1, v.item))),
             (4, lambda: call('update', pairs())),
-            (2, lambda: call('update', *v.some(1, pairs), **{v.name(): v.value()})),
+            (2, lambda: call('update', *v.some(1, pairs), **{v.name(): v.item()})),
             (2, lambda: call('keys')),
             (2, lambda: call('values')),
             (2, lambda: call('items')),
@@ -516,13 +587,13 @@ class Iterator(Made):
 
 class Namespace(Made):
     def arguments(self, v):
-        return (), {v.name(): v.value() for _ in range(self.random.randint(0, 3))}
+        return (), {v.name(): v.item() for _ in range(self.random.randint(0, 3))}
 
     def methods(self, v):
         name = lambda: v.name() if self.random.random() < .95 else v.value()
         return [
             (5, lambda: call('__getattribute__', name())),
-            (5, lambda: call('__setattr__', name(), v.value())),
+            (5, lambda: call('__setattr__', name(), v.item())),
             (2, lambda: call('__delattr__', name())),
         ]
 
@@ -530,10 +601,10 @@ class Namespace(Made):
 class Value(Made):
     def arguments(self, v):
         code = self.random.choice(['i', 'd', 'c', v.value()])
-        return self.random.choice([((code, v.value()), {}), ((code, v.value()), {'lock': self.random.choice([True, None])})])
+        return (code, v.item()), self.random.choice([{}, {'lock': True}, {'lock': None}])
 
     def methods(self, v):
-        return [(1, lambda: call('get')), (1, lambda: call('set', v.value()))]
+        return [(1, lambda: call('get')), (1, lambda: call('set', v.item()))]
 
 
 class Array(Made):
@@ -550,7 +621,7 @@ class Array(Made):
 
     def methods(self, v):
         item = lambda: self.random.choice([
-            lambda: self.random.randint(-200, 300), v.number, v.number, v.value, lambda: self.random.choice(['a', '😀'])])()
+            lambda: self.random.randint(-200, 300), v.number, v.number, v.value, lambda: self.random.choice('a😀')])()
         return [
             (1, lambda: call('__len__')),
             (4, lambda: call('__getitem__', v.subscript())),
@@ -582,21 +653,22 @@ class Lock(Blocking):
             (1, lambda: call('acquire', self.random.choice([0, 1, 2**70, 'x', None, [], 1.5]), 0.001)),
             (.05, lambda: call('acquire')),
             (5, lambda: call('release')),
-            (.1, lambda: call('release', v.value())),
+            (.1, lambda: call('release', v.str())),  # No number: a semaphore of CPython's would count on with any.
         ]
 
 
 class Semaphore(Lock):
     def arguments(self, v):
-        return self.random.choice([((), {}), ((self.random.randint(0, 3),), {}), ((), {'value': self.random.randint(0, 3)}),
-                                   ((self.random.choice([True, 1.5, 2**70, 0.0]),), {})])
+        count = self.random.randint(0, 3)
+        return self.random.choice([((), {}), ((count,), {}), ((), {'value': count}),
+                                   ((self.random.choice([1.5, 2**70, 0.0]),), {})])
 
     def bad_arguments(self, v):
         return self.random.choice([((self.random.choice([-1, 'a', None, [], -2**70, 1j]),), {}),
                                    super().bad_arguments(v)])
 
     def methods(self, v):
-        count = lambda: self.random.choice([0, 1, 2, 5, -1, True, 'a', None, 1.5, []])
+        count = lambda: self.random.choice([0, 1, 2, 5, -1, True, 'a', None, []])
         return super().methods(v) + [
             (1, lambda: call('release', count())),
             (1, lambda: call('release', n=count())),
@@ -650,8 +722,9 @@ class Barrier(Blocking):
         return [self.random.choice([call('wait', 0.001), call('reset'), call('abort')])]
 
     def arguments(self, v):
-        return self.random.choice([((1,), {}), ((2,), {}), ((3, None, 0.001), {}), ((), {'parties': 2, 'timeout': 0.001}),
-                                   ((1.5, None, 0.001), {}), ((True,), {}), ((2, None, v.timeout()), {})])
+        return self.random.choice([((1,), {}), ((2,), {}), ((3, None, 0.001), {}),
+                                   ((), {'parties': 2, 'timeout': 0.001}), ((1.5, None, 0.001), {}), ((True,), {}),
+                                   ((2, None, v.timeout()), {})])
 
     def bad_arguments(self, v):
         return self.random.choice([((self.random.choice([0, -1, 'a', None, [], 0.0]),), {}), super().bad_arguments(v)])
@@ -673,7 +746,7 @@ class Barrier(Blocking):
 
 class Queue(Blocking):
     def wakes(self, blocked, v):
-        return {'get': [call('put', v.value(), False)], 'put': [call('get', False)],
+        return {'get': [call('put', v.item(), False)], 'put': [call('get', False)],
                 'join': [call('task_done')] * 5}[blocked.method]
 
     def arguments(self, v):
@@ -686,19 +759,19 @@ class Queue(Blocking):
     def methods(self, v):
         false = lambda: self.random.choice([False, False, 0, '', None, []])
         return [
-            (6, lambda: call('put', v.value(), false())),
-            (3, lambda: call('put', v.value(), True, v.timeout())),
-            (2, lambda: call('put', v.value(), False, v.timeout())),
-            (2, lambda: call('put', v.value(), timeout=v.timeout())),
-            (2, lambda: call('put', block=False, item=v.value())),
-            (3, lambda: call('put_nowait', v.value())),
+            (6, lambda: call('put', v.item(), false())),
+            (3, lambda: call('put', v.item(), True, v.timeout())),
+            (2, lambda: call('put', v.item(), False, v.timeout())),
+            (2, lambda: call('put', v.item(), timeout=v.timeout())),
+            (2, lambda: call('put', block=False, item=v.item())),
+            (3, lambda: call('put_nowait', v.item())),
             (4, lambda: call('get', false())),
             (2, lambda: call('get', True, v.timeout())),
             (1, lambda: call('get', timeout=v.timeout(), block=True)),
             (1, lambda: call('get', False, v.timeout())),
             (2, lambda: call('get_nowait')),
             (.05, lambda: call('get')),
-            (.05, lambda: call('put', v.value())),
+            (.05, lambda: call('put', v.item())),
             (.05, lambda: call('join')),
             (2, lambda: call('qsize')),
             (2, lambda: call('empty')),
@@ -733,22 +806,27 @@ class Run:
         """Two callers, so that there are owners and others."""
         return [[Caller(server, f'{self.typeid} {n}') for server in self.servers] for n in range(2)]
 
+    def reconnect(self):
+        for caller in sum(self.callers, []):
+            caller.connection.close()
+        self.callers = self.connect()
+
     def compare(self, what, replies):
         """Whether they are the same. What is not is printed."""
         self.done += 1
-        ours, theirs = (outcome(reply, server) for reply, server in zip(replies, self.servers))
+        ours, theirs = outcomes = [outcome(reply, server) for reply, server in zip(replies, self.servers)]
         self.kinds[theirs[0]] += 1
         if ours == theirs:
             return True
         for pattern, tells, why in ALLOWED:
-            if re.fullmatch(pattern, f'{self.typeid}.{what.method}') and tells(what, replies):
+            if re.fullmatch(pattern, f'{self.typeid}.{what.method}') and tells(what, outcomes):
                 self.allowed += 1
                 return False
         self.differences += 1
         print(f'{self.typeid}.{what}')
         for name, reply in zip(('here', 'CPython'), replies):
             kind, result = reply
-            shown = result if kind == '#TRACEBACK' and name == 'here' else repr(result)
+            shown = last_line(result) if kind == '#TRACEBACK' else repr(result)
             print(f'  {name:8}{kind} {shown if len(shown) < 1000 else shown[:1000] + "..."}')
         sys.stdout.flush()
         return False
@@ -796,7 +874,7 @@ class Run:
 
     def object(self):
         """One object, from its making to its end."""
-        opaque = self.random.random() < .2
+        opaque = self.typeid in KEEPERS and self.random.random() < .2
         first = Values(self.random, [], opaque)
         kind = 'dict' if self.typeid == 'Iterator' else self.typeid
         source = Dict(self.random) if self.typeid == 'Iterator' else self.made
@@ -816,10 +894,8 @@ class Run:
                 self.iterate(number, values)
             else:
                 self.use(number, values, self.made, self.random.choice([5, 20, 60]))
-        except Blocked:
-            for caller in sum(self.callers, []):
-                caller.connection.close()
-            self.callers = self.connect()
+        except Useless:
+            self.reconnect()
         self.drop(numbers)
 
     def use(self, number, values, made, times):
@@ -831,10 +907,12 @@ class Run:
             callers, others = self.random.sample(self.callers, 2)
             replies = self.ask(number, what, callers)
             same = self.compare(what, replies)
+            if CLOSED in replies:
+                raise Useless
             if BLOCKED in replies:
                 if same and self.wake(number, what, values, callers, others):
                     continue
-                raise Blocked
+                raise Useless
             if not same:
                 return
             kind, result = replies[0]
@@ -884,6 +962,8 @@ class Protocol(Run):
 
     def object(self):
         numbers = [self.create(typeid, (), {}) for typeid in ('list', 'Queue')]
+        if None in numbers:
+            return
         v = Values(self.random, numbers, False)
         for _ in range(30):
             control = self.random.random() < .3
@@ -891,15 +971,17 @@ class Protocol(Run):
             what = call('request' if control else 'call', request)
             replies = []
             for server, caller in zip(self.servers, self.callers[0]):
-                here = insert_idents(request, server)
+                here = insert_names(request, server)
                 replies.append(server.control(here) if control else caller.call(here))
             if not self.compare(what, [plain(reply) for reply in replies]):
+                self.reconnect()
                 break
         self.drop(numbers)
 
     def control(self, v, numbers):
-        name = self.random.choice(['dummy', 'number_of_objects', 'debug_info', 'get_methods', 'incref', 'decref', 'create',
-                                   'accept_connection', 'no_such', '', '__init__', 'mutex', 5, None, 1.5, b'dummy'])
+        name = self.random.choice(['dummy', 'number_of_objects', 'debug_info', 'get_methods', 'incref', 'decref',
+                                   'create', 'accept_connection', 'no_such', '', '__init__', 'mutex', 5, None, 1.5,
+                                   b'dummy'])
         known = Ident(self.random.choice(numbers))
         args = self.random.choice([
             lambda: (),
@@ -913,7 +995,7 @@ class Protocol(Run):
             lambda: (None, 'number_of_objects', (), {}),
             lambda: ('any ident', 'dummy', (), {}),
             lambda: (None, 'debug_info', (), {}),
-            lambda: (None, 'get_methods', (Ref(self.random.choice(numbers)),), {}),
+            lambda: (None, 'get_methods', (TokenOf(self.random.choice(numbers)),), {}),
             lambda: (None, name, args(), {}),
             lambda: (None, name, args(), {v.name(): v.value()}),
             lambda: (None, self.random.choice(['incref', 'decref']), (known, 1), {}),
@@ -933,8 +1015,8 @@ class Protocol(Run):
 
     def method(self, v, numbers):
         ident = self.random.choice([Ident(number) for number in numbers] * 2 + ['no such', '', None, 5, [], '0'])
-        name = self.random.choice(['append', 'put', 'no_such', '', '__repr__', '#GETVALUE', '__str__', '__class__', 5, None,
-                                   [], b'put', ('put',)])
+        name = self.random.choice(['append', 'put', 'no_such', '', '__repr__', '#GETVALUE', '__str__', '__class__', 5,
+                                   None, [], b'put', ('put',)])
         return self.random.choice([
             lambda: (ident, name, tuple(v.some(2, v.hashable)), {}),
             lambda: (ident, name, tuple(v.some(2, v.hashable)), {v.name(): v.value()}),
@@ -950,11 +1032,17 @@ class Ident(Ref):
     """The name of an object, where it stands by itself."""
 
 
-def insert_idents(request, server, depth=0):
+class TokenOf(Ref):
+    """The token of an object."""
+
+
+def insert_names(request, server, depth=0):
     """In the request, and in its arguments."""
     if type(request) in (tuple, list) and depth < 2:
-        return type(request)(insert_idents(part, server, depth + 1) for part in request)
-    return server.ident(request.number) if isinstance(request, Ident) else request
+        return type(request)(insert_names(part, server, depth + 1) for part in request)
+    if isinstance(request, Ident):
+        return server.ident(request.number)
+    return server.token(request.number) if isinstance(request, TokenOf) else request
 
 
 def plain(reply):
@@ -967,7 +1055,8 @@ def plain(reply):
     return reply
 
 
-# What a server cannot answer about a value that it cannot look into.
+# The types that keep any value, and what a server cannot answer about one that it cannot look into.
+KEEPERS = {'list', 'dict', 'Namespace', 'Queue', 'JoinableQueue', 'Value'}
 LOOKS = {'__repr__', '__str__', 'index', 'count', 'remove', '__contains__', 'sort'}
 
 
@@ -987,10 +1076,13 @@ def main():
     parser.add_argument('--types', default=','.join(TYPES))
     args = parser.parse_args()
     if args.list:
+        if sys.version_info[:2] != (3, 11):
+            sys.exit('the errors that are compared are those of Python 3.11, not %d.%d' % sys.version_info[:2])
         print(*TYPES, sep='\n')
         return
     if not args.address or not args.authkey_file:
         parser.error('--address and --authkey-file, or --list')
+    sys.stdout.reconfigure(errors='backslashreplace')  # For lone surrogates.
     print(f'seed {args.seed}', flush=True)
     with open(args.authkey_file, 'rb') as file:
         key = file.read()

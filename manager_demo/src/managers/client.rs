@@ -8,7 +8,7 @@
 //! A call uses a connection that its thread has to itself, as in CPython: the connection is who owns an RLock. It is
 //! opened with a thread's first call, and closed when the thread ends, or when the last proxy and manager of its server
 //! are dropped. A call has no time limit: `acquire` may take for ever. When the server dies, whoever waits is told so at
-//! once; when its machine vanishes without a word, after [`KEEPALIVE`]'s minute.
+//! once; when its machine vanishes without a word, or takes nothing of a large request, after a minute.
 //!
 //! No call is ever repeated. One whose connection broke fails with [`Error::Disconnected`], even if its request could not
 //! be written: a new connection would be somebody else for the server, without the locks of the old one; and a server
@@ -42,8 +42,8 @@ use super::value::{self, Address, Global, Keep, Value};
 /// How long a server may take until it has answered a handshake.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long the drop of a proxy waits for a server that does not answer.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long the drop of a proxy waits for a server that does not answer, twice at most: for the handshake and the reply.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 thread_local! {
     /// This thread's connections, one for each server.
@@ -64,7 +64,7 @@ pub struct Manager {
 /// An object that a server holds. Python's `BaseProxy`.
 ///
 /// A clone is the same reference. When the last one is dropped, the server is told so, which takes a connection, and up to
-/// a second if it does not answer; nothing is reported.
+/// some seconds if it does not answer; nothing is reported.
 #[derive(Clone)]
 pub struct Proxy {
     reference: Arc<Reference>,
@@ -96,6 +96,9 @@ struct Server {
     key: Box<[u8]>,
     /// It was told to shut down: nobody says farewell to it.
     stopped: AtomicBool,
+    /// It did not answer a farewell in time, nor anybody since: the next ones are not sent, or a thousand proxies of a
+    /// machine that has vanished would take an hour to drop.
+    silent: AtomicBool,
 }
 
 /// One count at the server.
@@ -117,6 +120,9 @@ struct Connection {
 
 impl Manager {
     /// Connects to a server, and asks whether it is one. Python's `connect()`.
+    ///
+    /// The address is best written as the server has it: CPython takes `localhost` and `127.0.0.1` for two servers, and
+    /// connects to itself when a proxy is stored in another object.
     ///
     /// Blocks until the server has answered, at most 30 s if it does not.
     ///
@@ -245,7 +251,8 @@ impl Proxy {
 
     /// Calls a method, and blocks as long as the method does.
     ///
-    /// A proxy in the result has a count, which it drops with the result; [`Proxy::attach`] makes it callable.
+    /// A proxy in the result has a count, which it drops with the result; [`Proxy::attach`] makes it callable. A result may
+    /// take as much memory as [`pickle::Limits::default`] says, 1 GiB.
     ///
     /// # Errors
     ///
@@ -328,6 +335,7 @@ impl Server {
                 address: address.clone(),
                 key: key.into(),
                 stopped: AtomicBool::new(false),
+                silent: AtomicBool::new(false),
             });
             servers.push(Arc::downgrade(&server));
             server
@@ -368,6 +376,7 @@ impl Server {
             AuthError::Io(error) => failed(error),
             error => Error::Auth(format!("{}: {error}", self.address)),
         })?;
+        self.silent.store(false, Ordering::Relaxed);
         Ok(frames)
     }
 
@@ -387,12 +396,20 @@ impl Server {
         }
     }
 
-    /// Gives a count back.
-    fn decref(&self, ident: Value) -> Result<Value, Error> {
-        let mut frames = self.open(FAREWELL)?;
-        let limits = frames.stream().set_timeouts(Some(FAREWELL), Some(FAREWELL));
-        limits.map_err(|error| self.lost("decref", &error))?;
-        self.control_on(&mut frames, "decref", Args::new([ident]))
+    /// Gives a count back. Nobody is there to be told if that fails, and a server that is gone counts no more.
+    fn decref(&self, ident: Value) {
+        if [&self.stopped, &self.silent].map(|flag| flag.load(Ordering::Relaxed)) != [false; 2] {
+            return;
+        }
+        let begun = Instant::now();
+        let said = self.open(FAREWELL).is_ok_and(|mut frames| {
+            let limits = frames.stream().set_timeouts(Some(FAREWELL), Some(FAREWELL));
+            let args = Args::new([ident]);
+            limits.is_ok() && self.control_on(&mut frames, "decref", args).is_ok()
+        });
+        if !said && begun.elapsed() >= FAREWELL {
+            self.silent.store(true, Ordering::Relaxed);
+        }
     }
 
     fn lost(&self, method: &str, error: &io::Error) -> Error {
@@ -535,11 +552,8 @@ impl Reference {
 
 impl Drop for Reference {
     fn drop(&mut self) {
-        if self.is_ours() && !self.server.stopped.load(Ordering::Relaxed) {
-            // Nobody is there to be told, and a server that is gone counts no more.
-            self.server
-                .decref(Value::Str(self.token.ident.clone()))
-                .ok();
+        if self.is_ours() {
+            self.server.decref(Value::Str(self.token.ident.clone()));
         }
     }
 }
@@ -573,12 +587,13 @@ fn sweep() {
     CALLS.try_with(close).ok();
 }
 
-/// After a minute of silence, a machine that does not answer is taken for dead.
+/// After a minute, a machine that does not answer is taken for dead, whether or not something was sent to it.
 fn keep_alive(stream: &TcpStream) -> Result<(), Errno> {
     sockopt::set_socket_keepalive(stream, true)?;
     sockopt::set_tcp_keepidle(stream, Duration::from_secs(30))?;
     sockopt::set_tcp_keepintvl(stream, Duration::from_secs(10))?;
-    sockopt::set_tcp_keepcnt(stream, 3)
+    sockopt::set_tcp_keepcnt(stream, 3)?;
+    sockopt::set_tcp_user_timeout(stream, 60_000)
 }
 
 /// A request as it travels: `(ident, name, args, keywords)`.
@@ -702,6 +717,8 @@ pub(super) mod tests {
     use tempfile::TempDir;
 
     use super::super::proxies::*;
+    use super::super::sync_manager::SyncManager;
+    use super::super::transport::Listener;
     use super::*;
 
     /// How long a test may take.
@@ -766,16 +783,21 @@ pub(super) mod tests {
 
     /// Runs a test with CPython's server on a Unix socket, and not for ever.
     pub fn with_python(test: impl FnOnce(&mut Python) + Send + 'static) {
-        with_server(true, test);
+        if let Some(mut python) = Python::start(true) {
+            limited(move || test(&mut python));
+        }
     }
 
-    fn with_server(unix: bool, test: impl FnOnce(&mut Python) + Send + 'static) {
-        let Some(mut python) = Python::start(unix) else {
-            return;
-        };
+    /// Runs a test with CPython's server, and with ours.
+    pub fn with_both(test: impl Fn(&Manager) + Copy + Send + 'static) {
+        with_python(move |python| test(&python.manager()));
+        limited(move || test(&SyncManager::start().unwrap()));
+    }
+
+    fn limited(test: impl FnOnce() + Send + 'static) {
         let (sender, ended) = mpsc::channel();
         let thread = thread::spawn(move || {
-            test(&mut python);
+            test();
             sender.send(()).unwrap();
         });
         match ended.recv_timeout(LIMIT) {
@@ -805,7 +827,10 @@ pub(super) mod tests {
 
     #[test]
     fn over_tcp() {
-        with_server(false, |python| {
+        let Some(python) = Python::start(false) else {
+            return;
+        };
+        limited(move || {
             let manager = python.manager();
             let dict = manager.dict([("a", 1i64)]).unwrap();
             assert_eq!(dict.get("a").unwrap(), Some(1i64.into()));
@@ -828,14 +853,13 @@ pub(super) mod tests {
 
     #[test]
     fn every_kind_of_failure() {
-        with_python(|python| {
-            let manager = python.manager();
+        with_both(|manager| {
             let list = manager.list::<Value>([]).unwrap();
             let error = list.get(7).unwrap_err();
             assert!(error.is("builtins", "IndexError"), "{error}");
             assert_eq!(error.to_string(), "IndexError: list index out of range");
             let error = list.call("nothing", Args::default()).unwrap_err();
-            assert!(matches!(&error, Error::Remote(text) if text.contains("AttributeError")));
+            assert!(matches!(&error, Error::Remote(text) if text.contains("KeyError: 'nothing'")));
             let error = manager.create("nothing", Args::default()).unwrap_err();
             assert!(matches!(&error, Error::Remote(text) if text.contains("KeyError")));
             let lock = manager.lock().unwrap();
@@ -851,8 +875,7 @@ pub(super) mod tests {
 
     #[test]
     fn proxies_inside_of_values() {
-        with_python(|python| {
-            let manager = python.manager();
+        with_both(|manager| {
             let dict = manager.dict::<&str, Value>([]).unwrap();
             let inner = manager.list([1i64]).unwrap();
             let queue = manager.queue(0).unwrap();
@@ -914,6 +937,37 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_server_that_ends_leaves_nobody_waiting() {
+        limited(|| {
+            let server = SyncManager::start().unwrap();
+            let queue = server.queue(0).unwrap();
+            let (sender, waiting) = mpsc::channel();
+            let waiter = thread::spawn(move || {
+                queue.len().unwrap();
+                sender.send(()).unwrap();
+                queue.get()
+            });
+            waiting.recv().unwrap();
+            drop(server);
+            let error = waiter.join().unwrap().unwrap_err();
+            assert!(matches!(error, Error::Disconnected { .. }), "{error}");
+        });
+    }
+
+    /// Then our server releases what the thread held.
+    #[test]
+    fn a_thread_that_ends_closes_its_connection() {
+        limited(|| {
+            let server = SyncManager::start().unwrap();
+            let lock = server.rlock().unwrap();
+            let other = lock.clone();
+            let thread = thread::spawn(move || other.acquire(true, None).unwrap());
+            assert!(thread.join().unwrap());
+            drop(lock.lock().unwrap());
+        });
+    }
+
+    #[test]
     fn a_stopped_server_hears_no_farewell() {
         with_python(|python| {
             let manager = python.manager();
@@ -922,6 +976,21 @@ pub(super) mod tests {
             python.child.wait().unwrap();
             drop(list);
         });
+    }
+
+    #[test]
+    fn a_silent_server_delays_one_farewell() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = Address::Unix(folder.path().join("socket"));
+        let _listener = Listener::bind(&address).unwrap();
+        let server = Server::at(&address, KEY);
+        let begun = Instant::now();
+        for ident in ["a", "b", "c"] {
+            let token = token("list".into(), address.clone(), ident.into(), [].into());
+            drop(Proxy::new(server.clone(), token));
+        }
+        let took = begun.elapsed();
+        assert!(took >= FAREWELL && took < 2 * FAREWELL, "{took:?}");
     }
 
     #[test]

@@ -18,11 +18,21 @@ use num_traits::{FromPrimitive, One, ToPrimitive, Zero};
 use super::exception::Exception;
 use super::value::{Array, Global, Make, Object, Step, Value};
 
-/// How deep containers may lie in each other. Python's limit is 1000 calls of any kind.
+/// How deep lists and tuples may lie in each other; dicts, sets and objects count for four. Python's limit is 1000
+/// calls of any kind.
 pub(super) const DEPTH: usize = 950;
 
 /// How many values one comparison or hash may look at; a text counts as one more for every 64 bytes.
-pub(super) const STEPS: usize = 1 << 26;
+pub(super) const STEPS: usize = 1 << 24;
+
+/// For how many levels of [`DEPTH`] a value counts: what takes more of the stack than a list does counts for more, so
+/// that a thread's usual 2 MiB always hold, even in an unoptimized program.
+pub(super) fn levels(value: &Value) -> usize {
+    match value.stored() {
+        Value::Object(_) | Value::Dict(_) | Value::Set(_) | Value::FrozenSet(_) => 4,
+        _ => 1,
+    }
+}
 
 /// Below this many items, looking at each is faster than hashing all.
 const FEW: usize = 8;
@@ -44,14 +54,14 @@ const PARTS: [(&str, &str); 10] = [
 /// Python's `==`; one that takes too long, or nests too deep, is false.
 impl PartialEq for Value {
     fn eq(&self, other: &Self) -> bool {
-        self.equals(other).unwrap_or(false)
+        Walk::new().equal(self, other).unwrap_or(false)
     }
 }
 
 impl Value {
     /// Python's `==`, exact for numbers of all types. What is the same object inside of a container is equal, even NaN.
     ///
-    /// Errors: `RecursionError` past a depth of 950, or 2**26 steps.
+    /// Errors: `RecursionError` past a depth of 950, or 2**24 steps.
     pub fn equals(&self, other: &Value) -> Result<bool, Exception> {
         let equal = Walk::new().equal(self, other);
         equal.map_err(|trouble| trouble.raise(IN_COMPARISON))
@@ -206,59 +216,17 @@ pub(super) enum Kind {
 }
 
 /// Names of `builtins` that are functions; all others are classes.
-const FUNCTIONS: [&str; 41] = [
-    "__build_class__",
-    "__import__",
-    "abs",
-    "aiter",
-    "all",
-    "anext",
-    "any",
-    "ascii",
-    "bin",
-    "breakpoint",
-    "callable",
-    "chr",
-    "compile",
-    "delattr",
-    "dir",
-    "divmod",
-    "eval",
-    "exec",
-    "format",
-    "getattr",
-    "globals",
-    "hasattr",
-    "hash",
-    "hex",
-    "id",
-    "input",
-    "isinstance",
-    "issubclass",
-    "iter",
-    "len",
-    "locals",
-    "max",
-    "min",
-    "next",
-    "oct",
-    "open",
-    "ord",
-    "pow",
-    "print",
-    "repr",
-    "round",
-];
+const FUNCTIONS: &str = "abs aiter all anext any ascii bin breakpoint callable chr compile delattr dir divmod eval \
+                         exec format getattr globals hasattr hash hex id input isinstance issubclass iter len \
+                         locals max min next oct open ord pow print repr round setattr sorted sum vars \
+                         __build_class__ __import__";
 
 impl Global {
     pub(super) fn kind(&self) -> Kind {
         let upper = self.last().starts_with(|first: char| first.is_uppercase());
         match &*self.module {
-            "builtins" => match &*self.name {
-                "setattr" | "sorted" | "sum" | "vars" => Kind::Builtin,
-                name if FUNCTIONS.contains(&name) => Kind::Builtin,
-                _ => Kind::Class,
-            },
+            "builtins" if FUNCTIONS.split(' ').any(|name| name == self.name) => Kind::Builtin,
+            "builtins" => Kind::Class,
             "array" | "datetime" => Kind::Class,
             "math" | "cmath" | "time" | "posix" | "_operator" if !upper => Kind::Builtin,
             "collections" | "functools"
@@ -279,7 +247,7 @@ impl Global {
 
 const IN_COMPARISON: &str = "maximum recursion depth exceeded in comparison";
 
-/// A value that can be a key of a dict, with its hash. Equal keys are equal in Python: `1`, `1.0` and `True` are one key.
+/// A value that can be a key of a dict, with its hash. Equal keys are equal in Python: `1`, `1.0` and `True` are one.
 ///
 /// A NaN is equal to a clone of its own key only, as in Python to the same object. The hash is secret, so that nobody
 /// can choose many keys that collide. A clone costs no more than that of the [`Value`], so looking one up needs no
@@ -291,8 +259,8 @@ pub struct Key {
 }
 
 impl Key {
-    /// Errors: `TypeError` for what Python does not hash, such as a list, also inside of a tuple; `RecursionError` past a
-    /// depth of 950, or 2**26 steps.
+    /// Errors: `TypeError` for what Python does not hash, such as a list, also inside of a tuple; `RecursionError` past
+    /// a depth of 950, or 2**24 steps.
     pub fn new(value: Value) -> Result<Self, Exception> {
         let mut hasher = SECRET.build_hasher();
         Walk::new()
@@ -378,11 +346,12 @@ impl Walk {
         Ok(())
     }
 
-    fn deeper<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T, Trouble>) -> Result<T, Trouble> {
-        self.depth = self.depth.checked_sub(1).ok_or(Trouble::Deep)?;
-        let result = f(self);
-        self.depth += 1;
-        result
+    /// One level down into the value, and how many that counts for; adding it to `depth` is the way back. No closure,
+    /// for the sake of the stack.
+    fn down(&mut self, value: &Value) -> Result<usize, Trouble> {
+        let levels = levels(value);
+        self.depth = self.depth.checked_sub(levels).ok_or(Trouble::Deep)?;
+        Ok(levels)
     }
 
     /// The same object, or equal: how containers compare what they contain.
@@ -401,7 +370,12 @@ impl Walk {
                     self.spend(a.bytes().min(b.bytes()))?;
                     Ok(i == j && a.order(b) == Some(Ordering::Equal))
                 }
-                (None, None) => self.deeper(|walk| walk.structures(a, b)),
+                (None, None) => {
+                    let levels = self.down(a)?;
+                    let equal = self.structures(a, b);
+                    self.depth += levels;
+                    equal
+                }
                 _ => Ok(false),
             },
         }
@@ -428,6 +402,9 @@ impl Walk {
             }
             (Value::Bytes(x) | Value::ByteArray(x), Value::Bytes(y) | Value::ByteArray(y))
             | (Value::Surrogates(x), Value::Surrogates(y)) => self.bytes(x, y),
+            // A bytearray compares itself with the memory of anything.
+            (Value::ByteArray(x), Value::Array(array))
+            | (Value::Array(array), Value::ByteArray(x)) => self.bytes(x, &array.bytes),
             (Value::Global(x), Value::Global(y)) => Ok(x == y),
             (Value::Object(_), _) | (_, Value::Object(_)) => self.objects(a, b),
             _ => Ok(false),
@@ -453,6 +430,7 @@ impl Walk {
         Ok(length == b.len()? && self.arrays_common(a, b)? == length)
     }
 
+    #[inline(never)]
     fn arrays_common(&mut self, a: &Array, b: &Array) -> Result<usize, Trouble> {
         let length = a.len()?.min(b.len()?);
         for index in 0..length {
@@ -498,6 +476,7 @@ impl Walk {
 
     #[inline(never)]
     fn objects(&mut self, a: &Value, b: &Value) -> Result<bool, Trouble> {
+        self.spend(weight(a) + weight(b))?;
         let (x, y) = (a.plain(), b.plain());
         if let (Value::List(_), Value::List(_)) = (x.stored(), y.stored()) {
             return self.structures(&x, &y);
@@ -520,7 +499,12 @@ impl Walk {
         self.spend(0)?;
         match (real(a), real(b)) {
             (Some(a), Some(b)) => Ok(a.order(b) == Some(Ordering::Less)),
-            _ => self.deeper(|walk| walk.less_structures(a, b)),
+            _ => {
+                let levels = self.down(a)?;
+                let less = self.less_structures(a, b);
+                self.depth += levels;
+                less
+            }
         }
     }
 
@@ -541,13 +525,9 @@ impl Walk {
             (Value::Set(x) | Value::FrozenSet(x), Value::Set(y) | Value::FrozenSet(y)) => {
                 Ok(x.len() < y.len() && self.subset(a, x, b, y)?)
             }
-            (Value::Array(x), Value::Array(y)) => {
-                let index = self.arrays_common(x, y)?;
-                if index == x.len()?.min(y.len()?) {
-                    return Ok(x.len()? < y.len()?);
-                }
-                self.less(&x.item(index)?, &y.item(index)?)
-            }
+            (Value::ByteArray(x), Value::Array(y)) => Ok(**x < *y.bytes),
+            (Value::Array(x), Value::ByteArray(y)) => Ok(*x.bytes < **y),
+            (Value::Array(x), Value::Array(y)) => self.less_arrays(x, y),
             (Value::Object(_), _) | (_, Value::Object(_)) => self.less_objects(a, b),
             _ => Err(no_order(a, b)),
         }
@@ -565,6 +545,15 @@ impl Walk {
             (Some(x), Some(y)) => self.less(&a.part(x), &b.part(y)),
             _ => Ok(x.len() < y.len()),
         }
+    }
+
+    #[inline(never)]
+    fn less_arrays(&mut self, a: &Array, b: &Array) -> Result<bool, Trouble> {
+        let index = self.arrays_common(a, b)?;
+        if index == a.len()?.min(b.len()?) {
+            return Ok(a.len()? < b.len()?);
+        }
+        self.less(&a.item(index)?, &b.item(index)?)
     }
 
     #[inline(never)]
@@ -595,7 +584,11 @@ impl Walk {
                     self.spend(re.bytes())?;
                     feed_number(re, im, to);
                 }
-                None => return self.deeper(|walk| walk.feed_structure(value, to)),
+                None => {
+                    let levels = self.down(value)?;
+                    self.feed_structure(value, to)?;
+                    self.depth += levels;
+                }
             },
         }
         Ok(())
@@ -656,6 +649,7 @@ impl Walk {
 
     #[inline(never)]
     fn feed_object(&mut self, value: &Value, to: &mut DefaultHasher) -> Result<(), Trouble> {
+        self.spend(weight(value))?;
         if let Some(range) = Range::of(value) {
             to.write_u8(b'r');
             range.canonical().hash(to);
@@ -680,10 +674,13 @@ impl Walk {
     /// As [`Walk::feed`]; a dict may be the state of an object that is hashed by its parts.
     fn feed_part(&mut self, value: &Value, to: &mut DefaultHasher) -> Result<(), Trouble> {
         match value.stored() {
-            Value::Dict(pairs) => self.deeper(|walk| {
+            Value::Dict(pairs) => {
+                let levels = self.down(value)?;
                 let pairs = pairs.iter().map(|(k, v)| [value.part(k), value.part(v)]);
-                walk.feed_unordered(pairs, to)
-            }),
+                self.feed_unordered(pairs, to)?;
+                self.depth += levels;
+                Ok(())
+            }
             _ => self.feed(value, to),
         }
     }
@@ -720,6 +717,18 @@ fn text(value: &Value) -> Option<&[u8]> {
         Value::Str(text) => Some(text.as_bytes()),
         Value::Surrogates(bytes) => Some(bytes),
         _ => None,
+    }
+}
+
+/// About how many bytes are copied to look at the arguments of an object that belongs to a knot.
+fn weight(value: &Value) -> usize {
+    let (Value::Knot(..), Value::Object(object)) = (value, value.stored()) else {
+        return 0;
+    };
+    let (Make::Call { arguments, .. } | Make::New { arguments, .. }) = &object.make;
+    match value.part(arguments).stored() {
+        Value::Tuple(items) => items.len() * size_of::<Value>(),
+        _ => 0,
     }
 }
 
@@ -858,8 +867,9 @@ impl Number<'_> {
 }
 
 fn feed_int(number: i64, to: &mut DefaultHasher) {
-    to.write_u8(b'i');
-    to.write_i64(number);
+    let [a, b, c, d, e, f, g, h] = number.to_ne_bytes();
+    // One write takes half the time of two.
+    to.write(&[b'i', a, b, c, d, e, f, g, h]);
 }
 
 fn feed_big(number: &BigInt, to: &mut DefaultHasher) {
@@ -916,11 +926,12 @@ pub(super) struct Range {
 }
 
 impl Range {
-    /// `None` for anything else, and for what Python could not make.
+    /// `None` for anything else, for what Python could not make, and where numbers have more than 4096 bits.
     pub fn of(value: &Value) -> Option<Self> {
         let arguments = value.called("builtins", "range")?;
         let number = |value: &Value| match value {
-            Value::Long(number) => Some((**number).clone()),
+            // To divide by longer ones takes time.
+            Value::Long(number) => (number.bits() <= 4096).then(|| (**number).clone()),
             value => value.as_int().map(BigInt::from),
         };
         let (start, stop, step) = match &*arguments {
@@ -946,5 +957,521 @@ impl Range {
         let many = self.len > BigInt::one();
         let start = (!self.len.is_zero()).then_some(self.start);
         (self.len, start, many.then_some(self.step))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::io::{ErrorKind, Write as _};
+    use std::process::{Command, Stdio};
+    use std::thread;
+
+    use super::*;
+
+    fn long(text: &str) -> Value {
+        Value::from(text.parse::<BigInt>().unwrap())
+    }
+
+    fn array(typecode: char, bytes: impl Into<Vec<u8>>) -> Value {
+        let bytes = bytes.into();
+        Value::Array(Arc::new(Array { typecode, bytes }))
+    }
+
+    fn builtin(name: &'static str, arguments: impl IntoIterator<Item = Value>) -> Value {
+        Value::call(Value::global("builtins", name), arguments)
+    }
+
+    fn deep(depth: usize) -> Value {
+        (0..depth).fold(Value::None, |inner, _| Value::list([inner]))
+    }
+
+    fn hash(value: impl Into<Value>) -> u64 {
+        Key::new(value.into()).unwrap().hash
+    }
+
+    #[test]
+    fn numbers_are_compared_exactly() {
+        let two_70 = 2_f64.powi(70);
+        let big = Value::from(1_i128 << 70);
+        assert!(big == Value::from(two_70));
+        assert!(Value::from((1_i128 << 70) + 1) != Value::from(two_70));
+        assert!(Value::from((1_i64 << 53) + 1) != Value::from(2_f64.powi(53)));
+        assert!(
+            Value::from(2_f64.powi(53))
+                .less_than(&Value::from((1_i64 << 53) + 1))
+                .unwrap()
+        );
+        assert!(Value::from(i64::MAX) != Value::from(2_f64.powi(63)));
+        assert!(Value::from(i64::MIN) == Value::from(-2_f64.powi(63)));
+        assert!(
+            Value::from(1) == Value::from(true) && Value::from(1.0) == Value::Complex(1.0, -0.0)
+        );
+        assert!(Value::from(0.0) == Value::from(-0.0));
+        assert!(Value::from(f64::NAN) != Value::from(f64::NAN));
+        assert!(big.less_than(&Value::from(f64::INFINITY)).unwrap());
+        assert!(!big.less_than(&Value::from(f64::NAN)).unwrap());
+        assert!(Value::from(-1.5).less_than(&Value::from(-1)).unwrap());
+    }
+
+    #[test]
+    fn equal_keys_have_one_hash() {
+        assert_eq!(hash(1), hash(1.0));
+        assert_eq!(hash(1), hash(true));
+        assert_eq!(hash(1), hash(Value::Complex(1.0, 0.0)));
+        assert_eq!(hash(0.0), hash(-0.0));
+        assert_eq!(hash(1_i128 << 70), hash(2_f64.powi(70)));
+        assert_eq!(hash((1, "a", 2.0)), hash((1.0, "a", 2)));
+        let set = |items: &[i64]| Value::frozenset(items.iter().copied()).unwrap();
+        assert_eq!(hash(set(&[1, 2, 3])), hash(set(&[3, 1, 2])));
+        let range = |a: i64, b: i64, c: i64| builtin("range", [a.into(), b.into(), c.into()]);
+        assert_eq!(hash(range(0, 3, 2)), hash(range(0, 4, 2)));
+        assert!(range(0, 3, 2) == range(0, 4, 2) && range(0, 0, 1) == range(7, 3, 1));
+        assert!(range(0, 3, 1) != range(0, 4, 1));
+        assert_ne!(hash("1"), hash(Value::bytes("1")));
+        assert_ne!(hash(((1, 2), 3)), hash((1, (2, 3))));
+    }
+
+    #[test]
+    fn what_python_does_not_hash_is_refused() {
+        let text = |value: Value| Key::new(value).err().map(|e| e.to_string());
+        for (value, name) in [
+            (Value::list([]), "list"),
+            (Value::Dict([].into()), "dict"),
+            (Value::Set([].into()), "set"),
+            (Value::ByteArray([].into()), "bytearray"),
+            (array('i', []), "array.array"),
+            (
+                builtin("slice", [Value::None, Value::None, Value::None]),
+                "slice",
+            ),
+            (builtin("list", [Value::list([])]), "list"),
+            (Value::tuple([1.into(), Value::list([])]), "list"),
+        ] {
+            assert_eq!(
+                text(value),
+                Some(format!("TypeError: unhashable type: '{name}'"))
+            );
+        }
+    }
+
+    #[test]
+    fn a_nan_is_a_key_of_its_own() {
+        let key = Key::new(f64::NAN.into()).unwrap();
+        let mut map = HashMap::from([(key.clone(), 1)]);
+        assert_eq!(map.get(&key), Some(&1));
+        assert_eq!(map.get(&Key::new(f64::NAN.into()).unwrap()), None);
+        assert_eq!(map.remove(&key), Some(1));
+    }
+
+    #[test]
+    fn an_object_equals_itself_or_its_parts() {
+        let error = builtin("ValueError", ["x".into()]);
+        assert!(error == error.clone());
+        assert!(error != builtin("ValueError", ["x".into()]));
+        let date = || {
+            Value::call(
+                Value::global("datetime", "date"),
+                [Value::bytes([7, 232, 1, 2])],
+            )
+        };
+        assert!(date() == date());
+        assert_eq!(hash(date()), hash(date()));
+        assert!(Value::global("a", "b") == Value::global("a", "b"));
+        assert!(builtin("list", [Value::list([1.into()])]) == Value::from([1]));
+    }
+
+    #[test]
+    fn identity_comes_first_inside_of_containers() {
+        let nan = Value::from([f64::NAN]);
+        assert!(nan == nan.clone());
+        assert!(nan != Value::from([f64::NAN]));
+        let floats = array('d', f64::NAN.to_ne_bytes());
+        assert!(floats != floats.clone());
+        assert!(Value::list([floats.clone()]) == Value::list([floats]));
+    }
+
+    #[test]
+    fn deep_circular_and_shared_values_end() {
+        const DEEP: &str = "RecursionError: maximum recursion depth exceeded in comparison";
+        assert!(deep(900).equals(&deep(900)).unwrap());
+        let text = |result: Result<bool, Exception>| result.unwrap_err().to_string();
+        assert_eq!(text(deep(1000).equals(&deep(1000))), DEEP);
+        assert_eq!(text(deep(1000).less_than(&deep(1000))), DEEP);
+        let circle = || Value::Knot([Value::List([Value::Inner(0)].into())].into(), 0);
+        assert_eq!(text(circle().equals(&circle())), DEEP);
+        let circle = circle();
+        assert!(circle.equals(&circle).unwrap());
+        let shared = || (0..100).fold(Value::tuple([]), |v, _| Value::tuple([v.clone(), v]));
+        let (a, b) = (shared(), shared());
+        assert!(a.equals(&a.clone()).unwrap());
+        let mut walk = Walk {
+            depth: DEPTH,
+            steps: 1 << 16,
+        };
+        assert!(matches!(walk.equal(&a, &b), Err(Trouble::Deep)));
+        walk.steps = 1 << 16;
+        let mut hasher = SECRET.build_hasher();
+        assert!(matches!(walk.feed(&a, &mut hasher), Err(Trouble::Deep)));
+        let tuple = (0..1000).fold(Value::None, |inner, _| Value::tuple([inner]));
+        let deep = Key::new(tuple).err().map(|e| e.to_string());
+        assert_eq!(
+            deep.as_deref(),
+            Some("RecursionError: maximum recursion depth exceeded")
+        );
+    }
+
+    #[test]
+    fn the_stack_holds_whatever_nests() {
+        type Wrap = fn(Value) -> Value;
+        let wraps: [Wrap; 9] = [
+            |inner| Value::list([inner]),
+            |inner| Value::tuple([inner]),
+            |inner| Value::Dict([(1.into(), inner)].into()),
+            |inner| Value::Dict([(inner, 1.into())].into()),
+            |inner| Value::FrozenSet([inner].into()),
+            |inner| builtin("list", [Value::list([inner])]),
+            |inner| builtin("slice", [inner]),
+            |inner| builtin("ValueError", [inner]),
+            |inner| Value::call(Value::global("datetime", "date"), [inner]),
+        ];
+        let partial: Wrap = |inner| {
+            let rebuild = Value::global("multiprocessing.reduction", "_rebuild_partial");
+            Value::call(rebuild, [inner, Value::tuple([]), Value::None])
+        };
+        for (index, wrap) in wraps.into_iter().chain([partial]).enumerate() {
+            let make = || (0..1000).fold(Value::None, |inner, _| wrap(inner));
+            let (a, b) = (make(), make());
+            let ends = [
+                a.equals(&b).err(),
+                a.less_than(&b).err(),
+                Key::new(a.clone()).err(),
+                a.repr().err(),
+            ];
+            // A date shows nothing of what is in it.
+            assert!(ends[3].is_some() || index == 8, "{index}");
+        }
+    }
+
+    #[test]
+    fn large_dicts_and_sets_are_looked_up() {
+        let dict = |items: &mut dyn Iterator<Item = i64>| {
+            Value::dict(items.map(|n| ((n, "k"), n))).unwrap()
+        };
+        let forward = dict(&mut (0..5000));
+        assert!(forward == dict(&mut (0..5000).rev()));
+        assert!(forward != dict(&mut (1..5001)));
+        let set = |items: std::ops::Range<i64>| Value::set(items).unwrap();
+        assert!(set(0..5000).less_than(&set(0..5001)).unwrap());
+        assert!(!set(0..5000).less_than(&set(1..5001)).unwrap());
+    }
+
+    /// A random value, and its source in Python. Two with the same `shape` are mostly equal.
+    struct Random {
+        shape: fastrand::Rng,
+        kind: fastrand::Rng,
+        /// Whether there is a set whose order Python may see differently.
+        unordered: bool,
+    }
+
+    impl Random {
+        fn number(&mut self) -> (Value, String) {
+            let float = |x: f64| (Value::Float(x), format!("float.fromhex('{}')", hex(x)));
+            let base: i128 = match self.shape.u8(..10) {
+                0..=4 => self.shape.i128(-3..4),
+                5 => (1 << 53) + self.shape.i128(-2..3),
+                6 => (1 << 63) + self.shape.i128(-2..3),
+                7 => -(1 << 63) + self.shape.i128(-2..3),
+                8 => (1 << 70) + self.shape.i128(-1..2),
+                _ => {
+                    let numbers = [
+                        f64::NAN,
+                        f64::INFINITY,
+                        -f64::INFINITY,
+                        -0.0,
+                        0.5,
+                        1e16,
+                        1e-5,
+                        1e300,
+                    ];
+                    return match self.shape.usize(..numbers.len() + 4) {
+                        n if n < numbers.len() => float(numbers[n]),
+                        n if n % 4 == 0 => float(f32::from_bits(self.shape.u32(..)).into()),
+                        n if n % 4 == 1 => {
+                            float(self.shape.i64(..) as f64 / 2_f64.powi(self.shape.i32(0..70)))
+                        }
+                        n if n % 4 == 2 => {
+                            float(self.shape.i32(..) as f64 / 10_f64.powi(self.shape.i32(0..20)))
+                        }
+                        _ => float(f64::from_bits(self.shape.u64(..))),
+                    };
+                }
+            };
+            match self.kind.u8(..8) {
+                0 if base == 0 || base == 1 => {
+                    let flag = base == 1;
+                    (flag.into(), if flag { "True" } else { "False" }.to_owned())
+                }
+                // Sometimes equal, sometimes only near.
+                0 | 1 => float(base as f64),
+                2 if base.abs() < 1 << 53 => {
+                    let im = *self.kind.choice(&[0.0, -0.0, 1.0, 1e16]).unwrap();
+                    (
+                        Value::Complex(base as f64, im),
+                        format!("complex({base}.0, {im:?})"),
+                    )
+                }
+                _ => (base.into(), base.to_string()),
+            }
+        }
+
+        fn text(&mut self) -> (Value, String) {
+            let (mut bytes, mut source) = (vec![], String::from("'"));
+            for _ in 0..self.shape.usize(..4) {
+                let code = match self.shape.u8(..12) {
+                    0..=5 => self.shape.u32(97..100),
+                    6 => self.shape.u32(0..0x180),
+                    7 => *self
+                        .shape
+                        .choice(&[0x27, 0x22, 0x5c, 0xa, 0xa0, 0xad, 0x2028, 0x1f600])
+                        .unwrap(),
+                    8 => self.shape.u32(0xd800..0xe000),
+                    9 => self.shape.u32(0x4e00..0x4f00),
+                    _ => self.shape.u32(0x20..0x7f),
+                };
+                write!(source, "\\U{code:08x}").unwrap();
+                match char::from_u32(code) {
+                    Some(char) => bytes.extend(char.encode_utf8(&mut [0; 4]).bytes()),
+                    None => bytes.extend([
+                        0xed,
+                        (code >> 6 & 0x3f | 0x80) as u8,
+                        (code & 0x3f | 0x80) as u8,
+                    ]),
+                }
+            }
+            (Value::text(&bytes).unwrap(), source + "'")
+        }
+
+        fn bytes(&mut self) -> (Arc<[u8]>, String) {
+            let bytes: Vec<u8> = (0..self.shape.usize(..4))
+                .map(|_| self.shape.u8(..))
+                .collect();
+            let source = format!("bytes({bytes:?})");
+            (bytes.into(), source)
+        }
+
+        fn items(&mut self, depth: u8, hashable: bool) -> (Vec<Value>, Vec<String>) {
+            let most = self.shape.usize(..5);
+            (0..most).map(|_| self.value(depth, hashable)).unzip()
+        }
+
+        fn value(&mut self, depth: u8, hashable: bool) -> (Value, String) {
+            let most = if depth == 0 { 9 } else { 20 };
+            match self.shape.u8(..most) {
+                0..=4 => self.number(),
+                5 | 6 => self.text(),
+                7 => match self.bytes() {
+                    (bytes, source) if !hashable && self.kind.bool() => {
+                        (Value::ByteArray(bytes), format!("bytearray({source})"))
+                    }
+                    (bytes, source) => (Value::Bytes(bytes), source),
+                },
+                8 => (Value::None, "None".to_owned()),
+                9..=11 => {
+                    let (items, sources) = self.items(depth - 1, hashable);
+                    let source = sources.iter().map(|source| format!("{source},"));
+                    (
+                        Value::tuple(items),
+                        format!("({})", source.collect::<String>()),
+                    )
+                }
+                12 => {
+                    let (items, sources) = self.items(depth - 1, true);
+                    self.unordered |= items.len() > 1;
+                    let source = sources.join(",");
+                    if hashable || self.kind.bool() {
+                        (
+                            Value::frozenset(items).unwrap(),
+                            format!("frozenset([{source}])"),
+                        )
+                    } else {
+                        (Value::set(items).unwrap(), format!("set([{source}])"))
+                    }
+                }
+                13 => {
+                    let [a, b] = [(); 2].map(|()| self.shape.i64(-4..5));
+                    let c: i64 = *self.shape.choice(&[-3, -1, 1, 2]).unwrap();
+                    let (a, b) = if self.kind.bool() {
+                        (a, b)
+                    } else {
+                        (a, b + c.signum())
+                    };
+                    let arguments = [a, b, c].map(Value::from);
+                    (builtin("range", arguments), format!("range({a}, {b}, {c})"))
+                }
+                14 => {
+                    let names = ["int", "print", "ValueError", "list"];
+                    let name = *self.shape.choice(&names).unwrap();
+                    (Value::global("builtins", name), name.to_owned())
+                }
+                _ if hashable => self.number(),
+                15 => {
+                    let (keys, key_sources) = self.items(depth - 1, true);
+                    let mut dict = vec![];
+                    let mut source = String::new();
+                    for (key, key_source) in keys.into_iter().zip(key_sources) {
+                        let (value, value_source) = self.value(depth - 1, false);
+                        dict.push((key, value));
+                        write!(source, "{key_source}: {value_source},").unwrap();
+                    }
+                    (Value::dict(dict).unwrap(), format!("{{{source}}}"))
+                }
+                16 => {
+                    let codes = [
+                        'b', 'B', 'h', 'H', 'i', 'I', 'l', 'L', 'q', 'Q', 'f', 'd', 'u',
+                    ];
+                    let code = *self.shape.choice(&codes).unwrap();
+                    let size = array(code, []);
+                    let Value::Array(size) = &size else {
+                        unreachable!()
+                    };
+                    let size = size.item_size().unwrap();
+                    let number = |random: &mut Self| match code {
+                        'f' => random.shape.f32().to_ne_bytes().to_vec(),
+                        'u' => random.shape.u32(0x20..0x180).to_ne_bytes().to_vec(),
+                        _ => (0..size).map(|_| random.shape.u8(..)).collect(),
+                    };
+                    let most = self.shape.usize(..4);
+                    let bytes: Vec<u8> = (0..most).flat_map(|_| number(self)).collect();
+                    let source = format!("array('{code}', bytes({bytes:?}))");
+                    (array(code, bytes), source)
+                }
+                17 => {
+                    let [(a, x), (b, y)] = [(); 2].map(|()| self.number());
+                    (
+                        builtin("slice", [a, b, Value::None]),
+                        format!("slice({x}, {y}, None)"),
+                    )
+                }
+                _ => {
+                    let (items, sources) = self.items(depth - 1, false);
+                    (Value::list(items), format!("[{}]", sources.join(",")))
+                }
+            }
+        }
+    }
+
+    /// As Python's `float.fromhex` reads it.
+    fn hex(x: f64) -> String {
+        if !x.is_finite() {
+            return x.to_string();
+        }
+        let bits = x.to_bits();
+        let sign = if x.is_sign_negative() { "-" } else { "" };
+        let exponent = (bits >> 52 & 0x7ff) as i32;
+        let lead = i32::from(exponent != 0);
+        let mantissa = bits & ((1 << 52) - 1);
+        format!("{sign}0x{lead}.{mantissa:013x}p{}", exponent.max(1) - 1023)
+    }
+
+    /// What Python says of each pair: a line for each.
+    const PYTHON: &str = r#"
+import sys, array as module
+array = lambda code, data: (lambda a: (a.frombytes(data), a)[1])(module.array(code))
+def told(f):
+    try:
+        return repr(f())
+    except Exception as e:
+        return f'{type(e).__name__}: {e}'
+sys.stdout.reconfigure(encoding='utf-8', newline='\n')
+for line in sys.stdin:
+    a, b = map(eval, line.rstrip('\n').split('\t'))
+    for said in (repr(a), str(a == b), str(b == a), told(lambda: a < b), told(lambda: a > b), str(bool(a)),
+                 told(lambda: b in {a: 0}), told(lambda: a < None)):
+        print(said)
+"#;
+
+    fn told(result: Result<bool, Exception>) -> String {
+        match result {
+            Ok(flag) => Value::from(flag).to_string(),
+            Err(exception) => exception.to_string(),
+        }
+    }
+
+    #[test]
+    fn python_says_the_same() {
+        let seed = std::env::var("SEED")
+            .ok()
+            .and_then(|seed| seed.parse().ok());
+        let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+        println!("SEED={seed}");
+        let python = Command::new("python3")
+            .args(["-c", PYTHON])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn();
+        let mut python = match python {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                eprintln!("there is no python3");
+                return;
+            }
+            python => python.unwrap(),
+        };
+        let mut seeds = fastrand::Rng::with_seed(seed);
+        let mut cases = vec![];
+        let mut input = String::new();
+        for _ in 0..5000 {
+            let shapes = [seeds.u64(..), seeds.u64(..)];
+            let shapes = if seeds.u8(..4) == 0 {
+                shapes
+            } else {
+                [shapes[0]; 2]
+            };
+            let [a, b] = shapes.map(|shape| {
+                let mut random = Random {
+                    shape: fastrand::Rng::with_seed(shape),
+                    kind: seeds.fork(),
+                    unordered: false,
+                };
+                let (value, source) = random.value(3, false);
+                (value, source, random.unordered)
+            });
+            writeln!(input, "{}\t{}", a.1, b.1).unwrap();
+            cases.push((a, b));
+        }
+        let mut stdin = python.stdin.take().unwrap();
+        let writer = thread::spawn(move || stdin.write_all(input.as_bytes()));
+        let output = python.wait_with_output().unwrap();
+        writer.join().unwrap().unwrap();
+        let output = String::from_utf8(output.stdout).unwrap();
+        let mut said = output.lines();
+        for ((a, a_source, unordered), (b, b_source, _)) in cases {
+            let key = |value: &Value| Key::new(value.clone());
+            let found = key(&a).and_then(|x| Ok(x == key(&b)?));
+            let ours = [
+                a.repr().unwrap(),
+                told(a.equals(&b)),
+                told(b.equals(&a)),
+                told(a.less_than(&b)),
+                told(b.less_than(&a)).replacen("'<'", "'>'", 1),
+                told(Ok(a.truth())),
+                told(found),
+                told(a.less_than(&Value::None)),
+            ];
+            for (index, ours) in ours.into_iter().enumerate() {
+                let theirs = said.next().unwrap();
+                if index == 4 && theirs.starts_with("TypeError") {
+                    // It names them the other way round.
+                    assert!(
+                        ours.starts_with("TypeError"),
+                        "{index}: {a_source} and {b_source}"
+                    );
+                } else if index == 0 && unordered {
+                    assert_eq!(ours.len(), theirs.len(), "{a_source}");
+                } else {
+                    assert_eq!(ours, theirs, "{index}: {a_source} and {b_source}");
+                }
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use num_bigint::BigInt;
 use num_traits::ToPrimitive;
@@ -25,8 +25,8 @@ impl Value {
         Value::Bytes(bytes.as_ref().into())
     }
 
-    /// A `str` from UTF-8 in which lone surrogates may stand, of three bytes each: Python's `surrogatepass`. `None` if it
-    /// is not that.
+    /// A `str` from UTF-8 in which lone surrogates may stand, of three bytes each: Python's `surrogatepass`. `None` if
+    /// it is not that.
     pub fn text(bytes: &[u8]) -> Option<Self> {
         if let Ok(text) = std::str::from_utf8(bytes) {
             return Some(Value::Str(text.into()));
@@ -191,9 +191,8 @@ impl Array {
                     ('f', _) => Value::Float(f32::from_ne_bytes(bytes).into()),
                     ('I', number) => Value::Int(number.into()),
                     (_, code @ 0..=0x10_ffff) => character(code),
-                    (_, code) => {
-                        let text =
-                            format!("character U+{code:x} is not in range [U+0000; U+10ffff]");
+                    _ => {
+                        let text = "chr() arg not in range(0x110000)";
                         return Err(Exception::value_error(text));
                     }
                 }
@@ -237,7 +236,16 @@ impl From<Arc<str>> for Value {
 
 impl From<char> for Value {
     fn from(char: char) -> Self {
-        Value::Str((&*char.encode_utf8(&mut [0; 4])).into())
+        // As in CPython these are the same objects always, so that many take little memory.
+        static ASCII: LazyLock<Vec<Value>> = LazyLock::new(|| {
+            ('\0'..='\x7f')
+                .map(|char| Value::from(char.to_string()))
+                .collect()
+        });
+        match ASCII.get(char as usize) {
+            Some(text) => text.clone(),
+            None => Value::Str((&*char.encode_utf8(&mut [0; 4])).into()),
+        }
     }
 }
 
@@ -377,3 +385,148 @@ macro_rules! try_from {
 
 try_from!([] i8, [] i16, [] i32, [] i64, [] i128, [] isize, [] u8, [] u16, [] u32, [] u64, [] u128, [] usize,);
 try_from!([] f32, [] f64, [] bool, [] char, [] String, [T] Vec<T>,);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn builtin(name: &'static str, arguments: impl IntoIterator<Item = Value>) -> Value {
+        Value::call(Value::global("builtins", name), arguments)
+    }
+
+    fn array(typecode: char, bytes: impl Into<Vec<u8>>) -> Array {
+        let bytes = bytes.into();
+        Array { typecode, bytes }
+    }
+
+    #[test]
+    fn an_integer_is_long_only_where_it_must_be() {
+        assert!(matches!(Value::from(u64::MAX), Value::Long(_)));
+        assert!(matches!(Value::from(i64::MAX as u64), Value::Int(i64::MAX)));
+        assert!(matches!(
+            Value::from(i64::MIN as i128),
+            Value::Int(i64::MIN)
+        ));
+        assert!(matches!(Value::from(i64::MIN as i128 - 1), Value::Long(_)));
+        assert!(matches!(Value::from(BigInt::from(5)), Value::Int(5)));
+        assert_eq!(Value::from(usize::MAX).to_string(), usize::MAX.to_string());
+    }
+
+    #[test]
+    fn rust_values_become_python_values() {
+        let shown = |value: Value| value.to_string();
+        assert_eq!(
+            shown((1, "a", 'b', String::from("c")).into()),
+            "(1, 'a', 'b', 'c')"
+        );
+        assert_eq!(shown(vec![Some(1.5), None].into()), "[1.5, None]");
+        assert_eq!(shown([(); 2].into()), "[None, None]");
+        assert_eq!(
+            shown(BTreeMap::from([("a", true), ("b", false)]).into()),
+            "{'a': True, 'b': False}"
+        );
+        assert_eq!(
+            shown(HashMap::from([(1_u8, 0.1_f32)]).into()),
+            "{1: 0.10000000149011612}"
+        );
+        assert_eq!(shown(Value::bytes("a")), "b'a'");
+    }
+
+    #[test]
+    fn equal_keys_are_one_entry() {
+        let pairs: [(Value, i64); 3] = [(1.into(), 1), ("a".into(), 2), (true.into(), 3)];
+        assert_eq!(Value::dict(pairs).unwrap().to_string(), "{1: 3, 'a': 2}");
+        let items: [Value; 3] = [1.0.into(), 1.into(), 2.into()];
+        assert_eq!(Value::set(items).unwrap().to_string(), "{1.0, 2}");
+        let error = Value::dict([(Value::list([]), 1)]).unwrap_err();
+        assert_eq!(error.to_string(), "TypeError: unhashable type: 'list'");
+    }
+
+    #[test]
+    fn lone_surrogates_are_text_and_nothing_else_is() {
+        assert!(matches!(Value::text(b"a\xc3\xa9"), Some(Value::Str(_))));
+        assert!(matches!(
+            Value::text(b"\xed\xa0\x80\xed\xbf\xbf"),
+            Some(Value::Surrogates(_))
+        ));
+        for bytes in [
+            &b"\xff"[..],
+            b"\xed\xa0",
+            b"\xc3",
+            b"\xed\xa0\x80\xff",
+            b"\xf5\x80\x80\x80",
+        ] {
+            assert!(Value::text(bytes).is_none());
+        }
+    }
+
+    #[test]
+    fn elements_are_what_iterating_gives() {
+        let of = |value: Value| match value.elements() {
+            Ok(items) => Value::list(items).to_string(),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(of("aé".into()), "['a', 'é']");
+        assert_eq!(
+            of(Value::text(b"a\xed\xa0\x80").unwrap()),
+            r"['a', '\ud800']"
+        );
+        assert_eq!(of(Value::bytes([1, 255])), "[1, 255]");
+        assert_eq!(of(Value::dict([("a", 1)]).unwrap()), "['a']");
+        assert_eq!(of(Value::set([1, 2]).unwrap()), "[1, 2]");
+        assert_eq!(of(builtin("list", [[1].into()])), "[1]");
+        assert_eq!(of(Value::Array(Arc::new(array('b', [1, 255])))), "[1, -1]");
+        let range = |a: i128, b: i128, c: i64| of(builtin("range", [a.into(), b.into(), c.into()]));
+        assert_eq!(range(0, 3, 1), "[0, 1, 2]");
+        assert_eq!(range(3, -2, -2), "[3, 1, -1]");
+        assert_eq!(range(1 << 63, (1 << 63) + 1, 1), "[9223372036854775808]");
+        assert_eq!(range((1 << 63) - 1, 1 << 63, 1), "[9223372036854775807]");
+        assert_eq!(range(0, 1 << 40, 1), "MemoryError");
+        assert_eq!(of(1.into()), "TypeError: 'int' object is not iterable");
+        assert_eq!(
+            of(Value::None),
+            "TypeError: 'NoneType' object is not iterable"
+        );
+        let knot = Value::Knot([Value::List([Value::Inner(0)].into())].into(), 0);
+        assert_eq!(of(knot), "[[[...]]]");
+    }
+
+    #[test]
+    fn items_of_an_array_are_read_by_its_typecode() {
+        let item =
+            |typecode, bytes: &[u8]| array(typecode, bytes).item(0).map(|item| item.to_string());
+        assert_eq!(item('b', &[255]).unwrap(), "-1");
+        assert_eq!(item('B', &[255]).unwrap(), "255");
+        assert_eq!(item('h', &[255; 2]).unwrap(), "-1");
+        assert_eq!(item('H', &[255; 2]).unwrap(), "65535");
+        assert_eq!(item('i', &[255; 4]).unwrap(), "-1");
+        assert_eq!(item('I', &[255; 4]).unwrap(), "4294967295");
+        assert_eq!(item('l', &[255; 8]).unwrap(), "-1");
+        assert_eq!(item('Q', &[255; 8]).unwrap(), "18446744073709551615");
+        assert_eq!(item('f', &1.5_f32.to_ne_bytes()).unwrap(), "1.5");
+        assert_eq!(item('d', &1.5_f64.to_ne_bytes()).unwrap(), "1.5");
+        assert_eq!(item('u', &97_u32.to_ne_bytes()).unwrap(), "'a'");
+        assert_eq!(item('u', &0xd800_u32.to_ne_bytes()).unwrap(), r"'\ud800'");
+        assert!(item('u', &[255; 4]).is_err());
+        assert!(item('d', &[0; 7]).is_err());
+        assert!(item('x', &[0; 8]).is_err());
+    }
+
+    #[test]
+    fn python_values_become_rust_values() {
+        assert_eq!(i64::try_from(&Value::from(5)), Ok(5));
+        assert_eq!(u128::try_from(Value::from(u128::MAX)), Ok(u128::MAX));
+        assert_eq!(f64::try_from(Value::from(5)), Ok(5.0));
+        assert_eq!(String::try_from(Value::from("a")).as_deref(), Ok("a"));
+        assert_eq!(Vec::<u8>::try_from(Value::from([1, 2])), Ok(vec![1, 2]));
+        let text = |result: Result<u8, SerdeError>| result.unwrap_err().to_string();
+        assert_eq!(
+            text(u8::try_from(Value::from("a"))),
+            "expected an integer, found str"
+        );
+        assert_eq!(
+            text(u8::try_from(Value::from(300))),
+            "invalid value: integer `300`, expected u8"
+        );
+    }
+}

@@ -24,6 +24,8 @@
 //! | `sync_manager.rs` | a server in this process with its first client: `Manager()` |
 //! | `tasks.rs`, `remote_queue.rs` | functions by name; the notes' `RemoteQueueServer` and `RemoteQueueClient` |
 //!
+//! Its tests need fastrand, proptest, serde_bytes and tempfile, too.
+//!
 //! ```cargo
 //! [dependencies]
 //! getrandom = { version = "0.4", default-features = false, features = ["std"] }
@@ -56,6 +58,8 @@ pub mod registry;
 pub mod remote_queue;
 pub mod repr;
 pub mod server;
+#[cfg(test)]
+mod server_tests;
 mod store;
 pub mod sync_manager;
 pub mod tasks;

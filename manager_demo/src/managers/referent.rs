@@ -1,7 +1,6 @@
 //! What a server holds: objects whose methods are called by name.
 
 use std::any::Any;
-use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
@@ -125,11 +124,8 @@ impl Failure {
         Failure::Unserializable(format!("TypeError: cannot pickle '{what}' object"))
     }
 
-    /// What CPython says of a method that is not exposed.
-    pub fn not_exposed(method: &str, what: impl Into<Cow<'static, str>>) -> Self {
-        Failure::Traceback(format!(
-            "AttributeError: method {method:?} of {} object is not in exposed",
-            what.into()
-        ))
+    /// What CPython says of a method that there is not: it looks it up among the few that every object has.
+    pub fn no_method(method: &str) -> Self {
+        Failure::Traceback(Exception::key_error(method.into()).to_string())
     }
 }

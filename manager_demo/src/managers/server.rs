@@ -1,19 +1,21 @@
 //! A server: it holds objects, and clients on many connections call their methods.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::args::Args;
 use super::auth;
 use super::caller::{Caller, lock};
 use super::clients::{Client, Clients};
+use super::compare::Key;
 use super::exception::Exception;
 use super::framing::Frames;
 use super::pickle;
@@ -22,6 +24,9 @@ use super::registry::Registry;
 use super::store::Store;
 use super::transport::{Listener, Stream};
 use super::value::{Address, Keep, Proxy, Value};
+
+/// How long a connection that has ended is watched for how it ended.
+const MOMENT: Duration = Duration::from_millis(200);
 
 /// What a server lets its clients do. What goes beyond ends the connection that did it, and no other.
 #[derive(Debug, Clone)]
@@ -314,7 +319,6 @@ impl Shared {
             accepted, served, ..
         } = *connections;
         drop(connections);
-        self.clients.stop();
         Summary {
             served,
             refused: accepted - served,
@@ -338,24 +342,26 @@ impl Shared {
     /// The first request, to the server itself. Most connections have no other.
     fn control(&self, frames: &mut Frames) -> io::Result<()> {
         let deadline = Instant::now().checked_add(self.limits.handshake);
-        let (name, args) = match self.request(frames, deadline)? {
+        let request = match self.request(frames, deadline)? {
             None => return Ok(()),
-            Some(Ok(request)) => (request.method, request.args),
+            Some(Ok(request)) => request,
             Some(Err(error)) => return reply(frames, "#TRACEBACK", traceback(error)),
         };
-        let counts = matches!(&*name, "create" | "incref" | "decref" | "accept_connection");
-        let client = if counts {
-            self.clients.of(frames.stream())
-        } else {
-            None
+        let name = request.method.as_str().unwrap_or_default();
+        let counts = matches!(name, "create" | "incref" | "decref" | "accept_connection");
+        let client = match counts {
+            true => self.clients.of(frames.stream()),
+            false => None,
         };
-        let result = self.function(&name, args, client.as_ref().map_or(0, |client| client.id));
-        let accepted = &*name == "accept_connection" && result.is_ok();
+        let client_id = client.as_ref().map_or(0, |client| client.id);
+        let args = arguments(&request.args, &request.keywords);
+        let result = args.and_then(|args| self.function(&request.method, args, client_id));
+        let accepted = name == "accept_connection" && result.is_ok();
         match result {
             Ok(value) => reply(frames, "#RETURN", value)?,
             Err(exception) => reply(frames, "#TRACEBACK", traceback(exception))?,
         }
-        if &*name == "shutdown" {
+        if name == "shutdown" {
             self.stop();
         }
         if accepted {
@@ -365,8 +371,8 @@ impl Shared {
     }
 
     /// The functions of section 5.
-    fn function(&self, name: &str, mut args: Args, client: u64) -> Result<Value, Exception> {
-        match name {
+    fn function(&self, name: &Value, mut args: Args, client: u64) -> Result<Value, Exception> {
+        match name.as_str().unwrap_or_default() {
             "dummy" => args.bind("Server.dummy", []).map(|[]| Value::None),
             "create" => {
                 if args.positional.is_empty() {
@@ -412,7 +418,7 @@ impl Shared {
                 .map(|[]| self.debug_info().into()),
             "shutdown" => args.bind("Server.shutdown", []).map(|[]| Value::None),
             _ => {
-                let text = format!("{} unrecognized", Value::from(name));
+                let text = format!("{name} unrecognized");
                 Err(Exception::new("builtins", "AssertionError", [text.into()]))
             }
         }
@@ -433,7 +439,14 @@ impl Shared {
     /// The calls of one thread of a client, one after the other, until it closes the connection.
     fn calls(&self, frames: &mut Frames, client: Option<&Arc<Client>>) -> io::Result<()> {
         let caller = Caller::remote(frames.stream().clone());
-        let result = self.serve_calls(frames, &caller);
+        let client_id = client.map_or(0, |client| {
+            client.caller_begins();
+            client.id
+        });
+        // A method of a type that is not ours may panic; the hook has said so, and this client has gone.
+        let serve = AssertUnwindSafe(|| self.serve_calls(frames, &caller, client_id));
+        let panicked = |_| Err(io::Error::other("a method panicked"));
+        let result = catch_unwind(serve).unwrap_or_else(panicked);
         let receipt = caller.receipt();
         let receipt = match &result {
             // The system says so where a connection is closed with something in it that was not read.
@@ -451,15 +464,24 @@ impl Shared {
                 object.gone(caller.id(), Gone::Left);
             }),
         }
-        if let Some(receipt) = receipt {
-            // A process that is killed closes its connections a moment before it has ended.
-            let how = client.map(|client| client.how(Duration::from_millis(200)));
-            receipt.unconfirmed(how.unwrap_or(Gone::Left));
+        match receipt {
+            None => {}
+            Some(receipt) if refused(frames.stream(), MOMENT) => receipt.unread(),
+            Some(receipt) => {
+                // A process that is killed closes its connections a moment before it has ended.
+                let how = client.map(|client| client.how(MOMENT));
+                receipt.unconfirmed(how.unwrap_or(Gone::Left));
+            }
         }
         result
     }
 
-    fn serve_calls(&self, frames: &mut Frames, caller: &Arc<Caller>) -> io::Result<()> {
+    fn serve_calls(
+        &self,
+        frames: &mut Frames,
+        caller: &Arc<Caller>,
+        client: u64,
+    ) -> io::Result<()> {
         // What the last reply refers to. The client counts it before it sends anything else here.
         let mut graced: Vec<Keep> = vec![];
         while let Some(request) = self.request(frames, None)? {
@@ -468,9 +490,9 @@ impl Shared {
             let (kind, result) = match request {
                 Ok(request) => match self.method(caller, request) {
                     Ok(Reply::Value(value)) => ("#RETURN", value),
-                    Ok(Reply::Object(object)) => ("#PROXY", self.proxy(object)),
+                    Ok(Reply::Object(object)) => ("#PROXY", self.proxy(object, client)),
                     Err(Failure::Raised(exception)) => ("#ERROR", exception.to_value()),
-                    Err(Failure::Traceback(text)) => ("#TRACEBACK", text.into()),
+                    Err(Failure::Traceback(text)) => ("#TRACEBACK", traceback(text)),
                     Err(Failure::Unserializable(text)) => ("#UNSERIALIZABLE", text.into()),
                     Err(Failure::Gone) => return Ok(()),
                 },
@@ -490,38 +512,38 @@ impl Shared {
             ident,
             method,
             args,
+            keywords,
         } = request;
+        let around = |exception: Exception| Failure::Traceback(exception.to_string());
         let known = ident.as_str().and_then(|ident| self.store.find(ident));
         let Some(object) = known else {
-            return Err(Failure::Traceback(traceback_text(Exception::key_error(
-                ident,
-            ))));
+            return Err(around(
+                Key::new(ident).map_or_else(|e| e, |key| Exception::key_error(key.into_value())),
+            ));
         };
-        if object.exposed().contains(&&*method) {
-            return object.call(caller, &method, args);
+        let name = method.as_str().unwrap_or_default();
+        if object.exposed().contains(&name) {
+            return object.call(caller, name, arguments(&args, &keywords)?);
         }
-        match &*method {
-            "__str__" => object.str().map(Reply::from),
-            "__repr__" => object.repr().map(Reply::from),
-            "#GETVALUE" => object.value().map(Reply::Value),
-            _ => {
-                let text = format!(
-                    "method {:?} of {} object is not in exposed",
-                    method,
-                    object.typeid()
-                );
-                Err(Failure::Traceback(traceback_text(
-                    Exception::attribute_error(text),
-                )))
-            }
+        let none = || match arguments(&args, &keywords) {
+            Ok(args) if args.positional.is_empty() && args.keywords.is_empty() => Ok(()),
+            Ok(_) => Err(around(Exception::type_error(format!(
+                "{name} takes no arguments"
+            )))),
+            Err(exception) => Err(around(exception)),
+        };
+        match name {
+            "__str__" => none().and_then(|()| object.str()).map(Reply::from),
+            "__repr__" => none().and_then(|()| object.repr()).map(Reply::from),
+            "#GETVALUE" => none().and_then(|()| object.value()).map(Reply::Value),
+            _ => Err(around(Exception::key_error(method))),
         }
     }
 
     /// What a `#PROXY` reply says of a new object, which is counted once.
-    fn proxy(&self, object: Arc<dyn Referent>) -> Value {
+    fn proxy(&self, object: Arc<dyn Referent>, client: u64) -> Value {
         let (typeid, exposed) = (object.typeid(), names(object.exposed()));
-        // The client counts it itself, and takes this one count back, whoever it is.
-        let ident = self.store.enter(object, 0);
+        let ident = self.store.enter(object, client);
         Value::tuple([exposed, pickle::token(typeid, &self.address, ident)])
     }
 
@@ -551,6 +573,12 @@ impl Shared {
     }
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.clients.stop();
+    }
+}
+
 impl Connections {
     fn end_oldest_stranger(&mut self) {
         let oldest = self.strangers.pop_front().and_then(|id| self.all.get(&id));
@@ -577,42 +605,58 @@ impl Drop for Leave {
     }
 }
 
-/// A request: the method of an object, or, if that is `None`, a function of the server.
+/// A request: the method of an object, or, on a fresh connection, a function of the server. Its parts are whatever came.
 struct Request {
     ident: Value,
-    method: Arc<str>,
-    args: Args,
+    method: Value,
+    args: Value,
+    keywords: Value,
 }
 
 impl Request {
     fn from_value(value: Value) -> Result<Self, Exception> {
-        let wrong = || Exception::type_error("a request is (ident, method, arguments, keywords)");
-        let Value::Tuple(parts) = value else {
-            return Err(wrong());
+        let (Value::Tuple(parts) | Value::List(parts)) = value else {
+            let text = format!("cannot unpack non-iterable {} object", value.type_name());
+            return Err(Exception::type_error(text));
         };
-        let [ident, Value::Str(method), positional, Value::Dict(pairs)] = &*parts else {
-            return Err(wrong());
+        let [ident, method, args, keywords] = &*parts else {
+            let text = format!("a request has 4 parts, not {}", parts.len());
+            return Err(Exception::value_error(text));
         };
-        let (Value::Tuple(positional) | Value::List(positional)) = positional else {
-            return Err(wrong());
-        };
-        let mut keywords = vec![];
-        for (name, value) in pairs.iter() {
-            let Value::Str(name) = name else {
-                return Err(Exception::type_error("keywords must be strings"));
-            };
-            keywords.push((name.clone(), value.clone()));
-        }
-        let args = Args {
-            positional: positional.to_vec(),
-            keywords,
-        };
+        let [ident, method, args, keywords] = [ident, method, args, keywords].map(Value::clone);
         Ok(Request {
-            ident: ident.clone(),
-            method: method.clone(),
+            ident,
+            method,
             args,
+            keywords,
         })
     }
+}
+
+/// The arguments of a call, as for `f(*args, **keywords)`.
+fn arguments(args: &Value, keywords: &Value) -> Result<Args, Exception> {
+    let positional = match args {
+        Value::Tuple(args) => args.to_vec(),
+        args => args.elements().map_err(|_| {
+            let text = "argument after * must be an iterable, not";
+            Exception::type_error(format!("{text} {}", args.type_name()))
+        })?,
+    };
+    let Value::Dict(pairs) = keywords else {
+        let text = "argument after ** must be a mapping, not";
+        return Err(Exception::type_error(format!(
+            "{text} {}",
+            keywords.type_name()
+        )));
+    };
+    let keywords = pairs.iter().map(|(name, value)| match name {
+        Value::Str(name) => Ok((name.clone(), value.clone())),
+        _ => Err(Exception::type_error("keywords must be strings")),
+    });
+    Ok(Args {
+        positional,
+        keywords: keywords.collect::<Result<_, _>>()?,
+    })
 }
 
 fn reply(frames: &mut Frames, kind: &str, result: Value) -> io::Result<()> {
@@ -631,13 +675,20 @@ fn ident(args: Args, function: &str) -> Result<Arc<str>, Exception> {
     }
 }
 
-fn traceback(exception: Exception) -> Value {
-    traceback_text(exception).into()
+/// Only people read it, and they look at the last line.
+fn traceback(last: impl Display) -> Value {
+    format!("Traceback (most recent call last):\n  in the manager's server\n{last}\n").into()
 }
 
-/// Only people read it, and they look at the last line.
-fn traceback_text(exception: Exception) -> String {
-    format!("Traceback (most recent call last):\n  in the manager's server\n{exception}\n")
+/// Whether a peer that had closed its connection refuses what was sent to it afterwards. Over TCP the writer is not told,
+/// nor a reader, who has seen the end before.
+fn refused(stream: &Stream, limit: Duration) -> bool {
+    let Stream::Tcp(stream) = stream else {
+        return false;
+    };
+    let mut fds = [PollFd::new(stream, PollFlags::empty())];
+    let limit = Timespec::try_from(limit).ok();
+    poll(&mut fds, limit.as_ref()).is_ok() && fds[0].revents().contains(PollFlags::ERR)
 }
 
 fn is_reset(error: &io::Error) -> bool {

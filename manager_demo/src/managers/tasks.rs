@@ -94,6 +94,13 @@ impl Task {
     }
 }
 
+/// A `functools.partial`.
+struct Partial {
+    function: Value,
+    positional: Arc<[Value]>,
+    keywords: Arc<[(Value, Value)]>,
+}
+
 /// The function's name, and all its arguments.
 fn call(task: &Value) -> Result<(String, Args), String> {
     let mut layers = vec![];
@@ -104,17 +111,17 @@ fn call(task: &Value) -> Result<(String, Args), String> {
             _ if layers.len() == LAYERS => return Err(format!("more than {LAYERS} partials")),
             _ => {}
         }
-        let Some((function, positional, keywords)) = partial(&inner) else {
+        let Some(layer) = partial(&inner) else {
             let shown: String = task.to_string().chars().take(200).collect();
             return Err(format!("{shown} is no function, nor a partial of one"));
         };
-        layers.push((positional, keywords));
-        inner = function;
+        inner = layer.function.clone();
+        layers.push(layer);
     };
     let mut args = Args::default();
-    for (positional, keywords) in layers.into_iter().rev() {
-        args.positional.extend(positional.iter().cloned());
-        for (key, value) in keywords.iter() {
+    for layer in layers.iter().rev() {
+        args.positional.extend(layer.positional.iter().cloned());
+        for (key, value) in layer.keywords.iter() {
             let Some(key) = key.as_str() else {
                 return Err(format!("a keyword of {name} is no str but {key}"));
             };
@@ -127,9 +134,8 @@ fn call(task: &Value) -> Result<(String, Args), String> {
     Ok((name, args))
 }
 
-/// The function, arguments and keywords of a `functools.partial`, in either of the forms in which it travels.
-#[allow(clippy::type_complexity)]
-fn partial(value: &Value) -> Option<(Value, Arc<[Value]>, Arc<[(Value, Value)]>)> {
+/// A `functools.partial`, in either of the forms in which it travels.
+fn partial(value: &Value) -> Option<Partial> {
     let parts = match value.called("multiprocessing.reduction", "_rebuild_partial") {
         Some(parts) => parts,
         None => state(value)?,
@@ -145,7 +151,11 @@ fn partial(value: &Value) -> Option<(Value, Arc<[Value]>, Arc<[(Value, Value)]>)
         Value::None => Arc::new([]),
         _ => return None,
     };
-    Some((function.clone(), positional.clone(), keywords))
+    Some(Partial {
+        function: function.clone(),
+        positional: positional.clone(),
+        keywords,
+    })
 }
 
 /// The state with which a `functools.partial` is filled.
@@ -181,6 +191,7 @@ impl std::error::Error for TaskError {}
 
 #[cfg(test)]
 mod tests {
+    use super::super::pickle;
     use super::*;
 
     fn tasks() -> Tasks {
@@ -217,6 +228,19 @@ mod tests {
         let args = Value::tuple([5i64.into()]);
         let outer = Value::call(rebuild, [task, args, Value::Dict(keywords.into())]);
         assert_eq!(said(&outer), "1 'x' 5 sep=3 end=4");
+    }
+
+    /// `partial(print, 'a', sep='x')`, by `pickle` with protocol 2 and by multiprocessing.
+    #[test]
+    fn pickles_of_python() {
+        let plain = b"\x80\x02cfunctools\npartial\nq\x00c__builtin__\nprint\nq\x01\x85q\x02Rq\x03(h\x01X\x01\x00\x00\
+            \x00aq\x04\x85q\x05}q\x06X\x03\x00\x00\x00sepq\x07X\x01\x00\x00\x00xq\x08sNtq\tb.";
+        let forking = b"\x80\x04\x95^\x00\x00\x00\x00\x00\x00\x00\x8c\x19multiprocessing.reduction\x94\x8c\x10\
+            _rebuild_partial\x94\x93\x94\x8c\x08builtins\x94\x8c\x05print\x94\x93\x94\x8c\x01a\x94\x85\x94}\x94\
+            \x8c\x03sep\x94\x8c\x01x\x94s\x87\x94R\x94.";
+        for pickle in [&plain[..], forking] {
+            assert_eq!(said(&pickle::loads(pickle).unwrap()), "'a' sep='x'");
+        }
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! A program's own types as values, by serde.
 //!
-//! A type becomes what a Python programmer would write: a struct a dict with its fields' names, a tuple a tuple, a `Vec` a
-//! list, `None` and `()` become `None`, bytes (serde_bytes) `bytes`, an enum its variant's name, or a dict from that name
-//! to what the variant holds. Back, a list does for a tuple and a tuple for a list, an integer for a float, and the
-//! attributes of an instance of an unknown class for a struct.
+//! A type becomes what a Python programmer would write: a struct a dict with its fields' names, a tuple a tuple, a
+//! `Vec` a list, `None` and `()` become `None`, bytes (serde_bytes) `bytes`, an enum its variant's name, or a dict from
+//! that name to what the variant holds. Back, a list does for a tuple and a tuple for a list, an integer for a float,
+//! and the attributes of an instance of an unknown class for a struct.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -31,7 +31,7 @@ pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, SerdeError> {
 
 /// The Rust value that a Python value stands for.
 ///
-/// Errors: a value of another type, or out of the type's range; one that nests deeper than 128; one of more than 2**26
+/// Errors: a value of another type, or out of the type's range; one that nests deeper than 128; one of more than 2**24
 /// parts, counted as often as the value refers to them, each 64 bytes of text as one more.
 pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, SerdeError> {
     T::deserialize(Reader {
@@ -41,7 +41,8 @@ pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, SerdeError> {
     })
 }
 
-/// Why a value does not become one of the other language, and where in it: ``field `n`: expected an integer, found str``.
+/// Why a value does not become one of the other language, and where in it, such as ``field `n`: expected an integer,
+/// found str``.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SerdeError(String);
 
@@ -406,6 +407,7 @@ impl<'a> Reader<'a> {
 
     fn sequence<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SerdeError> {
         let items = self.value.elements().map_err(de::Error::custom)?;
+        self.spend(items.len() * 8)?;
         let mut items = Items {
             of: &self,
             index: 0,
@@ -559,11 +561,14 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
             | Value::FrozenSet(_)
             | Value::Array(_) => self.sequence(visitor),
             _ => match self.pairs() {
-                Some(pairs) => visitor.visit_map(Pairs {
-                    of: &self,
-                    pairs: pairs.into_iter(),
-                    pair: (Value::None, Value::None),
-                }),
+                Some(pairs) => {
+                    self.spend(pairs.len() * 8)?;
+                    visitor.visit_map(Pairs {
+                        of: &self,
+                        pairs: pairs.into_iter(),
+                        pair: (Value::None, Value::None),
+                    })
+                }
                 // Of an object, only a range has elements.
                 None if self.value.called("builtins", "range").is_some() => self.sequence(visitor),
                 None => Err(SerdeError(format!(
@@ -654,6 +659,7 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SerdeError> {
+        self.spend(0)?;
         visitor.visit_unit()
     }
 }
@@ -733,5 +739,218 @@ impl<'de> de::VariantAccess<'de> for Content<'_> {
         visitor: V,
     ) -> Result<V::Value, SerdeError> {
         self.read(|reader| de::Deserializer::deserialize_map(reader, visitor))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, HashMap};
+    use std::fmt::Debug;
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Serialize};
+    use serde_bytes::ByteBuf;
+
+    use super::super::value::Object;
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Job {
+        n: u8,
+        name: String,
+        weight: Option<f64>,
+        place: (i32, char),
+        tags: Vec<Tag>,
+        data: ByteBuf,
+        big: u128,
+        more: BTreeMap<i64, ()>,
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    enum Tag {
+        Plain,
+        Of(u8),
+        Pair(u8, bool),
+        Named { x: f32 },
+        Nothing(()),
+        Maybe(Option<Box<Tag>>),
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Wrapped(i8);
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Nested(Vec<Nested>);
+
+    fn job() -> Job {
+        Job {
+            n: 1,
+            name: "a".to_owned(),
+            weight: None,
+            place: (-1, 'c'),
+            tags: vec![
+                Tag::Plain,
+                Tag::Of(1),
+                Tag::Pair(1, true),
+                Tag::Named { x: 1.5 },
+                Tag::Nothing(()),
+                Tag::Maybe(Some(Box::new(Tag::Plain))),
+                Tag::Maybe(None),
+            ],
+            data: ByteBuf::from([0, 255]),
+            big: u128::MAX,
+            more: BTreeMap::from([(1, ()), (-1, ())]),
+        }
+    }
+
+    #[track_caller]
+    fn returns<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T, shown: &str) {
+        let there = to_value(&value).unwrap();
+        assert_eq!(there.to_string(), shown);
+        assert_eq!(from_value::<T>(&there), Ok(value));
+    }
+
+    #[track_caller]
+    fn fails<T: DeserializeOwned + Debug>(value: impl Into<Value>, text: &str) {
+        assert_eq!(
+            from_value::<T>(&value.into()).unwrap_err().to_string(),
+            text
+        );
+    }
+
+    #[test]
+    fn types_return_as_they_were() {
+        returns(
+            job(),
+            "{'n': 1, 'name': 'a', 'weight': None, 'place': (-1, 'c'), 'tags': ['Plain', {'Of': 1}, \
+             {'Pair': (1, True)}, {'Named': {'x': 1.5}}, {'Nothing': None}, {'Maybe': 'Plain'}, {'Maybe': None}], \
+             'data': b'\\x00\\xff', 'big': 340282366920938463463374607431768211455, 'more': {-1: None, 1: None}}",
+        );
+        returns(Wrapped(-1), "-1");
+        returns(i128::MIN, "-170141183460469231731687303715884105728");
+        returns(HashMap::from([((1, true), [1.5])]), "{(1, True): (1.5,)}");
+        returns(vec![Some(1_u64), None], "[1, None]");
+        returns((), "None");
+    }
+
+    #[test]
+    fn near_types_do() {
+        let pair: (f64, Vec<u8>) =
+            from_value(&Value::list([1.into(), Value::tuple([2.into()])])).unwrap();
+        assert_eq!(pair, (1.0, vec![2]));
+        let range = Value::call(Value::global("builtins", "range"), [3.into()]);
+        assert_eq!(from_value(&range), Ok(vec![0, 1, 2]));
+        let view = Value::call(Value::global("builtins", "list"), [[1, 2].into()]);
+        assert_eq!(from_value(&view), Ok((1, 2)));
+        assert_eq!(from_value(&Value::bytes([1, 2])), Ok(vec![1_u8, 2]));
+        assert_eq!(from_value(&Value::from([1, 2])), Ok(ByteBuf::from([1, 2])));
+        assert_eq!(from_value(&Value::set([1]).unwrap()), Ok([1]));
+        let attributes = Value::dict([("x", 2)]).unwrap();
+        let object = Value::Object(Arc::new(Object {
+            make: Make::New {
+                class: Value::global("__main__", "Point"),
+                arguments: Value::tuple([]),
+                keywords: None,
+            },
+            steps: vec![Step::State(attributes)],
+        }));
+        assert_eq!(
+            from_value(&object),
+            Ok(HashMap::from([("x".to_owned(), 2)]))
+        );
+    }
+
+    #[test]
+    fn an_error_says_where_and_what() {
+        let with = |name: &str, field: Value| {
+            let pairs = to_value(&job()).unwrap();
+            let Value::Dict(pairs) = pairs else {
+                unreachable!()
+            };
+            let pairs = pairs
+                .iter()
+                .map(|(key, value)| match key.as_str() == Some(name) {
+                    true => (key.clone(), field.clone()),
+                    false => (key.clone(), value.clone()),
+                });
+            Value::dict(pairs).unwrap()
+        };
+        fails::<Job>(
+            with("n", "a".into()),
+            "field `n`: expected an integer, found str",
+        );
+        fails::<Job>(
+            with("n", 300.into()),
+            "field `n`: invalid value: integer `300`, expected u8",
+        );
+        fails::<Job>(
+            with("weight", "a".into()),
+            "field `weight`: expected a number, found str",
+        );
+        fails::<Job>(
+            with("name", 1.into()),
+            "field `name`: expected a string, found int",
+        );
+        fails::<Job>(
+            with("tags", "ab".into()),
+            "field `tags`: expected a list, found str",
+        );
+        let tags = Value::from([Value::from("Plain"), Value::dict([("Of", "x")]).unwrap()]);
+        fails::<Job>(
+            with("tags", tags),
+            "field `tags`: item 1: variant `Of`: expected an integer, found str",
+        );
+        fails::<Job>(
+            with("place", [1, 2].into()),
+            "field `place`: item 1: expected a character, found int",
+        );
+        fails::<Job>(Value::Dict([].into()), "missing field `n`");
+        fails::<Job>(1, "expected struct Job, found int");
+        fails::<bool>(1, "expected a boolean, found int");
+        fails::<(i8, i8)>([1, 2, 3], "expected 2 items, found 3");
+        fails::<(i8, i8)>([1], "invalid length 1, expected a tuple of size 2");
+        fails::<Tag>(
+            "Of",
+            "variant `Of`: expected a dict of one entry, found str",
+        );
+        fails::<Tag>(
+            1,
+            "expected the name of a variant, or a dict of one entry, found int",
+        );
+        fails::<u128>(
+            Value::from(u128::MAX).to_big(1),
+            "an integer of 129 bits is too large",
+        );
+        fails::<String>(Value::global("tasks", "run"), "a function has no Rust type");
+        let unhashable = to_value(&HashMap::from([(vec![1], 1)])).unwrap_err();
+        assert_eq!(unhashable.to_string(), "TypeError: unhashable type: 'list'");
+    }
+
+    impl Value {
+        fn to_big(&self, shift: u32) -> Value {
+            let Value::Long(number) = self else {
+                unreachable!()
+            };
+            Value::from(&**number << shift)
+        }
+    }
+
+    #[test]
+    fn deep_circular_and_shared_values_end() {
+        let deep = |depth| (1..depth).fold(Value::list([]), |inner, _| Value::list([inner]));
+        assert!(from_value::<Nested>(&deep(100)).is_ok());
+        let text = |value: &Value| from_value::<Nested>(value).unwrap_err().to_string();
+        assert!(text(&deep(1000)).ends_with("item 0: nested deeper than 128"));
+        let circle = Value::Knot([Value::List([Value::Inner(0)].into())].into(), 0);
+        assert!(text(&circle).ends_with("nested deeper than 128"));
+        let shared = (0..100).fold(Value::list([]), |v, _| Value::list([v.clone(), v]));
+        let steps = &Cell::new(1000);
+        let reader = Reader {
+            value: shared.plain(),
+            depth: DEPTH,
+            steps,
+        };
+        let error = Nested::deserialize(reader).unwrap_err();
+        assert!(error.to_string().ends_with("too many parts"));
     }
 }

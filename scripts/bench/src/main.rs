@@ -22,6 +22,9 @@ mod forkserver;
 #[allow(dead_code)]
 #[path = "../../../async_demo/src/handle.rs"]
 mod handle;
+#[allow(dead_code, unused_imports)]
+#[path = "../../../manager_demo/src/managers/mod.rs"]
+mod managers;
 #[allow(dead_code)]
 #[path = "../../../queue_demo/src/memory.rs"]
 mod memory;

@@ -6,7 +6,7 @@ use std::{fs, io};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::suite;
+use crate::suite::{self, Passed};
 use crate::workspace::{self, Example};
 
 /// Makes a crate from an example: its file as `src/main.rs`, its building blocks, the manifest from its header.
@@ -96,7 +96,7 @@ fn with_modules(source: &str, mut blocks: Vec<&str>) -> String {
 }
 
 /// Copies an example to a temporary folder and has it built without a warning, formatted, run and compared.
-pub fn gate(example: &Example) -> Result<()> {
+pub fn gate(example: &Example) -> Result<Passed> {
     let trace = suite::parse(example)?;
     let folder = tempfile::Builder::new()
         .prefix("fresh-")
@@ -126,11 +126,16 @@ pub fn gate(example: &Example) -> Result<()> {
         .args(["--check", "--edition", "2024", "src/main.rs"])
         .current_dir(&home);
     succeeds(&mut format, "rustfmt --check")?;
-    suite::run_and_check(
-        &trace,
-        vec![target.join("debug").join(&example.name).into()],
-    )?;
-    folder.close().context("remove the temporary folder")
+    let passed = match workspace::python() {
+        Err(reason) if example.needs_python(None) => Passed::Ignored(reason.to_owned()),
+        _ => {
+            let program = target.join("debug").join(&example.name);
+            suite::run_and_check(&trace, vec![program.into()])?;
+            Passed::Checked
+        }
+    };
+    folder.close().context("remove the temporary folder")?;
+    Ok(passed)
 }
 
 fn succeeds(command: &mut Command, what: &str) -> Result<()> {

@@ -50,14 +50,27 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Does one check; the error is a report for a person.
 pub fn check(example: &Example, check: Check) -> Result<Passed> {
     let trace = parse(example)?;
+    if let (true, Err(reason)) = (example.needs_python(None), workspace::python()) {
+        return Ok(Passed::Ignored(reason.to_owned()));
+    }
     match check {
         Check::Run => {
             run_and_check(&trace, workspace::command(example)?)?;
+            let mut ignored = None;
             for variant in &example.header.variants {
+                if let (true, Err(reason)) =
+                    (example.needs_python(Some(variant)), workspace::python())
+                {
+                    ignored = Some(format!("as `{} {variant}`: {reason}", example.name));
+                    continue;
+                }
                 let mut command = workspace::command(example)?;
                 command.push(variant.into());
                 run_and_check(&trace, command)
                     .with_context(|| format!("as `{} {variant}`", example.name))?;
+            }
+            if let Some(reason) = ignored {
+                return Ok(Passed::Ignored(reason));
             }
         }
         Check::Twin => {

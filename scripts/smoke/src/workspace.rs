@@ -31,6 +31,8 @@ pub struct Header {
     pub needs: Vec<String>,
     /// Arguments that make it run in another way, with the same trace.
     pub variants: Vec<String>,
+    /// The programs beside it that it cannot do without: `python3`.
+    pub requires: Vec<String>,
     /// The part of the manifest between the fences.
     pub manifest: String,
 }
@@ -38,6 +40,12 @@ pub struct Header {
 impl Example {
     pub fn full_name(&self) -> String {
         format!("{}::{}", self.package, self.name)
+    }
+
+    /// Whether it needs Python to run at all, or in this variant: one whose name begins with `python`.
+    pub fn needs_python(&self, variant: Option<&str>) -> bool {
+        let example = || self.header.requires.iter().any(|name| name == "python3");
+        variant.is_some_and(|variant| variant.starts_with("python")) || example()
     }
 
     pub fn source(&self) -> PathBuf {
@@ -184,10 +192,9 @@ impl Header {
                     if let Some(python) = line.strip_prefix("Python:") {
                         header.python = python.trim().to_owned();
                     } else if let Some(variants) = line.strip_prefix("Variants:") {
-                        header.variants = variants
-                            .split(',')
-                            .map(|variant| variant.trim().to_owned())
-                            .collect();
+                        header.variants = list(variants);
+                    } else if let Some(requires) = line.strip_prefix("Requires:") {
+                        header.requires = list(requires);
                     } else if let Some(needs) = line.strip_prefix("Needs:") {
                         header.needs.extend(
                             needs
@@ -199,6 +206,10 @@ impl Header {
             }
         }
         ensure!(
+            header.requires.iter().all(|program| program == "python3"),
+            "nothing but python3 can be looked for"
+        );
+        ensure!(
             header.title.ends_with('.'),
             "the first line is no title, a sentence with a full stop"
         );
@@ -209,6 +220,11 @@ impl Header {
         );
         Ok(header)
     }
+}
+
+fn list(names: &str) -> Vec<String> {
+    let names = names.split(',').map(|name| name.trim().to_owned());
+    names.collect()
 }
 
 /// Builds the demo crates and the faults, once, and returns each one's program.
@@ -332,5 +348,31 @@ mod tests {
         assert_eq!(header.needs, ["pipe", "lock"]);
         assert_eq!(header.manifest, "[dependencies]\nanyhow = \"1\"\n");
         assert!(Header::parse("//! No Python here.\n").is_err());
+    }
+
+    #[test]
+    fn an_example_or_a_variant_can_need_python() {
+        let example = |lines: &str| {
+            let source = format!(
+                "//! Two go.\n//! Python: x\n{lines}//! ```cargo\n//! [dependencies]\n//! ```\n"
+            );
+            Header::parse(&source).map(|header| Example {
+                package: "a".to_owned(),
+                name: "b".to_owned(),
+                folder: PathBuf::new(),
+                path: String::new(),
+                header,
+            })
+        };
+        let variants = example("//! Variants: ring, python-client\n").unwrap();
+        assert!(!variants.needs_python(None));
+        assert!(!variants.needs_python(Some("ring")));
+        assert!(variants.needs_python(Some("python-client")));
+        assert!(
+            example("//! Requires: python3\n")
+                .unwrap()
+                .needs_python(None)
+        );
+        assert!(example("//! Requires: perl\n").is_err());
     }
 }

@@ -102,6 +102,8 @@ pub(super) struct Reader<'a, 'l> {
     at: usize,
     /// Where the present opcode began.
     opcode: usize,
+    /// The last opcode.
+    previous: u8,
     protocol: u8,
     stack: Vec<Item>,
     marks: Vec<usize>,
@@ -124,6 +126,7 @@ impl<'a, 'l> Reader<'a, 'l> {
             pickle,
             at: 0,
             opcode: 0,
+            previous: 0,
             protocol: 0,
             stack: Vec::with_capacity(16),
             marks: Vec::with_capacity(8),
@@ -135,7 +138,8 @@ impl<'a, 'l> Reader<'a, 'l> {
             empty_tuple: None,
             limits,
             memory: limits.memory,
-            copies: pickle.len(),
+            // The bytes of a bytearray of an old protocol are copied out of a str, and then once more.
+            copies: pickle.len().saturating_mul(4),
         }
     }
 
@@ -150,13 +154,15 @@ impl<'a, 'l> Reader<'a, 'l> {
     fn run(&mut self) -> Result<Item, Error> {
         loop {
             self.opcode = self.at;
-            match self.byte()? {
+            let code = self.byte()?;
+            let previous = std::mem::replace(&mut self.previous, code);
+            match code {
                 STOP => return self.pop(),
                 MARK => {
                     self.charge(size_of::<usize>())?;
                     self.marks.push(self.stack.len());
                 }
-                POP => self.discard()?,
+                POP => self.discard(previous)?,
                 POP_MARK => {
                     let from = self.mark()?;
                     self.stack.truncate(from);
@@ -431,7 +437,7 @@ impl<'a, 'l> Reader<'a, 'l> {
         Ok(())
     }
 
-    /// Whether so much may be copied: all in all no more than the pickle is long, whatever it shares.
+    /// Whether so much may be copied: all in all no more than a few times the pickle's length, whatever it shares.
     fn copy(&mut self, count: usize) -> bool {
         let left = self.copies.checked_sub(count);
         self.copies = left.unwrap_or(self.copies);
@@ -523,7 +529,7 @@ impl<'a, 'l> Reader<'a, 'l> {
         self.marks.pop().ok_or(self.malformed("no mark"))
     }
 
-    fn discard(&mut self) -> Result<(), Error> {
+    fn discard(&mut self, previous: u8) -> Result<(), Error> {
         if self.marks.last() == Some(&self.stack.len()) {
             self.marks.pop();
             return Ok(());
@@ -531,7 +537,8 @@ impl<'a, 'l> Reader<'a, 'l> {
         let gone = self.pop()?;
         // A reduction of six parts: `setter(object, state)`, called for what it does. It cannot be kept, and must not be
         // lost. A call is dropped too where an object's arguments contain it; then the same is fetched at once.
-        if let (Item::Node(gone), Ok(Item::Node(top))) = (gone, self.top())
+        if previous == REDUCE
+            && let (Item::Node(gone), Ok(Item::Node(top))) = (gone, self.top())
             && let [callable, Item::Node(arguments)] = *self.parts(gone)
             && let [Item::Node(first), _] = *self.parts(arguments)
             && matches!(self.kind(gone), Kind::Call)
@@ -1445,15 +1452,22 @@ impl<'a> Reader<'a, '_> {
             next = chunk.next;
             let items = &self.pool[chunk.start as usize..chunk.end as usize];
             let mut values = values(&mut self.nodes, items);
-            steps.push(match chunk.what {
-                What::Parts | What::Extend => Step::Extend(values.collect()),
-                What::Add => Step::Add(values.collect()),
-                What::State => Step::State(values.next().unwrap_or(Value::None)),
-                What::Set => {
+            // What came in several parts is one step.
+            match (chunk.what, steps.last_mut()) {
+                (What::State, _) => steps.push(Step::State(values.next().unwrap_or(Value::None))),
+                (_, _) if items.is_empty() => {}
+                (What::Add, Some(Step::Add(before))) => before.extend(values),
+                (What::Add, _) => steps.push(Step::Add(values.collect())),
+                (What::Set, last) => {
                     let pairs = std::iter::from_fn(|| Some((values.next()?, values.next()?)));
-                    Step::Set(pairs.collect())
+                    match last {
+                        Some(Step::Set(before)) => before.extend(pairs),
+                        _ => steps.push(Step::Set(pairs.collect())),
+                    }
                 }
-            });
+                (What::Parts | What::Extend, Some(Step::Extend(before))) => before.extend(values),
+                (What::Parts | What::Extend, _) => steps.push(Step::Extend(values.collect())),
+            }
         }
         Value::Object(Arc::new(Object { make, steps }))
     }

@@ -4,9 +4,9 @@
 //! be written lies on a stack.
 //!
 //! A list, a dict, a set or an object is memoized before it is filled, as CPython does. A tuple that contains itself (or an
-//! object whose arguments do) is met again while its items are written. Then it is made at once, of containers that are
-//! still empty; these are filled next, and the first attempt is dropped with `POP`, also like CPython. That each value is
-//! made at most twice, and filled once, is not: nested tuples cannot make a pickle grow without measure.
+//! object whose arguments do) is met again while its items are written, and begun again; what was begun before is dropped
+//! with `POP` in the end, also like CPython. What is met too often is made at once, of containers that are still empty and
+//! are filled next, so that no nest of tuples makes a pickle grow without measure.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -16,6 +16,9 @@ use std::sync::Arc;
 use super::super::value::{Global, Make, Object, Proxy, Step, Value};
 use super::opcode::*;
 use super::{MANAGERS, address_value};
+
+/// CPython begins again as often as it meets a value that is not made yet, which can take quadratic time; this so often.
+const BEGUN: u8 = 8;
 
 /// The knot in which a value lies.
 type Knot<'v> = Option<&'v Arc<[Value]>>;
@@ -54,8 +57,8 @@ pub(super) struct Writer<'v, 'o> {
     work: Vec<Work<'v>>,
     memo: HashMap<Id, u32, BuildHasherDefault<Places>>,
     memoized: u32,
-    /// What lies in a knot and is being written.
-    begun: HashSet<Id, BuildHasherDefault<Places>>,
+    /// How often the writing of what lies in a knot has begun.
+    begun: HashMap<Id, u8, BuildHasherDefault<Places>>,
     shells: HashSet<Id, BuildHasherDefault<Places>>,
     unfilled: Vec<Found<'v>>,
 }
@@ -67,7 +70,7 @@ impl<'v, 'o> Writer<'v, 'o> {
             work: vec![],
             memo: HashMap::default(),
             memoized: 0,
-            begun: HashSet::default(),
+            begun: HashMap::default(),
             shells: HashSet::default(),
             unfilled: vec![],
         }
@@ -212,16 +215,22 @@ impl<'v, 'o> Writer<'v, 'o> {
             }
             Value::Tuple(_) | Value::FrozenSet(_) | Value::Object(_) => {
                 match (found.knot, found.id) {
-                    (Some(_), Some(id)) if !self.begun.insert(id) => {
-                        // It contains itself, and not through anything that is memoized yet.
-                        self.work
-                            .extend([Work::Get(id), Work::Fill, Work::Shell(found)]);
+                    (Some(_), Some(id)) if self.met_again(id) => {
+                        let steps = [Work::Get(id), Work::Fill, Work::Shell(found)];
+                        self.work.extend(steps);
                     }
                     _ => self.open(found, true),
                 }
             }
             _ => self.out.push(NONE),
         }
+    }
+
+    /// Whether it was begun so often that it is time to make it of what there is.
+    fn met_again(&mut self, id: Id) -> bool {
+        let begun = self.begun.entry(id).or_default();
+        *begun = begun.saturating_add(1);
+        *begun > BEGUN
     }
 
     /// A container without its contents.

@@ -13,8 +13,8 @@ use super::super::caller::{Caller, lock};
 use super::super::exception::Exception;
 use super::super::referent::{Failure, Referent, Reply};
 use super::super::value::{Array, Value};
-use super::elements;
 use super::index::{Index, place};
+use super::{elements, quoted};
 
 /// An array. Each call is one step: no other thread sees it half done.
 pub struct SharedArray {
@@ -27,8 +27,8 @@ impl SharedArray {
     /// `Array(typecode, sequence, lock=True)`; nothing looks at the lock. The typecode is one of `bBuhHiIlLqQfd`; the
     /// sequence is bytes as they lie in memory, another array, a `str` for `u`, or gives the items.
     ///
-    /// Errors: `TypeError` for items of another type, `OverflowError` for numbers that do not fit, `ValueError` for another
-    /// typecode.
+    /// Errors: `TypeError` for items of another type, `OverflowError` for numbers that do not fit, `ValueError` for
+    /// another typecode.
     pub fn new(args: Args) -> Result<Arc<Self>, Exception> {
         let [typecode, sequence, _lock] = args.bind(
             "Array",
@@ -145,7 +145,7 @@ impl Referent for SharedArray {
                 let [key, value] = args.slot(method)?;
                 self.set(&key, &value)?.into()
             }
-            _ => return Err(Failure::not_exposed(method, "array.array")),
+            _ => return Err(Failure::no_method(method)),
         })
     }
 
@@ -167,7 +167,7 @@ fn index(key: &Value) -> Result<Index, Exception> {
 }
 
 fn array(typecode: &Value, sequence: &Value) -> Result<Array, Exception> {
-    let Some(typecode) = character(typecode) else {
+    let Some(code) = character(typecode) else {
         let name = match &*typecode.node() {
             Value::None => "None".into(),
             typecode => typecode.type_name(),
@@ -176,18 +176,18 @@ fn array(typecode: &Value, sequence: &Value) -> Result<Array, Exception> {
             "array() argument 1 must be a unicode character, not {name}"
         )));
     };
-    // What is no character for Rust is no typecode.
-    let typecode = char::from_u32(typecode).unwrap_or(char::REPLACEMENT_CHARACTER);
     let what = match &*sequence.node() {
         Value::Str(_) | Value::Surrogates(_) => "str",
         Value::Array(array) if array.typecode == 'u' => "unicode array",
         _ => "",
     };
-    if typecode != 'u' && !what.is_empty() {
-        return Err(Exception::type_error(format!(
-            "cannot use a {what} to initialize an array with typecode '{typecode}'"
-        )));
+    if code != u32::from('u') && !what.is_empty() {
+        let before = format!("cannot use a {what} to initialize an array with typecode '");
+        let text = quoted(&before, typecode);
+        return Err(Exception::new("builtins", "TypeError", [text]));
     }
+    // What is no character for Rust is no typecode.
+    let typecode = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
     let mut array = Array {
         typecode,
         bytes: vec![],
@@ -375,5 +375,56 @@ fn float(value: &Value) -> Result<f64, Exception> {
             let text = format!("must be real number, not {}", value.type_name());
             Exception::type_error(text)
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::List;
+    use super::super::trial::{answer, proxy};
+    use super::*;
+
+    #[test]
+    fn is_sent_as_an_array() {
+        let items = Value::list([1.into(), 2.into(), 3.into()]);
+        let array = SharedArray::new(Args::new(["h".into(), items])).unwrap();
+        let slice = |step: i64| {
+            let slice = [Value::None, Value::None, step.into()];
+            Value::call(Value::global("builtins", "slice"), slice)
+        };
+        assert_eq!(
+            answer(&*array, "__getitem__", [slice(-2)]),
+            "array('h', [3, 1])"
+        );
+        assert_eq!(array.value().unwrap().to_string(), "array('h', [1, 2, 3])");
+        let itself = proxy("ArrayProxy", array.clone());
+        assert_eq!(
+            answer(&*array, "__setitem__", [slice(1), itself.clone()]),
+            "TypeError: can only assign array (not \"ArrayProxy\") to array slice"
+        );
+        let copy = SharedArray::new(Args::new(["d".into(), itself])).unwrap();
+        assert_eq!(copy.repr().unwrap(), "array('d', [1.0, 2.0, 3.0])");
+        let list = List::new(Args::new([array.value().unwrap()])).unwrap();
+        let list = proxy("ListProxy", list);
+        let copy = SharedArray::new(Args::new(["b".into(), list])).unwrap();
+        assert_eq!(copy.repr().unwrap(), "array('b', [1, 2, 3])");
+    }
+
+    #[test]
+    fn half_an_item_does_no_harm() {
+        let odd = Array {
+            typecode: 'i',
+            bytes: vec![1, 0, 0, 0, 2],
+        };
+        let odd = Value::Array(Arc::new(odd));
+        let array = SharedArray::new(Args::new(["i".into(), odd.clone()])).unwrap();
+        assert_eq!(answer(&*array, "__len__", []), "1");
+        assert_eq!(
+            answer(&*array, "__getitem__", [1.into()]),
+            "IndexError: array index out of range"
+        );
+        let slice = Value::call(Value::global("builtins", "slice"), [Value::None]);
+        assert_eq!(answer(&*array, "__setitem__", [slice.clone(), odd]), "None");
+        assert_eq!(answer(&*array, "__getitem__", [slice]), "array('i', [1])");
     }
 }

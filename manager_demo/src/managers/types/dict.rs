@@ -1,9 +1,9 @@
 //! A dict that a server holds, and the iterators over it.
 //!
 //! Python:  `dict`, as `SyncManager.dict` makes it
-//! Differs: `keys`, `values` and `items` return lists, which is what CPython's server sends. A proxy of the dict itself is
-//!          taken as the dict is before the call. What an iterator skips after items were removed and as many others
-//!          added is nothing; CPython's may skip some, as its table moves.
+//! Differs: `keys`, `values` and `items` return lists, which is what CPython's server sends. A proxy of the dict itself
+//!          is taken as the dict is before the call. Where items were removed and as many added, an iterator goes on to
+//!          the next that it has not seen; CPython's may skip some, as the table moves.
 
 use std::collections::{BTreeMap, HashMap};
 use std::mem;
@@ -55,12 +55,12 @@ impl Table {
         Some(value)
     }
 
-    /// Returns the value that was there; the key that was there stays.
-    pub fn set(&mut self, key: Key, value: Value) -> Option<Value> {
+    /// An equal key that was there stays. Returns what is left over then: this one, and the value that was there.
+    pub fn set(&mut self, key: Key, value: Value) -> Option<(Key, Value)> {
         let next = self.next;
         let place = *self.places.entry(key.clone()).or_insert(next);
         match self.entries.get_mut(&place) {
-            Some((_, old)) => Some(mem::replace(old, value)),
+            Some((_, old)) => Some((key, mem::replace(old, value))),
             None => {
                 self.next += 1;
                 self.entries.insert(place, (key, value));
@@ -75,8 +75,10 @@ impl Table {
     }
 
     fn pop(&mut self) -> Option<(Key, Value)> {
-        let (_, (key, value)) = self.entries.pop_last()?;
+        let (place, (key, value)) = self.entries.pop_last()?;
         self.places.remove(&key);
+        // The next key comes to the same place, as in CPython: an iterator that was there does not see it.
+        self.next = place;
         Some((key, value))
     }
 
@@ -119,7 +121,8 @@ impl Dict {
 
     /// `dict()`, `dict(mapping)`, `dict(pairs)`, each with keywords.
     ///
-    /// Errors: `TypeError` or `ValueError` for what is neither a mapping nor pairs, `TypeError` for a key without a hash.
+    /// Errors: `TypeError` or `ValueError` for what is neither a mapping nor pairs, `TypeError` for a key that Python
+    /// does not hash.
     pub fn new(args: Args) -> Result<Arc<Self>, Exception> {
         let dict = Dict::default();
         dict.update("dict", args)?;
@@ -188,8 +191,8 @@ impl Dict {
         Ok(self.with(|table| match table.get(&key) {
             Some(value) => value.clone(),
             None => {
-                table.set(key, default.clone());
-                default
+                table.set(key.clone(), default.clone());
+                default.clone()
             }
         }))
     }
@@ -305,7 +308,7 @@ impl Referent for Dict {
                 self.set_default(key(wanted), default)?.into()
             }
             "update" => self.update(&function, args)?.into(),
-            _ => return Err(Failure::not_exposed(method, "dict")),
+            _ => return Err(Failure::no_method(method)),
         })
     }
 
@@ -388,11 +391,8 @@ impl Referent for DictIterator {
                 let [] = args.slot(method)?;
                 Ok(self.next()?.into())
             }
-            // A dict's iterator is no generator, for which these are exposed.
-            "send" | "throw" | "close" => Err(Failure::Traceback(format!(
-                "AttributeError: 'dict_keyiterator' object has no attribute '{method}'"
-            ))),
-            _ => Err(Failure::not_exposed(method, "dict_keyiterator")),
+            // A dict's iterator is no generator: `send`, `throw` and `close` are exposed, but not there.
+            _ => Err(Failure::no_method(method)),
         }
     }
 
@@ -454,4 +454,130 @@ fn hash(
         into.push((Key::new(key)?, value));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial::{answer, local, proxy};
+    use super::super::{List, MOST};
+    use super::*;
+
+    fn dict(pairs: &[(&str, i64)]) -> Arc<Dict> {
+        let pairs = Value::dict(pairs.iter().copied()).unwrap();
+        Dict::new(Args::new([pairs])).unwrap()
+    }
+
+    fn iterator(dict: &Dict) -> Arc<dyn Referent> {
+        match dict.call(&local(), "__iter__", Args::default()) {
+            Ok(Reply::Object(iterator)) => iterator,
+            _ => panic!("no iterator"),
+        }
+    }
+
+    #[test]
+    fn goes_on_when_others_remove() {
+        let dict = dict(&[("a", 1), ("b", 2), ("c", 3)]);
+        let keys = iterator(&dict);
+        assert_eq!((keys.typeid(), keys.exposed()[0]), ("Iterator", "__next__"));
+        assert_eq!(answer(&*keys, "__next__", []), "'a'");
+        assert_eq!(answer(&*dict, "__delitem__", ["b".into()]), "None");
+        let changed = "RuntimeError: dictionary changed size during iteration";
+        assert_eq!(answer(&*keys, "__next__", []), changed);
+        assert_eq!(
+            answer(&*dict, "__setitem__", ["b".into(), 2.into()]),
+            "None"
+        );
+        assert_eq!(answer(&*keys, "__next__", []), changed);
+        let keys = iterator(&dict);
+        for key in ["'a'", "'c'", "'b'", "StopIteration", "StopIteration"] {
+            assert_eq!(answer(&*keys, "__next__", []), key);
+        }
+    }
+
+    #[test]
+    fn an_iterator_keeps_the_table() {
+        let dict = dict(&[("a", 1), ("b", 2)]);
+        let keys = iterator(&dict);
+        drop(dict);
+        assert_eq!(answer(&*keys, "__next__", []), "'a'");
+        let rest = keys.value().unwrap().called("builtins", "iter").unwrap();
+        assert_eq!(rest[0].to_string(), "['b']");
+        assert!(
+            keys.repr()
+                .unwrap()
+                .starts_with("<dict_keyiterator object at 0x")
+        );
+        for method in ["send", "throw", "close"] {
+            let failed = format!("Traceback(\"KeyError: '{method}'\")");
+            assert_eq!(answer(&*keys, method, []), failed);
+        }
+        keys.clear();
+        assert_eq!(answer(&*keys, "__next__", []), "StopIteration");
+    }
+
+    #[test]
+    fn takes_what_a_proxy_stands_for() {
+        let (first, second) = (dict(&[("a", 1)]), dict(&[("a", 2), ("b", 3)]));
+        let second = proxy("DictProxy", second);
+        assert_eq!(answer(&*first, "update", [second.clone()]), "None");
+        let itself = proxy("DictProxy", first.clone());
+        assert_eq!(answer(&*first, "update", [itself]), "None");
+        assert_eq!(first.repr().unwrap(), "{'a': 2, 'b': 3}");
+        assert_eq!(
+            Dict::new(Args::new([second.clone()]))
+                .unwrap()
+                .repr()
+                .unwrap(),
+            "{'a': 2, 'b': 3}"
+        );
+        // Iterated over it gives keys.
+        let keys = List::new(Args::new([second])).unwrap();
+        assert_eq!(keys.repr().unwrap(), "['a', 'b']");
+        let pair = proxy("ListProxy", keys);
+        assert_eq!(answer(&*first, "update", [Value::list([pair])]), "None");
+        assert_eq!(first.repr().unwrap(), "{'a': 'b', 'b': 3}");
+    }
+
+    #[test]
+    fn takes_the_dicts_of_collections() {
+        use super::super::super::value::{Make, Object, Step};
+        let ordered = Value::Object(Arc::new(Object {
+            make: Make::Call {
+                callable: Value::global("collections", "OrderedDict"),
+                arguments: Value::tuple([]),
+            },
+            steps: vec![Step::Set(vec![
+                ("b".into(), 1.into()),
+                ("a".into(), 2.into()),
+            ])],
+        }));
+        let counted = Value::dict([("a", 3)]).unwrap();
+        let counter = Value::call(Value::global("collections", "Counter"), [counted]);
+        let dict = Dict::new(Args::new([ordered])).unwrap();
+        assert_eq!(answer(&*dict, "update", [counter]), "None");
+        assert_eq!(dict.repr().unwrap(), "{'b': 1, 'a': 3}");
+    }
+
+    #[test]
+    fn removes_from_the_middle_in_no_time() {
+        let dict = Dict::default();
+        let numbers = 0..200_000i64;
+        for number in numbers.clone() {
+            dict.set(number.into(), number.into()).unwrap();
+        }
+        for number in numbers.clone().filter(|number| number % 3 != 0) {
+            dict.delete(number.into()).unwrap();
+        }
+        let left: Vec<i64> = numbers.filter(|number| number % 3 == 0).collect();
+        let keys = Referent::elements(&dict).unwrap();
+        assert!(keys.iter().map(|key| key.as_int().unwrap()).eq(left));
+        assert_eq!(dict.with(|table| table.places.len()), keys.len());
+    }
+
+    #[test]
+    fn makes_no_more_than_fits() {
+        let range = Value::global("builtins", "range");
+        let range = Value::call(range, [Value::from(MOST + 1)]);
+        assert!(Dict::new(Args::new([range])).is_err());
+    }
 }

@@ -85,7 +85,7 @@ impl Referent for Event {
             "is_set" => return Ok(self.is_set().into()),
             "set" => self.set(),
             "clear" => self.clear(),
-            _ => return Err(Failure::not_exposed(method, "Event")),
+            _ => return Err(Failure::no_method(method)),
         }
         Ok(().into())
     }
@@ -97,5 +97,72 @@ impl Referent for Event {
 
     fn value(&self) -> Result<Value, Failure> {
         Err(Failure::cannot_pickle("_thread.lock"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::super::trial::*;
+    use super::*;
+
+    const NEW: Make = |args| Ok(Event::new(args)?);
+
+    #[test]
+    fn answers_are_those_of_python() {
+        let mut calls = vec![
+            ("wait", args([Value::Int(1), Value::Int(2)])),
+            ("wait", args([f64::NAN.into()])),
+            ("wait", Args::default().keyword("x", 1i64)),
+            ("wait", Args::default().keyword("timeout", 0i64)),
+            ("is_set", Args::default()),
+            ("is_set", args([Value::Int(1)])),
+            ("is_set", Args::default().keyword("x", 1i64)),
+            ("set", Args::default()),
+            ("set", args([Value::Int(1)])),
+            ("clear", Args::default()),
+            ("clear", args([Value::Int(1), Value::Int(2)])),
+        ];
+        // Nobody waits for 292 years.
+        let short = |value: &Value| !matches!(value, Value::Int(9_223_372_036));
+        for value in strange().into_iter().filter(short) {
+            calls.push(("wait", args([value])));
+        }
+        let class = "threading.Event";
+        compare(NEW, class, Args::default(), &[], &calls);
+        compare(NEW, class, Args::default(), &["set"], &calls);
+        compare_new(NEW, class, &[Args::default(), args([Value::Int(1)])]);
+    }
+
+    #[test]
+    fn all_who_wait_are_told_and_who_comes_later_does_not_wait() {
+        let event = Event::new(Args::default()).unwrap();
+        let threads = (0..3).map(|_| {
+            let event = event.clone();
+            thread::spawn(move || event.wait(&local(), &Value::None).unwrap())
+        });
+        let threads: Vec<_> = threads.collect();
+        until(|| lock(&event.state).line.len() == 3);
+        assert!(event.repr().unwrap().ends_with(": unset>"));
+        event.set();
+        event.clear();
+        assert!(threads.into_iter().all(|thread| thread.join().unwrap()));
+        assert!(!event.wait(&local(), &0.01.into()).unwrap());
+        event.set();
+        assert!(event.wait(&local(), &Value::None).unwrap());
+        assert!(event.repr().unwrap().ends_with(": set>"));
+    }
+
+    #[test]
+    fn who_goes_waits_no_more() {
+        let event = Event::new(Args::default()).unwrap();
+        let (caller, client) = remote();
+        let waiter = event.clone();
+        let thread = thread::spawn(move || call(&*waiter, &caller, "wait", Args::default()));
+        until(|| lock(&event.state).line.len() == 1);
+        drop(client);
+        assert_eq!(thread.join().unwrap(), "Gone");
+        assert_eq!(lock(&event.state).line.len(), 0);
     }
 }

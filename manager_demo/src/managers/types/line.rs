@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::super::caller::{Caller, Ticket, Waited, lock};
 
-/// A line of callers, each of whom waits for a `T` and has brought a `B`. It lies under the lock of the object that they
-/// wait for. What there is is given to the first at once, so nobody can take it in between, and nobody who has gone takes
-/// anything: whoever leaves finds what was given, and gives it back.
+/// A line of callers, each of whom waits for a `T` and has brought a `B`. It lies under the lock of the object that
+/// they wait for. What there is is given to the first at once, so nobody can take it in between, and nobody who has
+/// gone takes anything: whoever leaves finds what was given, and gives it back.
 pub(super) struct Line<T, B = ()> {
     next: u64,
     waiting: BTreeMap<u64, (Arc<Ticket>, B)>,
@@ -85,8 +85,8 @@ impl<T, B> Line<T, B> {
 }
 
 impl Place {
-    /// Waits for the place's turn, and leaves the line. No timeout, or one that no clock can hold, is for ever; zero only
-    /// looks. The lock is held when this returns, since what was given may have to be given back.
+    /// Waits for the place's turn, and leaves the line. No timeout, or one that no clock can hold, is for ever; zero
+    /// only looks. The lock is held when this returns, since what was given may have to be given back.
     pub fn wait<'a, S, T, B>(
         self,
         timeout: Option<Duration>,

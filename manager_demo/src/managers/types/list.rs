@@ -1,8 +1,9 @@
 //! A list that a server holds.
 //!
 //! Python:  `list`, as `SyncManager.list` makes it
-//! Differs: `sort` takes no `key`, which would have to be called. A proxy of the list itself is iterated over as the list is
-//!          before the call: `l.extend(l)` doubles it, and does not go on for ever. One call makes [`MOST`] items at most.
+//! Differs: `sort` takes no `key`, which would have to be called. A proxy of the list itself is iterated over as the
+//!          list is before the call: `l.extend(l)` doubles it, and does not go on for ever. One call makes [`MOST`]
+//!          items at most.
 
 use std::mem;
 use std::sync::{Arc, Mutex};
@@ -89,21 +90,22 @@ impl List {
                     .map(drop);
             }
         };
-        let new = elements(&value).map_err(|error| match error.is("builtins", "TypeError") {
-            true if slice.places(0).range().is_some() => {
-                Exception::type_error("can only assign an iterable")
-            }
-            true => Exception::type_error("must assign iterable to extended slice"),
-            false => error,
-        })?;
+        let mut new =
+            elements(&value).map_err(|error| match error.is("builtins", "TypeError") {
+                true if slice.places(0).range().is_some() => {
+                    Exception::type_error("can only assign an iterable")
+                }
+                true => Exception::type_error("must assign iterable to extended slice"),
+                false => error,
+            })?;
         self.with(|items| {
             let places = slice.places(items.len());
             if let Some(range) = places.range() {
-                return Ok(items.splice(range, new).collect::<Vec<_>>());
+                return Ok(items.splice(range, new.drain(..)).collect::<Vec<_>>());
             }
             places.must_be("sequence", new.len())?;
             let swap = |(place, new)| mem::replace(&mut items[place], new);
-            Ok(places.each().zip(new).map(swap).collect())
+            Ok(places.each().zip(new.drain(..)).map(swap).collect())
         })
         .map(drop)
     }
@@ -226,18 +228,18 @@ impl List {
         if given > 0 {
             return fail("sort() takes no positional arguments".to_owned());
         }
-        let (mut key, mut reverse) = (Value::None, false);
+        let (mut key, mut reverse) = (Value::None, Value::Bool(false));
         for (name, value) in args.keywords {
             match &*name {
                 "key" => key = value,
-                "reverse" => reverse = flag(&value)?,
+                "reverse" => reverse = value,
                 name => {
-                    return fail(format!(
-                        "'{name}' is an invalid keyword argument for sort()"
-                    ));
+                    let text = format!("'{name}' is an invalid keyword argument for sort()");
+                    return fail(text);
                 }
             }
         }
+        let reverse = flag(&reverse)?;
         self.with(|items| {
             match &*key.node() {
                 Value::None => {}
@@ -272,17 +274,19 @@ impl List {
         };
         let factor = usize::try_from(factor).unwrap_or(0);
         let (product, old) = self.with(|items| {
-            match items.len().checked_mul(factor) {
-                Some(length) if length <= MOST => {}
+            let length = match items.len().checked_mul(factor) {
+                Some(length) if length <= MOST => length,
                 _ => return Err(Exception::memory_error()),
-            }
-            let times = if items.is_empty() { 0 } else { factor };
-            let product = Value::list((0..times).flat_map(|_| items.iter().cloned()));
-            let old = match (&product, keep) {
-                (Value::List(product), true) => mem::replace(items, product.to_vec()),
-                _ => vec![],
             };
-            Ok((product, old))
+            let mut product = Vec::with_capacity(length);
+            while product.len() < length {
+                product.extend_from_slice(items);
+            }
+            if !keep {
+                return Ok((Value::List(product.into()), vec![]));
+            }
+            let reply = Value::list(product.iter().cloned());
+            Ok((reply, mem::replace(items, product)))
         })?;
         drop(old);
         Ok(product)
@@ -346,7 +350,8 @@ impl Referent for List {
             }
             "append" => {
                 let item = args.one(&function)?;
-                self.with(|items| items.push(item)).into()
+                self.with(|items| items.push(item));
+                ().into()
             }
             "extend" => self.extend(&args.one(&function)?)?.into(),
             "insert" => {
@@ -364,10 +369,11 @@ impl Referent for List {
             "remove" => self.remove(&args.one(&function)?)?.into(),
             "reverse" => {
                 args.none(&function)?;
-                self.with(|items| items.reverse()).into()
+                self.with(|items| items.reverse());
+                ().into()
             }
             "sort" => self.sort(args)?.into(),
-            _ => return Err(Failure::not_exposed(method, "list")),
+            _ => return Err(Failure::no_method(method)),
         })
     }
 
@@ -455,5 +461,97 @@ fn flag(value: &Value) -> Result<bool, Exception> {
         Err(_) => Err(Exception::overflow_error(
             "Python int too large to convert to C int",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial::{answer, local, proxy};
+    use super::*;
+
+    fn list(items: &[i64]) -> Arc<List> {
+        let items = Value::list(items.iter().map(|item| Value::Int(*item)));
+        List::new(Args::new([items])).unwrap()
+    }
+
+    #[test]
+    fn makes_no_more_than_fits() {
+        let list = list(&[0, 1]);
+        let many = Value::Int(10i64.pow(12));
+        for method in ["__mul__", "__rmul__", "__imul__"] {
+            assert_eq!(answer(&*list, method, [many.clone()]), "MemoryError");
+        }
+        let range = Value::call(Value::global("builtins", "range"), [many]);
+        assert_eq!(answer(&*list, "extend", [range.clone()]), "MemoryError");
+        assert!(List::new(Args::new([range])).is_err());
+        assert_eq!(list.repr().unwrap(), "[0, 1]");
+    }
+
+    #[test]
+    fn takes_what_a_proxy_stands_for() {
+        let (first, second) = (list(&[1, 2]), list(&[3]));
+        let other = proxy("ListProxy", second);
+        assert_eq!(answer(&*first, "extend", [other.clone()]), "None");
+        let itself = proxy("ListProxy", first.clone());
+        assert_eq!(answer(&*first, "extend", [itself.clone()]), "None");
+        assert_eq!(first.repr().unwrap(), "[1, 2, 3, 1, 2, 3]");
+        let slice = Value::call(Value::global("builtins", "slice"), [1.into(), Value::None]);
+        assert_eq!(
+            answer(&*first, "__setitem__", [slice, other.clone()]),
+            "None"
+        );
+        assert_eq!(first.repr().unwrap(), "[1, 3]");
+        assert_eq!(
+            answer(&*first, "__add__", [other]),
+            "TypeError: can only concatenate list (not \"ListProxy\") to list"
+        );
+        let array = Value::list([7.into()]);
+        let array = super::super::SharedArray::new(Args::new(["b".into(), array])).unwrap();
+        let array = proxy("ArrayProxy", array);
+        assert_eq!(answer(&*first, "extend", [array]), "None");
+        assert_eq!(first.repr().unwrap(), "[1, 3, 7]");
+    }
+
+    #[test]
+    fn may_hold_itself() {
+        let list = list(&[]);
+        let itself = proxy("ListProxy", list.clone());
+        assert_eq!(answer(&*list, "append", [itself.clone()]), "None");
+        assert_eq!(answer(&*list, "index", [itself]), "0");
+        assert!(
+            list.repr()
+                .unwrap()
+                .starts_with("[<ListProxy object, typeid 'list' at 0x")
+        );
+        let mut seen = 0;
+        list.visit(&mut |value| seen += usize::from(matches!(value, Value::Proxy(_))));
+        assert_eq!((seen, Arc::strong_count(&list)), (1, 2));
+        list.clear();
+        assert_eq!(Arc::strong_count(&list), 1);
+    }
+
+    #[test]
+    fn gives_an_iterator_from_its_end() {
+        let Ok(Reply::Value(value)) = list(&[1, 2]).call(&local(), "__reversed__", Args::default())
+        else {
+            panic!("no value");
+        };
+        let Value::Object(object) = value else {
+            panic!("{value}");
+        };
+        assert!(matches!(object.steps[..], [Step::State(Value::Int(1))]));
+    }
+
+    #[test]
+    fn calls_no_key() {
+        let list = list(&[2, 1]);
+        let args = Args::default().keyword("key", Value::global("builtins", "str"));
+        let Err(Failure::Raised(error)) = list.call(&local(), "sort", args) else {
+            panic!("sorted");
+        };
+        assert!(error.is("builtins", "TypeError"), "{error}");
+        assert_eq!(list.repr().unwrap(), "[2, 1]");
+        let hidden = "Traceback(\"KeyError: 'clear'\")";
+        assert_eq!(answer(&*list, "clear", []), hidden);
     }
 }

@@ -1,16 +1,19 @@
-//! The types of a `SyncManager`.
+//! What a server holds: the types of `SyncManager`.
 //!
-//! Each keeps its values under a lock of its own and lets go of no value while it holds it: the last clone of a proxy's
-//! value may end another object. Nothing done under a lock calls another object: to compare two values or to show them
-//! looks at nothing but them, and a proxy is only its name. What iterates over a proxy does so before.
+//! A container keeps its values under a lock of its own, and lets go of no value while it holds it: the last clone of a
+//! proxy's value may end another object. Nothing done under such a lock calls another object: comparing two values, or
+//! showing them, looks at nothing but them, and a proxy is only its name. What iterates over a proxy does so before.
+
+mod index;
+mod line;
+mod sort;
+mod timeout;
 
 pub mod array;
 pub mod barrier;
 pub mod condition;
 pub mod dict;
 pub mod event;
-mod index;
-mod line;
 pub mod list;
 pub mod lock;
 pub mod namespace;
@@ -18,13 +21,11 @@ pub mod queue;
 pub mod rlock;
 pub mod semaphore;
 pub mod shared_value;
-mod sort;
-mod timeout;
 
 #[cfg(test)]
 mod against_python;
 #[cfg(test)]
-mod trial;
+pub mod trial;
 
 // Whoever copies this uses some of them.
 #[allow(unused_imports)]
@@ -38,20 +39,21 @@ use super::exception::Exception;
 use super::referent::referent;
 use super::value::{Make, Step, Value};
 
-/// How many items one call may make: `[0] * 10**12` raises a `MemoryError`, as Python does when there is no memory. Python
-/// has no such limit of its own.
-pub const MOST: usize = 1 << 26;
+/// How many items one call may make: `[0] * 10**12` raises a `MemoryError`, as Python does when there is no memory.
+/// Python has no such limit of its own; so many items take half a GiB, and a reply as much again.
+pub const MOST: usize = 1 << 24;
 
 /// What Python gets by iterating over the value, also if it is a proxy of an object of this server.
 ///
 /// CPython's server asks such a proxy for one item after the other; this takes them all at once.
 ///
-/// Errors: as [`Value::elements`].
+/// Errors: as [`Value::elements`], and `MemoryError` if a proxy's object has more than [`MOST`].
 pub fn elements(value: &Value) -> Result<Vec<Value>, Exception> {
-    if let Some(elements) = referent(value).and_then(|object| object.elements()) {
-        return Ok(elements);
+    match referent(value).and_then(|object| object.elements()) {
+        Some(elements) if elements.len() > MOST => Err(Exception::memory_error()),
+        Some(elements) => Ok(elements),
+        None => value.elements(),
     }
-    value.elements()
 }
 
 /// The keys and values of a mapping: a dict, one of the dicts of `collections`, or a proxy of a dict of this server.
@@ -92,4 +94,15 @@ pub fn pairs(value: &Value) -> Option<Vec<(Value, Value)>> {
         }
         _ => None,
     }
+}
+
+/// A message that ends in a `str` and a quote; Rust's cannot hold each `str`.
+fn quoted(before: &str, name: &Value) -> Value {
+    let name: &[u8] = match name {
+        Value::Str(text) => text.as_bytes(),
+        Value::Surrogates(bytes) => bytes,
+        _ => &[],
+    };
+    let text = [before.as_bytes(), name, b"'"].concat();
+    Value::text(&text).unwrap_or_else(|| before.into())
 }

@@ -14,6 +14,7 @@ use super::super::exception::Exception;
 use super::super::referent::{Failure, Referent, Reply};
 use super::super::value::{Make, Object, Step, Value};
 use super::dict::Table;
+use super::quoted;
 
 /// What every object of the class has, and `object` before it: methods.
 const METHODS: &[&str] = &[
@@ -174,23 +175,18 @@ fn named(name: Value) -> Result<(Key, String), Exception> {
     Ok((Key::new(name)?, text))
 }
 
-/// The text of a `str`; what Rust's cannot hold is replaced.
+/// The text of a `str`; a lone surrogate, which Rust's cannot hold, as `repr` shows it.
 fn text(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::Str(text) => Some(Cow::Borrowed(text)),
-        Value::Surrogates(bytes) => Some(String::from_utf8_lossy(bytes)),
+        Value::Surrogates(_) => value.str().ok().map(Cow::Owned),
         _ => None,
     }
 }
 
 fn missing(name: &Value) -> Exception {
-    let name: &[u8] = match name {
-        Value::Str(text) => text.as_bytes(),
-        Value::Surrogates(bytes) => bytes,
-        _ => &[],
-    };
-    let text = [b"'Namespace' object has no attribute '", name, b"'"].concat();
-    Exception::new("builtins", "AttributeError", Value::text(&text))
+    let before = "'Namespace' object has no attribute '";
+    Exception::new("builtins", "AttributeError", [quoted(before, name)])
 }
 
 /// What CPython's `__repr__` says of a key that it asks for the start of its name.
@@ -235,7 +231,7 @@ impl Referent for Namespace {
                 let [name] = args.slot(method)?;
                 self.delete(name)?.into()
             }
-            _ => return Err(Failure::not_exposed(method, "Namespace")),
+            _ => return Err(Failure::no_method(method)),
         })
     }
 
@@ -271,5 +267,63 @@ impl Referent for Namespace {
 
     fn clear(&self) {
         drop(self.with(mem::take));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial::{answer, proxy};
+    use super::*;
+
+    fn namespace() -> Arc<Namespace> {
+        let args = Args::default()
+            .keyword("b", 1)
+            .keyword("a", "x")
+            .keyword("_c", 2);
+        Namespace::new(args).unwrap()
+    }
+
+    #[test]
+    fn shows_public_names_in_order() {
+        let namespace = namespace();
+        assert_eq!(namespace.repr().unwrap(), "Namespace(a='x', b=1)");
+        let itself = proxy("NamespaceProxy", namespace.clone());
+        assert_eq!(
+            answer(&*namespace, "__setattr__", ["me".into(), itself]),
+            "None"
+        );
+        assert!(
+            namespace
+                .repr()
+                .unwrap()
+                .contains("me=<NamespaceProxy object")
+        );
+        let mut seen = 0;
+        namespace.visit(&mut |_| seen += 1);
+        assert_eq!((seen, Arc::strong_count(&namespace)), (8, 2));
+        namespace.clear();
+        assert_eq!(Arc::strong_count(&namespace), 1);
+    }
+
+    #[test]
+    fn its_methods_are_sent_as_python_does() {
+        let namespace = namespace();
+        let get = |name: &str| namespace.get(name.into()).unwrap();
+        let method = get("__init__").called("builtins", "getattr").unwrap();
+        assert_eq!(method[1].as_str(), Some("__init__"));
+        let Value::Object(object) = &method[0] else {
+            panic!("{}", method[0]);
+        };
+        assert!(
+            matches!(&object.make, Make::New { class: Value::Global(class), .. }
+            if class.to_string() == "multiprocessing.managers.Namespace")
+        );
+        let [Step::State(state)] = &object.steps[..] else {
+            panic!("no state");
+        };
+        assert_eq!(state.to_string(), "{'b': 1, 'a': 'x', '_c': 2}");
+        assert!(matches!(get("__class__"), Value::Global(_)));
+        let new = get("__new__").called("builtins", "getattr").unwrap();
+        assert!(matches!(&new[0], Value::Global(class) if class.name == "object"));
     }
 }

@@ -1,8 +1,9 @@
 //! `RLock`: held by one at a time, who may acquire it again.
 //!
 //! Python:  `threading.RLock`, `SyncManager.RLock`
-//! Differs: it belongs to a connection, that is a thread of a client, and is released when that ends; CPython's then passes
-//!          to whichever thread of its server gets the same number. Those who wait get it in the order in which they came.
+//! Differs: it belongs to a connection, that is a thread of a client, and is released when that ends; CPython's then
+//!          passes to whichever thread of its server gets the same number. Those who wait get it in the order in which
+//!          they came.
 
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -76,7 +77,8 @@ impl RLock {
         lock(&self.state).owner == caller.id()
     }
 
-    /// Releases it at once, and returns how often it was acquired: what [`RLock::enter`] takes; 0 if it is not the caller's.
+    /// Releases it at once, and returns how often it was acquired: what [`RLock::enter`] takes; 0 if it is not the
+    /// caller's.
     pub(super) fn leave(&self, caller_id: u64) -> usize {
         let mut state = lock(&self.state);
         if state.owner != caller_id {
@@ -142,7 +144,7 @@ impl Referent for RLock {
                 no_arguments("RLock.release", &args)?;
                 Ok(self.release(caller)?.into())
             }
-            _ => Err(Failure::not_exposed(method, "RLock")),
+            _ => Err(Failure::no_method(method)),
         }
     }
 
@@ -167,5 +169,86 @@ impl Referent for RLock {
     fn gone(&self, caller: u64, _how: Gone) -> bool {
         self.leave(caller);
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::super::trial::*;
+    use super::*;
+
+    fn new() -> Arc<RLock> {
+        RLock::new(Args::default()).unwrap()
+    }
+
+    #[test]
+    fn the_owner_acquires_it_again_and_nobody_else() {
+        let lock = new();
+        let (owner, other) = (local(), local());
+        for _ in 0..3 {
+            assert_eq!(call(&*lock, &owner, "acquire", Args::default()), "True");
+        }
+        assert_eq!(
+            call(&*lock, &other, "acquire", args([false.into()])),
+            "False"
+        );
+        let refused = "builtins.RuntimeError: cannot release un-acquired lock";
+        assert_eq!(call(&*lock, &other, "release", Args::default()), refused);
+        assert!(lock.repr().unwrap().contains("count=3 at 0x"));
+        for _ in 0..3 {
+            assert_eq!(call(&*lock, &owner, "release", Args::default()), "None");
+        }
+        assert_eq!(call(&*lock, &owner, "release", Args::default()), refused);
+        let shown = lock.repr().unwrap();
+        assert!(
+            shown.starts_with("<unlocked _thread.RLock object owner=0 count=0 at 0x"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn it_is_released_when_its_owner_has_gone_however_deep() {
+        for how in [Gone::Left, Gone::Killed] {
+            let lock = new();
+            let (caller, _client) = remote();
+            (0..5).for_each(|_| assert!(lock.acquire(&caller, None).unwrap()));
+            let next = lock.clone();
+            let thread = thread::spawn(move || {
+                let caller = local();
+                next.acquire(&caller, Some(LIMIT)).unwrap() && next.release(&caller).is_ok()
+            });
+            until(|| super::lock(&lock.state).line.len() == 1);
+            leave(&caller, true, how);
+            assert!(thread.join().unwrap());
+        }
+    }
+
+    #[test]
+    fn one_is_inside_whoever_goes() {
+        exclude(new(), 1);
+    }
+
+    #[test]
+    fn who_goes_just_when_it_is_served_hands_it_on() {
+        let object = new();
+        object.acquire(&local(), None).unwrap();
+        let (caller, client) = remote();
+        let waiter = object.clone();
+        let thread = thread::spawn(move || {
+            waiter.acquire(&caller, None).ok();
+            // If it was quick enough to see that it was served, the reply finds nobody.
+            leave(&caller, false, Gone::Left);
+        });
+        until(|| super::lock(&object.state).line.len() == 1);
+        let mut state = super::lock(&object.state);
+        drop(client);
+        // It knows by now that its client has gone, and cannot leave the line yet.
+        thread::sleep(MOMENT);
+        state.pass();
+        drop(state);
+        thread.join().unwrap();
+        assert_eq!(super::lock(&object.state).owner, 0);
     }
 }

@@ -75,7 +75,7 @@ impl Referent for SharedValue {
                 self.set(value);
                 ().into()
             }
-            _ => return Err(Failure::not_exposed(method, "Value")),
+            _ => return Err(Failure::no_method(method)),
         })
     }
 
@@ -99,5 +99,30 @@ impl Referent for SharedValue {
         let typecode = mem::replace(&mut *lock(&self.typecode), Value::None);
         drop(typecode);
         self.set(Value::None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::value::{Object, Step};
+    use super::super::trial::{answer, proxy};
+    use super::*;
+
+    #[test]
+    fn holds_anything() {
+        let value = SharedValue::new(Args::new(["i".into(), 5.into()])).unwrap();
+        assert_eq!(value.repr().unwrap(), "Value('i', 5)");
+        assert_eq!(answer(&*value, "set", ["x".into()]), "None");
+        assert_eq!(answer(&*value, "get", []), "'x'");
+        let Value::Object(object) = value.value().unwrap() else {
+            panic!("no object");
+        };
+        let Object { steps, .. } = &*object;
+        assert!(matches!(&steps[..], [Step::State(state)]
+            if state.to_string() == "{'_typecode': 'i', '_value': 'x'}"));
+        value.set(proxy("ValueProxy", value.clone()));
+        assert_eq!(Arc::strong_count(&value), 2);
+        value.clear();
+        assert_eq!(Arc::strong_count(&value), 1);
     }
 }

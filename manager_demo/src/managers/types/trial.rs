@@ -2,15 +2,16 @@
 
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::args::Args;
 use super::super::caller::Caller;
 use super::super::exception::Exception;
-use super::super::referent::{Failure, Gone, Referent, Reply};
-use super::super::value::Value;
+use super::super::referent::{Failure, Gone, Kept, Referent, Reply};
+use super::super::value::{Address, Global, Proxy, Value};
 
 /// As long as a test may take to find out that it hangs.
 pub const LIMIT: Duration = Duration::from_secs(20);
@@ -206,4 +207,116 @@ fn python(script: &str) -> Option<Vec<String>> {
     let output = run(script).unwrap();
     let lines = String::from_utf8(output.stdout).unwrap();
     Some(lines.lines().map(str::to_owned).collect())
+}
+
+/// Numbers that need not be good, only different.
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+}
+
+/// Drops clients that it is sent, some microseconds later.
+pub fn reaper() -> (mpsc::SyncSender<UnixStream>, thread::JoinHandle<()>) {
+    let (sender, clients) = mpsc::sync_channel::<UnixStream>(8);
+    let mut dice = Dice(7);
+    let reap = move || {
+        for client in clients {
+            thread::sleep(Duration::from_micros(dice.roll(300)));
+            drop(client);
+        }
+    };
+    (sender, thread::spawn(reap))
+}
+
+/// Eight threads acquire and release, a third of their clients go away meanwhile: never more than `permits` are inside,
+/// and all permits are there in the end.
+pub fn exclude(object: Arc<dyn Referent>, permits: usize) {
+    let inside = Arc::new(AtomicUsize::new(0));
+    let (doom, reaper) = reaper();
+    let end = Instant::now() + Duration::from_millis(700);
+    let threads = (1..=8).map(|number| {
+        let (object, inside, doom) = (object.clone(), inside.clone(), doom.clone());
+        thread::spawn(move || {
+            let mut dice = Dice(number);
+            while Instant::now() < end {
+                let (caller, client) = remote();
+                let (doomed, killed) = (dice.roll(3) == 0, dice.roll(4) == 0);
+                let _client = if doomed {
+                    doom.send(client).unwrap();
+                    None
+                } else {
+                    Some(client)
+                };
+                let args = match dice.roll(3) {
+                    0 => args([true.into(), 0.0002.into()]),
+                    1 => args([false.into()]),
+                    _ => Args::default(),
+                };
+                match &*call(&*object, &caller, "acquire", args) {
+                    "True" => {}
+                    "False" => continue,
+                    other => {
+                        assert_eq!((other, doomed), ("Gone", true));
+                        continue;
+                    }
+                }
+                assert!(inside.fetch_add(1, Ordering::SeqCst) < permits);
+                thread::yield_now();
+                inside.fetch_sub(1, Ordering::SeqCst);
+                match (doomed, killed) {
+                    (true, _) => leave(&caller, false, Gone::Left),
+                    (_, true) if object.typeid() != "Semaphore" => {
+                        leave(&caller, true, Gone::Killed);
+                    }
+                    _ => {
+                        drop(caller.receipt());
+                        let released = call(&*object, &caller, "release", Args::default());
+                        assert_eq!(released, "None");
+                    }
+                }
+            }
+        })
+    });
+    let threads: Vec<_> = threads.collect();
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap());
+    drop(doom);
+    reaper.join().unwrap();
+    // Each from another caller, for RLock.
+    let answers = (0..=permits).map(|_| call(&*object, &local(), "acquire", args([false.into()])));
+    let taken = answers.filter(|answer| answer == "True").count();
+    assert_eq!(taken, permits);
+}
+
+/// The answer of a container, as Python would show it.
+pub fn answer<const N: usize>(object: &dyn Referent, method: &str, values: [Value; N]) -> String {
+    match object.call(&local(), method, args(values)) {
+        Ok(Reply::Value(value)) => value.to_string(),
+        Ok(Reply::Object(object)) => format!("a new {}", object.typeid()),
+        Err(Failure::Raised(exception)) => exception.to_string(),
+        Err(other) => format!("{other:?}"),
+    }
+}
+
+/// A proxy of an object, as its server keeps it.
+pub fn proxy(class: &'static str, object: Arc<dyn Referent>) -> Value {
+    let class = Global {
+        module: "multiprocessing.managers".into(),
+        name: class.into(),
+    };
+    Value::Proxy(Arc::new(Proxy {
+        class: Arc::new(class),
+        typeid: object.typeid().into(),
+        address: Address::Tcp("127.0.0.1".to_owned(), 1),
+        ident: "1".into(),
+        exposed: None,
+        keep: Some(Arc::new(Kept(object))),
+    }))
 }

@@ -8,6 +8,7 @@ pub mod counter;
 pub mod echo;
 pub mod generator;
 pub mod lock;
+pub mod manager;
 pub mod pipe;
 pub mod pool;
 pub mod queue;
@@ -34,4 +35,5 @@ pub const ALL: &[Group] = &[
     tasks::GROUP,
     async_queue::GROUP,
     echo::GROUP,
+    manager::GROUP,
 ];
