@@ -3,11 +3,14 @@
 //! Differs: Python's server never asks. Here it is how the server learns that a client was killed.
 //! Linux:   pidfds, /proc, and netlink's sock_diag.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{read_dir, read_link};
+use std::mem;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sys::socket::{getsockopt, sockopt};
@@ -15,6 +18,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use super::caller::lock;
 use super::transport::Stream;
 
 /// A process, whatever becomes of its number.
@@ -57,7 +61,8 @@ impl AsFd for Process {
     }
 }
 
-/// The process at the other end, if it can be found; it is a help, and nothing may depend on it. It never waits.
+/// The process at the other end, if it can be found; it is a help, and nothing may depend on it. It waits for
+/// nothing but another thread's look, and its own.
 ///
 /// For a Unix socket it is the process that has connected. For TCP it is one that has the socket open: of those that
 /// are `known`, in their order, or else the one with the lowest number. Where a process shares the socket with a child
@@ -90,9 +95,48 @@ fn of_unix(stream: &UnixStream) -> Option<Process> {
 
 fn of_tcp(stream: &TcpStream, known: &[u32]) -> Option<Process> {
     let inode = inode(stream.peer_addr().ok()?, stream.local_addr().ok()?)?;
-    let link = format!("socket:[{inode}]");
-    let known = known.iter().copied();
-    known.chain(pids()).find_map(|pid| holder(pid, &link))
+    let mut looks = lock(&LOOKS);
+    let number = looks.next;
+    looks.next += 1;
+    looks.wanted.push((number, inode));
+    loop {
+        if let Some(found) = looks.found.remove(&number) {
+            return found;
+        }
+        if looks.busy {
+            looks = LOOKED.wait(looks).unwrap_or_else(PoisonError::into_inner);
+            continue;
+        }
+        looks.busy = true;
+        let wanted = mem::take(&mut looks.wanted);
+        drop(looks);
+        let mut holders = holders(wanted.iter().map(|(_, inode)| *inode).collect(), known);
+        looks = lock(&LOOKS);
+        looks.busy = false;
+        let found = wanted
+            .into_iter()
+            .map(|(number, inode)| (number, holders.remove(&inode)));
+        looks.found.extend(found);
+        LOOKED.notify_all();
+    }
+}
+
+/// A look at the open files of all processes is dear, and it costs the same for one socket as for many: one thread looks
+/// at a time, for all who have asked until it began. Otherwise many clients would cost the square of their number.
+static LOOKS: Mutex<Looks> = Mutex::new(Looks {
+    next: 0,
+    wanted: vec![],
+    found: BTreeMap::new(),
+    busy: false,
+});
+static LOOKED: Condvar = Condvar::new();
+
+struct Looks {
+    next: u64,
+    /// Who has asked, by number, and for which socket.
+    wanted: Vec<(u64, u32)>,
+    found: BTreeMap<u64, Option<Process>>,
+    busy: bool,
 }
 
 impl Process {
@@ -108,16 +152,41 @@ fn pids() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// The process, if it has the socket open.
-fn holder(pid: u32, link: &str) -> Option<Process> {
-    let link = Path::new(link);
-    let holds = |file: &Path| read_link(file).is_ok_and(|target| target == link);
-    let mut files = read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
-    let file = files.find_map(|file| Some(file.path()).filter(|file| holds(file)))?;
+/// The processes that have these sockets open: of those that are `known`, or else of all.
+fn holders(mut wanted: HashSet<u32>, known: &[u32]) -> HashMap<u32, Process> {
+    let mut found = HashMap::new();
+    for pid in known.iter().copied().chain(pids()) {
+        if wanted.is_empty() {
+            break;
+        }
+        // It has ended, or this process may not look into it.
+        let Ok(files) = read_dir(format!("/proc/{pid}/fd")) else {
+            continue;
+        };
+        for file in files.flatten().map(|file| file.path()) {
+            if let Some(inode) = socket(&file).filter(|inode| wanted.contains(inode))
+                && let Some(process) = holder(pid, &file, inode)
+            {
+                wanted.remove(&inode);
+                found.insert(inode, process);
+            }
+        }
+    }
+    found
+}
+
+/// Which socket an open file is.
+fn socket(file: &Path) -> Option<u32> {
+    let link = read_link(file).ok()?;
+    let inode = link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?;
+    inode.parse().ok()
+}
+
+fn holder(pid: u32, file: &Path, inode: u32) -> Option<Process> {
     let pid = Pid::from_raw(pid.try_into().ok()?)?;
     let fd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
     // Another process may have got the number before it was opened.
-    holds(&file).then(|| Process::new(pid, fd))
+    (socket(file) == Some(inode)).then(|| Process::new(pid, fd))
 }
 
 /// Asks the kernel for the TCP socket that is at `from` and connected to `to`. The structs are those of
