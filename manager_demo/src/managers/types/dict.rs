@@ -6,6 +6,7 @@
 //!          added is nothing; CPython's may skip some, as its table moves.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
 use std::mem;
 use std::sync::{Arc, Mutex};
 
@@ -196,7 +197,7 @@ impl Dict {
         }))
     }
 
-    fn update(&self, function: &str, args: Args) -> Result<(), Exception> {
+    fn update(&self, function: impl Display, args: Args) -> Result<(), Exception> {
         let keywords = args.keywords;
         let positional = Args::new(args.positional);
         let [other] = positional.at_most(function, 0)?;
@@ -242,7 +243,7 @@ impl Referent for Dict {
     }
 
     fn call(&self, _caller: &Arc<Caller>, method: &str, args: Args) -> Result<Reply, Failure> {
-        let function = format!("dict.{method}");
+        let function = format_args!("dict.{method}");
         let list = |f: &dyn Fn((&Value, &Value)) -> Value| {
             Reply::Value(self.with(|table| Value::list(table.pairs().map(f))))
         };
