@@ -8,6 +8,17 @@
 //!
 //! ```cargo
 //! [dependencies]
+//! anyhow = "1"
+//! getrandom = { version = "0.4", default-features = false, features = ["std"] }
+//! hmac = { version = "0.13", default-features = false }
+//! md-5 = { version = "0.11", default-features = false }
+//! nix = { version = "0.31", default-features = false, features = ["socket"] }
+//! num-bigint = { version = "0.5", default-features = false, features = ["std"] }
+//! num-traits = { version = "0.2", default-features = false, features = ["std"] }
+//! rustix = { version = "1", default-features = false, features = ["std", "event", "net", "process"] }
+//! serde = "1"
+//! sha2 = { version = "0.11", default-features = false }
+//! unicode-properties = { version = "0.1", default-features = false, features = ["general-category"] }
 //! ```
 
 use std::env;

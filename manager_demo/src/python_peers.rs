@@ -9,7 +9,7 @@
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! getrandom = "0.4"
+//! getrandom = { version = "0.4", features = ["std"] }
 //! hmac = "0.13"
 //! libc = "0.2"
 //! md-5 = "0.11"

@@ -2,6 +2,7 @@
 //!
 //! Python:  `QueueManager.register('get_task_queue', callable=...)`, `manager.start()`; `m.connect()`, `m.get_task_queue()`
 //! Differs: a task is the name of a function, with its arguments, and the worker calls what is registered by that name.
+//!          The server is threads of the worker's process, which so has the queues themselves and needs no proxies.
 //! Notes:   their server shuts down at once after `exit`, and a client that reads its results a second later dies; here
 //!          it stays until its client has ended.
 //! Order:   a task is put before it runs, and runs before its result is read. The worker's last line is the last.
@@ -12,7 +13,7 @@
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! getrandom = "0.4"
+//! getrandom = { version = "0.4", features = ["std"] }
 //! hmac = "0.13"
 //! libc = "0.2"
 //! md-5 = "0.11"
@@ -98,7 +99,9 @@ fn print(args: &Args) -> Result<Value, Exception> {
 }
 
 fn client(address: &Address, authkey: &str) -> Result<()> {
-    println!("Connect to server 127.0.0.1...");
+    if let Address::Tcp(host, _) = address {
+        println!("Connect to server {host}...");
+    }
     let m = Manager::connect(address, authkey.as_bytes())?;
     let task = m.get_queue("get_task_queue")?;
     let result = m.get_queue("get_result_queue")?;

@@ -1,4 +1,4 @@
-//! A task queue for functions that both sides know by name; one that the worker does not know is refused, and it goes on.
+//! A task queue for functions that both sides know by name; one that is not registered is refused by name.
 //!
 //! Python:  the notes' `RemoteQueueServer` and `RemoteQueueClient`, and `from tasks import run, shutdown`
 //! Differs: the worker calls what is registered, and nothing else. Python calls whatever arrives, unless one looks first.
@@ -11,7 +11,7 @@
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! getrandom = "0.4"
+//! getrandom = { version = "0.4", features = ["std"] }
 //! hmac = "0.13"
 //! libc = "0.2"
 //! md-5 = "0.11"
@@ -57,6 +57,7 @@ pub fn main() -> Result<()> {
 
 fn server(client: Command) -> Result<()> {
     let server = RemoteQueueServer::new(&"127.0.0.1:0".parse()?, AUTHKEY.as_bytes());
+    // The first that asks starts it.
     let (task_queue, result_queue) = (server.get_task_queue()?, server.get_result_queue()?);
     let mut client = Partner::start(client)?;
     client.tell(format!("{} {AUTHKEY}", server.start()?))?;

@@ -33,7 +33,7 @@ NOT_APPLICABLE = {
     'WithManagerTestMyManager.*': 'starts its own server with classes of Python, and looks at its exit code',
     'WithManagerTestRemoteManager.*': 'starts its own server, which speaks XML-RPC',
     'WithManagerTestManagerRestart.*': 'starts its own server twice, which speaks XML-RPC',
-    'WithManagerTestQueue.test_closed_queue_put_get_exceptions': 'uses multiprocessing.Queue, no manager',
+    'WithManagerTestQueue.test_closed_queue_*': 'uses multiprocessing.Queue, no manager',
     'WithManagerTestQueue.test_no_import_lock_contention': 'uses multiprocessing.Queue, no manager',
     'WithManagerTestQueue.test_timeout': 'uses multiprocessing.Queue, no manager',
     'WithManagerTestQueue.test_queue_feeder_*': 'CPython skips it for managers',

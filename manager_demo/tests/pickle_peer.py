@@ -210,15 +210,20 @@ class Maker:
             lambda: collections.OrderedDict((self.key(depth), self.value(depth)) for _ in range(3)),
             lambda: collections.defaultdict(list, {self.key(depth): self.value(depth)}),
             lambda: collections.deque(self.items(depth), 9), lambda: collections.Counter("hello"),
-            lambda: Point(self.value(depth), self.value(depth)), lambda: Numbers(self.items(depth)),
+            lambda: Point(self.value(depth), self.value(depth)), lambda: Numbers([self.argument(depth, (0, 1))()]),
             lambda: self.named(depth), lambda: self.tree(depth), lambda: self.circle(depth),
         ])()
 
     def keywords(self, depth):
-        # Protocols 2 and 3 call a partial. If its arguments lead back to the object, a pickler needs a partial of its own
-        # for each time that it meets the object, and Python makes one. Whoever reads the pickle has only the last.
-        value = self.scalar if self.protocol in (2, 3) else lambda: self.value(depth)
+        value = self.argument(depth, (2, 3))
         return Keywords(value(), size=value())
+
+    def argument(self, depth, protocols):
+        """Protocols 2 and 3 call a partial to make an object with keywords, 0 and 1 a function with a list or dict of the
+        contents. If these lead back to the object, a pickler needs new ones each time that it meets the object, and
+        Python's makes them. Whoever reads the pickle has only the last, so such circles are left out.
+        """
+        return self.scalar if self.protocol in protocols else lambda: self.value(depth)
 
     def noted(self, depth):
         error = Oops("with a note")
@@ -227,7 +232,7 @@ class Maker:
         return error
 
     def named(self, depth):
-        made = Names(a=self.value(depth))
+        made = Names(a=self.argument(depth, (0, 1))())
         made.attribute = self.value(depth)
         return made
 

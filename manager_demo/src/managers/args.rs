@@ -29,8 +29,8 @@ impl Args {
         self
     }
 
-    /// The parameters' values, as for `def function(self, *parameters)`, or for `def function(*parameters)` if there is no
-    /// dot in the name. `function` is the qualified name that CPython puts in its messages, such as `Queue.put`.
+    /// The parameters' values, as for `def function(self, *parameters)`, or for `def function(*parameters)` if there is
+    /// no dot in the name. `function` is the qualified name that CPython puts in its messages, such as `Queue.put`.
     ///
     /// Errors: the `TypeError`s of CPython 3.11, word for word.
     pub fn bind<const N: usize>(

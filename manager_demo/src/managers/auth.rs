@@ -426,7 +426,7 @@ mod tests {
                 panic!("{result:?}");
             };
             assert_eq!(error, text);
-            assert_eq!(answers, [[]; 0]);
+            assert!(answers.is_empty());
         }
         let (_, result) = against(client, &[&[0; 257]], false);
         let Err(AuthError::Io(error)) = result else {

@@ -8,7 +8,7 @@
 //! A call uses a connection that its thread has to itself, as in CPython: the connection is who owns an RLock. It is
 //! opened with a thread's first call, and closed when the thread ends, or when the last proxy and manager of its server
 //! are dropped. A call has no time limit: `acquire` may take for ever. When the server dies, whoever waits is told so at
-//! once; when its machine vanishes without a word, after [`KEEPALIVE`]'s minute.
+//! once; when its machine vanishes without a word, or takes nothing of a large request, after a minute.
 //!
 //! No call is ever repeated. One whose connection broke fails with [`Error::Disconnected`], even if its request could not
 //! be written: a new connection would be somebody else for the server, without the locks of the old one; and a server
@@ -251,7 +251,8 @@ impl Proxy {
 
     /// Calls a method, and blocks as long as the method does.
     ///
-    /// A proxy in the result has a count, which it drops with the result; [`Proxy::attach`] makes it callable.
+    /// A proxy in the result has a count, which it drops with the result; [`Proxy::attach`] makes it callable. A result may
+    /// take as much memory as [`pickle::Limits::default`] says, 1 GiB.
     ///
     /// # Errors
     ///
@@ -585,12 +586,13 @@ fn sweep() {
     CALLS.try_with(close).ok();
 }
 
-/// After a minute of silence, a machine that does not answer is taken for dead.
+/// After a minute, a machine that does not answer is taken for dead, whether or not something was sent to it.
 fn keep_alive(stream: &TcpStream) -> Result<(), Errno> {
     sockopt::set_socket_keepalive(stream, true)?;
     sockopt::set_tcp_keepidle(stream, Duration::from_secs(30))?;
     sockopt::set_tcp_keepintvl(stream, Duration::from_secs(10))?;
-    sockopt::set_tcp_keepcnt(stream, 3)
+    sockopt::set_tcp_keepcnt(stream, 3)?;
+    sockopt::set_tcp_user_timeout(stream, 60_000)
 }
 
 /// A proxy of this type, of Python's class for it.
@@ -684,8 +686,8 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::Io { source, .. } => Some(source),
-            Error::Raised(exception) => Some(exception),
+            // Its text holds the error already.
+            Error::Io { source, .. } => source.source(),
             _ => None,
         }
     }
@@ -844,7 +846,7 @@ pub(super) mod tests {
             assert!(error.is("builtins", "IndexError"), "{error}");
             assert_eq!(error.to_string(), "IndexError: list index out of range");
             let error = list.call("nothing", Args::default()).unwrap_err();
-            assert!(matches!(&error, Error::Remote(text) if text.contains("AttributeError")));
+            assert!(matches!(&error, Error::Remote(text) if text.contains("KeyError: 'nothing'")));
             let error = manager.create("nothing", Args::default()).unwrap_err();
             assert!(matches!(&error, Error::Remote(text) if text.contains("KeyError")));
             let lock = manager.lock().unwrap();

@@ -23,21 +23,30 @@ pub(super) struct Clients {
     /// Wakes the watcher, because there is one more, or it is to end.
     changed: OwnedFd,
     stop: AtomicBool,
+    store: Arc<Store>,
 }
 
 /// A process that has connected.
+///
+/// It has ended when its last connection has, too: a process that it forked may go on with that, as a daemon does.
 pub(super) struct Client {
     /// Never the same for two processes, and never 0.
     pub id: u64,
     process: Process,
-    end: Mutex<End>,
+    store: Arc<Store>,
+    state: Mutex<State>,
     ended: Condvar,
 }
 
-enum End {
-    /// It runs. What callers of it held when their connections ended, and only its death gives back.
-    Open(Vec<(u64, Weak<dyn Referent>)>),
-    Ended(Gone),
+#[derive(Default)]
+struct State {
+    /// Its connections for calls.
+    calls: usize,
+    exited: bool,
+    /// How it has ended.
+    how: Option<Gone>,
+    /// What callers of it held when their connections ended, and only its death gives back.
+    held: Vec<(u64, Weak<dyn Referent>)>,
 }
 
 impl Clients {
@@ -47,13 +56,14 @@ impl Clients {
             known: Mutex::default(),
             changed: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             stop: AtomicBool::new(false),
+            store,
         });
         let watched = clients.clone();
         let watch = move || {
             while !watched.stop.load(Ordering::Acquire) {
                 for client in watched.wait() {
-                    let count = store.forget(client.id);
-                    client.ended(if count > 0 { Gone::Killed } else { Gone::Left });
+                    lock(&client.state).exited = true;
+                    client.conclude();
                 }
             }
         };
@@ -80,7 +90,8 @@ impl Clients {
         let client = Arc::new(Client {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             process,
-            end: Mutex::new(End::Open(vec![])),
+            store: self.store.clone(),
+            state: Mutex::default(),
             ended: Condvar::new(),
         });
         known.push(client.clone());
@@ -122,41 +133,52 @@ impl Clients {
 }
 
 impl Client {
+    /// One of its connections will call methods.
+    pub fn caller_begins(&self) {
+        lock(&self.state).calls += 1;
+    }
+
     /// Tells the objects that a caller of this process may hold a part of that its connection has ended.
-    pub fn caller_ended(self: &Arc<Self>, caller: &Caller) {
-        for object in caller.held() {
-            if !object.gone(caller.id(), Gone::Left) {
-                continue;
-            }
-            match &mut *lock(&self.end) {
-                End::Open(held) => {
-                    held.retain(|(_, object)| object.strong_count() > 0);
-                    held.push((caller.id(), Arc::downgrade(&object)));
-                    continue;
-                }
-                End::Ended(Gone::Left) => continue,
-                End::Ended(Gone::Killed) => {}
-            }
-            object.gone(caller.id(), Gone::Killed);
-        }
+    pub fn caller_ended(&self, caller: &Caller) {
+        let left = |object: &Arc<dyn Referent>| object.gone(caller.id(), Gone::Left);
+        let still: Vec<_> = caller.held().into_iter().filter(left).collect();
+        let mut state = lock(&self.state);
+        state.calls -= 1;
+        state.held.retain(|(_, object)| object.strong_count() > 0);
+        let held = still
+            .iter()
+            .map(|object| (caller.id(), Arc::downgrade(object)));
+        state.held.extend(held);
+        drop(state);
+        self.conclude();
     }
 
     /// Whether the process was killed, as far as that shows within the time.
     pub fn how(&self, limit: Duration) -> Gone {
-        let open = |end: &mut End| matches!(end, End::Open(_));
-        let waited = self.ended.wait_timeout_while(lock(&self.end), limit, open);
-        match *waited.unwrap_or_else(PoisonError::into_inner).0 {
-            End::Open(_) => Gone::Left,
-            End::Ended(how) => how,
-        }
+        let open = |state: &mut State| state.how.is_none();
+        let waited = self
+            .ended
+            .wait_timeout_while(lock(&self.state), limit, open);
+        waited
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .how
+            .unwrap_or(Gone::Left)
     }
 
-    fn ended(&self, how: Gone) {
-        let End::Open(held) = std::mem::replace(&mut *lock(&self.end), End::Ended(how)) else {
+    /// If it has ended, takes back what it had.
+    fn conclude(&self) {
+        let mut state = lock(&self.state);
+        if !state.exited || state.calls > 0 {
             return;
-        };
+        }
+        let left = self.store.forget(self.id) > 0;
+        let killed = left || state.how == Some(Gone::Killed);
+        state.how = Some(if killed { Gone::Killed } else { Gone::Left });
+        let held = std::mem::take(&mut state.held);
+        drop(state);
         self.ended.notify_all();
-        if how == Gone::Killed {
+        if killed {
             for (caller, object) in held {
                 if let Some(object) = object.upgrade() {
                     object.gone(caller, Gone::Killed);

@@ -5,13 +5,15 @@
 //! An object with more references than that is in use by somebody: so is all that it refers to. The rest is garbage.
 //!
 //! Why it takes nothing away that is in use, though other threads go on: it holds the lock of the table of names, so
-//! nobody can begin to use an object by its name; who began before has a reference, which is counted first of all. And
-//! a reference inside of a value of which there is any other clone is never counted among those seen: that clone may be
-//! in somebody's hands.
+//! nobody can begin to use an object by its name; who began before has a reference, which is counted first of all. What
+//! such a thread takes out of an object is either seen there, and then in use with the object, or not seen anywhere. A
+//! value that is shared counts like an object: it is in use if it has more owners than were seen.
 
 use std::any::Any;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
 use super::referent::{Kept, Referent};
 use super::value::Value;
@@ -19,59 +21,124 @@ use super::value::Value;
 /// Those of the objects, to which no client refers, that only refer to each other.
 pub(super) fn garbage(objects: Vec<Arc<dyn Referent>>) -> Vec<Arc<dyn Referent>> {
     let at = |object: &Arc<dyn Referent>| Arc::as_ptr(object).cast::<()>() as usize;
-    // One of them is in `objects`.
-    let before: Vec<usize> = objects.iter().map(Arc::strong_count).collect();
-    let mut seen: HashMap<usize, usize> = HashMap::new();
-    let mut edges: HashMap<usize, Vec<usize>> = HashMap::new();
+    // One owner is `objects`.
+    let node = |object| (at(object), Node::new(Arc::strong_count(object) - 1));
+    let mut graph = Graph(objects.iter().map(node).collect());
+    fence(Ordering::Acquire); // As in `container`.
     for object in &objects {
-        let targets = edges.entry(at(object)).or_default();
-        object.visit(&mut |value| unshared(value, &mut |target| targets.push(target)));
-        targets
-            .iter()
-            .for_each(|target| *seen.entry(*target).or_default() += 1);
+        object.visit(&mut |value| graph.look(at(object), value));
     }
-    let in_use = |(object, before): (&Arc<dyn Referent>, &usize)| {
-        let inside = seen.get(&at(object)).copied().unwrap_or(0);
-        (*before > 1 + inside).then(|| at(object))
-    };
-    let mut left: Vec<usize> = objects.iter().zip(&before).filter_map(in_use).collect();
-    let mut live = HashSet::new();
-    while let Some(object) = left.pop() {
-        if live.insert(object) {
-            left.extend(edges.get(&object).into_iter().flatten());
-        }
-    }
+    let live = graph.live();
     objects
         .into_iter()
         .filter(|object| !live.contains(&at(object)))
         .collect()
 }
 
-/// Shows where the objects lie to which a value refers, as far as nothing on the way to them is shared.
-fn unshared(value: &Value, see: &mut dyn FnMut(usize)) {
-    let mut left = vec![value];
-    while let Some(value) = left.pop() {
-        match value {
-            Value::Proxy(proxy) if Arc::strong_count(proxy) == 1 => {
-                let keep = proxy
-                    .keep
-                    .as_ref()
-                    .filter(|keep| Arc::strong_count(keep) == 1);
-                let kept = keep.and_then(|keep| (&**keep as &dyn Any).downcast_ref::<Kept>());
-                if let Some(Kept(object)) = kept {
-                    see(Arc::as_ptr(object).cast::<()>() as usize);
-                }
-            }
-            Value::Tuple(v) | Value::List(v) | Value::Set(v) | Value::FrozenSet(v)
-                if Arc::strong_count(v) == 1 =>
-            {
-                left.extend(v.iter());
-            }
-            Value::Dict(v) if Arc::strong_count(v) == 1 => {
-                left.extend(v.iter().flat_map(|(key, value)| [key, value]));
-            }
-            Value::Object(v) if Arc::strong_count(v) == 1 => left.extend(v.parts()),
-            _ => {}
+/// The objects and the shared values, by where they lie.
+struct Graph(HashMap<usize, Node>);
+
+struct Node {
+    owners: usize,
+    /// How many of the owners have been seen.
+    seen: usize,
+    refers_to: Vec<usize>,
+}
+
+impl Node {
+    fn new(owners: usize) -> Self {
+        Node {
+            owners,
+            seen: 0,
+            refers_to: vec![],
         }
+    }
+}
+
+impl Graph {
+    /// Follows the references of a value that the owner has.
+    fn look(&mut self, owner: usize, value: &Value) {
+        let mut left = vec![(owner, value)];
+        while let Some((mut owner, value)) = left.pop() {
+            let Some((at, owners)) = container(value) else {
+                continue;
+            };
+            if owners > 1 {
+                let known = match self.0.entry(at) {
+                    Entry::Occupied(_) => true,
+                    Entry::Vacant(entry) => {
+                        entry.insert(Node::new(owners));
+                        false
+                    }
+                };
+                self.edge(owner, at);
+                if known {
+                    continue;
+                }
+                owner = at;
+            }
+            match value {
+                Value::Proxy(proxy) => {
+                    let keep = proxy.keep.as_ref();
+                    // A second one that keeps the object is in somebody's hands.
+                    let keep = keep.filter(|keep| Arc::strong_count(keep) == 1);
+                    let kept = keep.and_then(|keep| (&**keep as &dyn Any).downcast_ref::<Kept>());
+                    if let Some(Kept(object)) = kept {
+                        self.edge(owner, Arc::as_ptr(object).cast::<()>() as usize);
+                    }
+                }
+                Value::Tuple(v) | Value::List(v) | Value::Set(v) | Value::FrozenSet(v) => {
+                    left.extend(v.iter().map(|part| (owner, part)));
+                }
+                Value::Knot(v, _) => left.extend(v.iter().map(|part| (owner, part))),
+                Value::Dict(v) => {
+                    let parts = v.iter().flat_map(|(key, value)| [key, value]);
+                    left.extend(parts.map(|part| (owner, part)));
+                }
+                Value::Object(v) => left.extend(v.parts().into_iter().map(|part| (owner, part))),
+                _ => {}
+            }
+        }
+    }
+
+    fn edge(&mut self, from: usize, to: usize) {
+        // What is not here is an object to which a client refers.
+        if let Some(node) = self.0.get_mut(&to) {
+            node.seen += 1;
+            if let Some(node) = self.0.get_mut(&from) {
+                node.refers_to.push(to);
+            }
+        }
+    }
+
+    /// What has an owner that was not seen, and all that this refers to.
+    fn live(&self) -> HashSet<usize> {
+        let in_use = |(at, node): (&usize, &Node)| (node.owners > node.seen).then_some(*at);
+        let mut left: Vec<usize> = self.0.iter().filter_map(in_use).collect();
+        let mut live = HashSet::new();
+        while let Some(at) = left.pop() {
+            if live.insert(at) {
+                left.extend(self.0.get(&at).iter().flat_map(|node| &node.refers_to));
+            }
+        }
+        live
+    }
+}
+
+/// Where a value lies that may have references in it, and how many owners it has.
+fn container(value: &Value) -> Option<(usize, usize)> {
+    fn of<T: ?Sized>(arc: &Arc<T>) -> Option<(usize, usize)> {
+        let owners = Arc::strong_count(arc);
+        // Whoever has dropped it has done before all that he does with a clone.
+        fence(Ordering::Acquire);
+        Some((Arc::as_ptr(arc).cast::<()>() as usize, owners))
+    }
+    match value {
+        Value::Proxy(v) => of(v),
+        Value::Tuple(v) | Value::List(v) | Value::Set(v) | Value::FrozenSet(v) => of(v),
+        Value::Knot(v, _) => of(v),
+        Value::Dict(v) => of(v),
+        Value::Object(v) => of(v),
+        _ => None,
     }
 }

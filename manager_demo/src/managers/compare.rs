@@ -18,8 +18,8 @@ use num_traits::{FromPrimitive, One, ToPrimitive, Zero};
 use super::exception::Exception;
 use super::value::{Array, Global, Make, Object, Step, Value};
 
-/// How deep lists and tuples may lie in each other; dicts, sets and objects count for four. Python's limit is 1000 calls
-/// of any kind.
+/// How deep lists and tuples may lie in each other; dicts, sets and objects count for four. Python's limit is 1000
+/// calls of any kind.
 pub(super) const DEPTH: usize = 950;
 
 /// How many values one comparison or hash may look at; a text counts as one more for every 64 bytes.

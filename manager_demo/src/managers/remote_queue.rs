@@ -13,7 +13,7 @@ use super::args::Args;
 use super::caller::lock;
 use super::client::{Error, Manager};
 use super::proxies::QueueProxy;
-use super::referent::Referent;
+use super::referent::{Gone, Referent};
 use super::registry::Registry;
 use super::server::{Running, Server};
 use super::types::queue::Queue;
@@ -25,6 +25,10 @@ pub const GET_TASK_Q_FUNC_NAME: &str = "get_task_queue";
 pub const GET_RESULT_Q_FUNC_NAME: &str = "get_result_queue";
 
 /// The side that has the queues. Dropping it ends the server.
+///
+/// A task that a worker has in its hands when it is killed is put back, in front, for another: so a task is done at least
+/// once, where the kill shows ([`Gone::Killed`]: on this machine), and a result may come twice. A worker on another
+/// machine that is lost takes its task along, as with CPython's server; so give tasks a name, and count the results.
 pub struct RemoteQueueServer {
     address: Address,
     authkey: Vec<u8>,
@@ -102,6 +106,12 @@ impl RemoteQueueServer {
 
     fn started(&self) -> Result<Started, Error> {
         let mut registry = Registry::new();
+        let task = Arc::downgrade(&self.task);
+        self.task.on_lost(Box::new(move |item, how| {
+            if let (Gone::Killed, Some(task)) = (how, task.upgrade()) {
+                task.put_back(item);
+            }
+        }));
         for (name, queue) in [
             (GET_TASK_Q_FUNC_NAME, &self.task),
             (GET_RESULT_Q_FUNC_NAME, &self.result),

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fmt::{Display, Write};
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use std::{io, thread};
+use std::{fmt, io, thread};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::args::Args;
 use super::auth;
@@ -23,6 +24,9 @@ use super::registry::Registry;
 use super::store::Store;
 use super::transport::{Listener, Stream};
 use super::value::{Address, Keep, Proxy, Value};
+
+/// How long a connection that has ended is watched for how it ended.
+const MOMENT: Duration = Duration::from_millis(200);
 
 /// What a server lets its clients do. What goes beyond ends the connection that did it, and no other.
 #[derive(Debug, Clone)]
@@ -60,7 +64,32 @@ pub struct Server {
 /// A server that serves, in threads of its own, until this is dropped or a client shuts it down.
 pub struct Running {
     shared: Arc<Shared>,
-    thread: Option<thread::JoinHandle<()>>,
+    thread: Option<thread::JoinHandle<Summary>>,
+}
+
+/// Ends a server that serves in another thread; a clone does the same.
+#[derive(Clone)]
+pub struct Stop(Arc<Shared>);
+
+/// What has come of all who connected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Connections whose client knew the key. A client opens many, one after the other and at once.
+    pub served: u64,
+    /// All others: whoever did not show in time that it knew the key, and those for whom there was no place.
+    pub refused: u64,
+    /// Objects that clients still referred to.
+    pub objects: usize,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connections served: {}", self.served)?;
+        if self.refused > 0 {
+            write!(f, ", refused: {}", self.refused)?;
+        }
+        write!(f, ", objects left: {}", self.objects)
+    }
 }
 
 struct Shared {
@@ -85,6 +114,9 @@ struct Connections {
     all: BTreeMap<u64, Arc<Stream>>,
     /// Those that have not shown yet that they know the key, the oldest first.
     strangers: VecDeque<u64>,
+    /// How many there have been, and how many of them knew the key.
+    accepted: u64,
+    served: u64,
 }
 
 impl Server {
@@ -142,8 +174,13 @@ impl Server {
         })
     }
 
-    /// Serves until a client calls `shutdown`.
-    pub fn serve(self) {
+    /// What ends [`Server::serve`] from another thread.
+    pub fn stop(&self) -> Stop {
+        Stop(self.shared.clone())
+    }
+
+    /// Serves until it is stopped, or a client calls `shutdown`; ends as [`Running::shutdown`] does.
+    pub fn serve(self) -> Summary {
         let Server { listener, shared } = self;
         while !shared.stopping.load(Ordering::Acquire) {
             let mut fds = [
@@ -162,7 +199,7 @@ impl Server {
             }
         }
         drop(listener);
-        shared.drain();
+        shared.drain()
     }
 }
 
@@ -178,22 +215,21 @@ impl Running {
     }
 
     /// Waits until a client has called `shutdown`, for as long as that takes.
-    pub fn join(mut self) {
-        self.wait();
+    pub fn join(mut self) -> Summary {
+        self.wait()
     }
 
     /// Ends it, and returns when it has ended: requests that are being served get their replies, those that wait for
     /// something are cut off, and so are, after a second, those whose client does not read.
-    pub fn shutdown(mut self) {
+    pub fn shutdown(mut self) -> Summary {
         self.shared.stop();
-        self.wait();
+        self.wait()
     }
 
-    fn wait(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            // A panic has been reported by the thread itself.
-            thread.join().ok();
-        }
+    fn wait(&mut self) -> Summary {
+        // A panic has been reported by the thread itself.
+        let ended = self.thread.take().and_then(|thread| thread.join().ok());
+        ended.unwrap_or_default()
     }
 }
 
@@ -201,6 +237,13 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.shared.stop();
         self.wait();
+    }
+}
+
+impl Stop {
+    /// Has it end, and does not wait for that.
+    pub fn stop(&self) {
+        self.0.stop();
     }
 }
 
@@ -216,6 +259,7 @@ impl Shared {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let stream = Arc::new(stream);
         let mut connections = lock(&self.connections);
+        connections.accepted += 1;
         if connections.all.len() >= self.limits.connections {
             drop(connections);
             return Ok(());
@@ -252,7 +296,7 @@ impl Shared {
     }
 
     /// Ends all connections, and returns when there are none.
-    fn drain(&self) {
+    fn drain(&self) -> Summary {
         let deadline = Instant::now() + Duration::from_secs(1);
         for stream in lock(&self.connections).all.values() {
             stream.shutdown_read().ok();
@@ -271,8 +315,15 @@ impl Shared {
             let wait = self.ended.wait_timeout(connections, left);
             connections = wait.unwrap_or_else(PoisonError::into_inner).0;
         }
+        let Connections {
+            accepted, served, ..
+        } = *connections;
         drop(connections);
-        self.clients.stop();
+        Summary {
+            served,
+            refused: accepted - served,
+            objects: self.store.len(),
+        }
     }
 
     /// One connection, from its first byte to its last. What ends it concerns its client alone, and the client knows.
@@ -281,9 +332,10 @@ impl Shared {
         if auth::accept(&mut frames, &self.key, self.limits.handshake).is_err() {
             return;
         }
-        lock(&self.connections)
-            .strangers
-            .retain(|stranger| *stranger != id);
+        let mut connections = lock(&self.connections);
+        connections.served += 1;
+        connections.strangers.retain(|stranger| *stranger != id);
+        drop(connections);
         self.control(&mut frames).ok();
     }
 
@@ -387,7 +439,14 @@ impl Shared {
     /// The calls of one thread of a client, one after the other, until it closes the connection.
     fn calls(&self, frames: &mut Frames, client: Option<&Arc<Client>>) -> io::Result<()> {
         let caller = Caller::remote(frames.stream().clone());
-        let result = self.serve_calls(frames, &caller);
+        let client_id = client.map_or(0, |client| {
+            client.caller_begins();
+            client.id
+        });
+        // A method of a type that is not ours may panic; the hook has said so, and this client has gone.
+        let serve = AssertUnwindSafe(|| self.serve_calls(frames, &caller, client_id));
+        let panicked = |_| Err(io::Error::other("a method panicked"));
+        let result = catch_unwind(serve).unwrap_or_else(panicked);
         let receipt = caller.receipt();
         let receipt = match &result {
             // The system says so where a connection is closed with something in it that was not read.
@@ -405,15 +464,24 @@ impl Shared {
                 object.gone(caller.id(), Gone::Left);
             }),
         }
-        if let Some(receipt) = receipt {
-            // A process that is killed closes its connections a moment before it has ended.
-            let how = client.map(|client| client.how(Duration::from_millis(200)));
-            receipt.unconfirmed(how.unwrap_or(Gone::Left));
+        match receipt {
+            None => {}
+            Some(receipt) if refused(frames.stream(), MOMENT) => receipt.unread(),
+            Some(receipt) => {
+                // A process that is killed closes its connections a moment before it has ended.
+                let how = client.map(|client| client.how(MOMENT));
+                receipt.unconfirmed(how.unwrap_or(Gone::Left));
+            }
         }
         result
     }
 
-    fn serve_calls(&self, frames: &mut Frames, caller: &Arc<Caller>) -> io::Result<()> {
+    fn serve_calls(
+        &self,
+        frames: &mut Frames,
+        caller: &Arc<Caller>,
+        client: u64,
+    ) -> io::Result<()> {
         // What the last reply refers to. The client counts it before it sends anything else here.
         let mut graced: Vec<Keep> = vec![];
         while let Some(request) = self.request(frames, None)? {
@@ -422,7 +490,7 @@ impl Shared {
             let (kind, result) = match request {
                 Ok(request) => match self.method(caller, request) {
                     Ok(Reply::Value(value)) => ("#RETURN", value),
-                    Ok(Reply::Object(object)) => ("#PROXY", self.proxy(object)),
+                    Ok(Reply::Object(object)) => ("#PROXY", self.proxy(object, client)),
                     Err(Failure::Raised(exception)) => ("#ERROR", exception.to_value()),
                     Err(Failure::Traceback(text)) => ("#TRACEBACK", traceback(text)),
                     Err(Failure::Unserializable(text)) => ("#UNSERIALIZABLE", text.into()),
@@ -473,10 +541,9 @@ impl Shared {
     }
 
     /// What a `#PROXY` reply says of a new object, which is counted once.
-    fn proxy(&self, object: Arc<dyn Referent>) -> Value {
+    fn proxy(&self, object: Arc<dyn Referent>, client: u64) -> Value {
         let (typeid, exposed) = (object.typeid(), names(object.exposed()));
-        // The client counts it itself, and takes this one count back, whoever it is.
-        let ident = self.store.enter(object, 0);
+        let ident = self.store.enter(object, client);
         Value::tuple([exposed, pickle::token(typeid, &self.address, ident)])
     }
 
@@ -503,6 +570,12 @@ impl Shared {
             Exception::new("pickle", "UnpicklingError", [error.to_string().into()])
         });
         Ok(Some(request.and_then(Request::from_value)))
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.clients.stop();
     }
 }
 
@@ -604,6 +677,17 @@ fn ident(args: Args, function: &str) -> Result<Arc<str>, Exception> {
 /// Only people read it, and they look at the last line.
 fn traceback(last: impl Display) -> Value {
     format!("Traceback (most recent call last):\n  in the manager's server\n{last}\n").into()
+}
+
+/// Whether a peer that had closed its connection refuses what was sent to it afterwards. Over TCP the writer is not told,
+/// nor a reader, who has seen the end before.
+fn refused(stream: &Stream, limit: Duration) -> bool {
+    let Stream::Tcp(stream) = stream else {
+        return false;
+    };
+    let mut fds = [PollFd::new(stream, PollFlags::empty())];
+    let limit = Timespec::try_from(limit).ok();
+    poll(&mut fds, limit.as_ref()).is_ok() && fds[0].revents().contains(PollFlags::ERR)
 }
 
 fn is_reset(error: &io::Error) -> bool {

@@ -11,6 +11,7 @@ mod lock_holder_killed;
 mod parent_killed;
 mod pipe_peer_killed;
 mod producer_killed;
+mod remote_worker_killed;
 mod rlock_holder_killed;
 mod shm;
 mod shm_full;
@@ -24,6 +25,9 @@ mod channel;
 #[allow(dead_code)]
 #[path = "../../../queue_demo/src/event.rs"]
 mod event;
+#[allow(dead_code)]
+#[path = "../../../manager_demo/src/managers/mod.rs"]
+mod managers;
 #[allow(dead_code)]
 #[path = "../../../queue_demo/src/memory.rs"]
 mod memory;
@@ -105,6 +109,7 @@ const FAULTS: &[(&str, Fault, Fault)] = &[
     ),
     both("fork_beside_thread", fork_beside_thread::run),
     both("descriptor_limit", descriptor_limit::run),
+    both("remote_worker_killed", remote_worker_killed::run),
     both("shm_full", shm_full::run),
     both("shm_read_only", shm_read_only::run),
     (
@@ -123,6 +128,15 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     if let ["--shm", how, command @ ..] = &args[..] {
         return shm::exec(how, command);
+    }
+    if args == ["--remote-worker"] {
+        return match remote_worker_killed::work() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("faults: a worker: {error:#}");
+                ExitCode::FAILURE
+            }
+        };
     }
     let [name, rounds, rest @ ..] = &args[..] else {
         return usage("expected NAME ROUNDS [ring]");

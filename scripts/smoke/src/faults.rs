@@ -120,6 +120,13 @@ pub const FAULTS: &[Fault] = &[
         How::Itself,
     ),
     fault(
+        "remote_worker_killed",
+        "remote queue's workers killed, Rust's and Python's",
+        [10, 2],
+        ONE,
+        How::Itself,
+    ),
+    fault(
         "shm_full",
         "`/dev/shm` full",
         [10, 2],

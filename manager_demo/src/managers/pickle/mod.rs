@@ -96,8 +96,10 @@ pub fn loads_with(
 
 /// Writes a pickle of protocol 4, which every CPython from 3.4 on reads. It has no frames, which are only a hint.
 ///
-/// What is one object in `value` is one for the reader. Where the arguments of a call contain its result, Python gets them as
-/// its own pickler would write them: perhaps before they are filled. A [`Value::Inner`] outside of a knot, and a knot of nothing but
+/// What is one object in `value` is one for the reader. Where a list or dict that is an argument of a call leads back to
+/// what the call makes, it may be empty when Python calls, and be filled after that. CPython's pickler has the same trouble;
+/// it gets around it where the object gives it a new list each time (subclasses of list and dict in protocols 0 and 1,
+/// `__getnewargs_ex__` in 2 and 3). A [`Value::Inner`] outside of a knot, and a knot of nothing but
 /// tuples, frozensets and arguments, which Python cannot make either, become `None`.
 pub fn dumps(value: &Value) -> Vec<u8> {
     let mut out = Vec::with_capacity(128);

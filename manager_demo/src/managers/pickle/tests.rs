@@ -536,7 +536,7 @@ fn limits() {
         .iter()
         .filter(|item| matches!(item, Value::List(_)))
         .count();
-    assert!((1..100).contains(&copied), "{copied}");
+    assert!((1..500).contains(&copied), "{copied}");
 }
 
 /// Values that Rust code makes may be deeper than any reader takes.
@@ -821,13 +821,13 @@ fn speed() {
     let create = hex(CREATE);
     let mut out = vec![];
     let mut time = |name: &str, work: &mut dyn FnMut(&mut Vec<u8>)| {
-        let best = (0..20).map(|_| {
+        let best = (0..2000).map(|_| {
             let start = Instant::now();
-            for _ in 0..20_000 {
+            for _ in 0..100 {
                 out.clear();
                 work(&mut out);
             }
-            start.elapsed() / 20_000
+            start.elapsed() / 100
         });
         eprintln!("{name}: {:?}", best.min().unwrap());
     };

@@ -27,8 +27,8 @@ impl SharedArray {
     /// `Array(typecode, sequence, lock=True)`; nothing looks at the lock. The typecode is one of `bBuhHiIlLqQfd`; the
     /// sequence is bytes as they lie in memory, another array, a `str` for `u`, or gives the items.
     ///
-    /// Errors: `TypeError` for items of another type, `OverflowError` for numbers that do not fit, `ValueError` for another
-    /// typecode.
+    /// Errors: `TypeError` for items of another type, `OverflowError` for numbers that do not fit, `ValueError` for
+    /// another typecode.
     pub fn new(args: Args) -> Result<Arc<Self>, Exception> {
         let [typecode, sequence, _lock] = args.bind(
             "Array",

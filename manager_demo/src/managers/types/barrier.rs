@@ -12,7 +12,7 @@ use super::super::exception::Exception;
 use super::super::referent::{Failure, Referent, Reply};
 use super::super::value::Value;
 use super::line::{Line, Turn};
-use super::timeout::{self, class, truth};
+use super::{quoted, timeout};
 
 /// Whoever completes the number of parties lets all go, and may use it again at once. A timeout breaks it for all,
 /// until it is reset.
@@ -39,7 +39,7 @@ impl Barrier {
             ("timeout", Some(Value::None)),
         ];
         let [parties, action, timeout] = args.bind("Barrier.__init__", parameters)?;
-        if truth(&action) {
+        if action.truth() {
             let text = "this server runs no Python, so its barriers take no action";
             return Err(Exception::runtime_error(text));
         }
@@ -126,25 +126,23 @@ impl Barrier {
             let given = args.positional.len();
             return fail(format!("expected 1 argument, got {given}"));
         };
-        match name {
-            Value::Str(name) => match &**name {
-                "parties" => Ok(Reply::Value(self.parties.clone())),
-                "n_waiting" => Ok(self.n_waiting().into()),
-                "broken" => Ok(self.broken().into()),
-                "wait" | "abort" | "reset" => Err(Failure::cannot_pickle("_thread.lock")),
-                _ => Err(no_attribute(name).into()),
-            },
-            Value::Surrogates(_) => Err(no_attribute(&name.to_string()).into()),
-            other => fail(format!(
-                "attribute name must be string, not '{}'",
-                class(other)
-            )),
+        if !matches!(name, Value::Str(_) | Value::Surrogates(_)) {
+            let class = name.type_name();
+            return fail(format!("attribute name must be string, not '{class}'"));
+        }
+        match name.as_str() {
+            Some("parties") => Ok(Reply::Value(self.parties.clone())),
+            Some("n_waiting") => Ok(self.n_waiting().into()),
+            Some("broken") => Ok(self.broken().into()),
+            Some("wait" | "abort" | "reset") => Err(Failure::cannot_pickle("_thread.lock")),
+            _ => Err(no_attribute(name).into()),
         }
     }
 }
 
-fn no_attribute(name: &str) -> Exception {
-    Exception::attribute_error(format!("'Barrier' object has no attribute '{name}'"))
+fn no_attribute(name: &Value) -> Exception {
+    let before = "'Barrier' object has no attribute '";
+    Exception::new("builtins", "AttributeError", [quoted(before, name)])
 }
 
 impl State {

@@ -16,7 +16,7 @@ use super::super::value::Value;
 use super::line::{Line, Turn};
 use super::lock::Lock;
 use super::rlock::RLock;
-use super::timeout::{self, class, compared};
+use super::timeout::{self, compared};
 
 /// Those who wait are notified in the order in which they came; then each waits for the lock like anybody else.
 pub struct Condition {
@@ -45,7 +45,7 @@ impl Condition {
                 Exception::type_error("a Condition needs a Lock or an RLock of its own server")
             })?,
             other => {
-                let class = class(other);
+                let class = other.type_name();
                 let text = format!("'{class}' object has no attribute 'acquire'");
                 return Err(Exception::attribute_error(text));
             }

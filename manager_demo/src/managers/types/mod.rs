@@ -1,8 +1,8 @@
 //! What a server holds: the types of `SyncManager`.
 //!
 //! A container keeps its values under a lock of its own, and lets go of no value while it holds it: the last clone of a
-//! proxy's value may end another object. Nothing done under such a lock calls another object: to compare two values or to
-//! show them looks at nothing but them, and a proxy is only its name. What iterates over a proxy does so before.
+//! proxy's value may end another object. Nothing done under such a lock calls another object: comparing two values, or
+//! showing them, looks at nothing but them, and a proxy is only its name. What iterates over a proxy does so before.
 
 mod index;
 mod line;
@@ -25,7 +25,7 @@ pub mod shared_value;
 #[cfg(test)]
 mod against_python;
 #[cfg(test)]
-mod trial;
+pub mod trial;
 
 // Whoever copies this uses some of them.
 #[allow(unused_imports)]
@@ -39,8 +39,8 @@ use super::exception::Exception;
 use super::referent::referent;
 use super::value::{Make, Step, Value};
 
-/// How many items one call may make: `[0] * 10**12` raises a `MemoryError`, as Python does when there is no memory. Python
-/// has no such limit of its own.
+/// How many items one call may make: `[0] * 10**12` raises a `MemoryError`, as Python does when there is no memory.
+/// Python has no such limit of its own; so many items take half a GiB, and a reply as much again.
 pub const MOST: usize = 1 << 24;
 
 /// What Python gets by iterating over the value, also if it is a proxy of an object of this server.

@@ -175,11 +175,11 @@ fn named(name: Value) -> Result<(Key, String), Exception> {
     Ok((Key::new(name)?, text))
 }
 
-/// The text of a `str`; what Rust's cannot hold is replaced.
+/// The text of a `str`; a lone surrogate, which Rust's cannot hold, as `repr` shows it.
 fn text(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::Str(text) => Some(Cow::Borrowed(text)),
-        Value::Surrogates(bytes) => Some(String::from_utf8_lossy(bytes)),
+        Value::Surrogates(_) => value.str().ok().map(Cow::Owned),
         _ => None,
     }
 }

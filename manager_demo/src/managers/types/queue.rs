@@ -15,7 +15,7 @@ use super::super::exception::Exception;
 use super::super::referent::{Failure, Gone, Referent, Reply};
 use super::super::value::Value;
 use super::line::{Line, Turn};
-use super::timeout::{self, compared, truth};
+use super::timeout::{self, compared};
 
 /// An item is either in the queue, or on its way to one client. It comes back, in front, if that goes before it has
 /// read the reply; then it counts for `join` as it did. What a client is waiting to put when it goes away is not put.
@@ -219,7 +219,7 @@ impl Queue {
         ];
         let [item, block, timeout] = args.bind("Queue.put", parameters)?;
         // A queue without a limit does not look at them, nor is a timeout looked at that does not matter.
-        let timeout = match (self.maxsize, truth(&block)) {
+        let timeout = match (self.maxsize, block.truth()) {
             (None, _) => f64::NAN,
             (_, false) => 0.0,
             (_, true) => timeout::queue(&timeout)?,
@@ -234,7 +234,7 @@ impl Queue {
             ("timeout", Some(Value::None)),
         ];
         let [block, timeout] = args.bind("Queue.get", parameters)?;
-        let timeout = match truth(&block) {
+        let timeout = match block.truth() {
             false => 0.0,
             true => timeout::queue(&timeout)?,
         };

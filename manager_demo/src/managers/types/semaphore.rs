@@ -14,7 +14,7 @@ use super::super::exception::Exception;
 use super::super::referent::{Failure, Gone, Referent, Reply};
 use super::super::value::Value;
 use super::line::{Line, Turn};
-use super::timeout::{self, compared, not_an_integer, truth};
+use super::timeout::{self, compared, not_an_integer};
 
 /// Anybody may release it.
 ///
@@ -77,7 +77,7 @@ impl Semaphore {
             ("timeout", Some(Value::None)),
         ];
         let [blocking, timeout] = args.bind("Semaphore.acquire", parameters)?;
-        let blocking = truth(&blocking);
+        let blocking = blocking.truth();
         if !blocking && !matches!(timeout, Value::None) {
             let text = "can't specify timeout for non-blocking acquire";
             return Err(Exception::value_error(text).into());

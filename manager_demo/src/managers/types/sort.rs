@@ -1,7 +1,7 @@
 //! Python's `list.sort`: stable, and it may fail at each comparison.
 //!
-//! Up to 63 items are compared in CPython's order, so that what cannot be ordered (`nan`, sets, an int and a str) ends up
-//! in the same place and fails with the same words. Beyond, CPython skips some comparisons that this makes.
+//! Up to 63 items are compared in CPython's order, so that what cannot be ordered (`nan`, sets, an int and a str) ends
+//! up in the same place, or fails with the same words. Beyond, CPython skips some comparisons that this makes.
 
 /// Orders the items so that none is less than one before it. After an error they are there in some order.
 ///

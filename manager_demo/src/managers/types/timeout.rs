@@ -8,47 +8,6 @@ use super::super::args::Args;
 use super::super::exception::Exception;
 use super::super::value::Value;
 
-/// Python's `bool(value)`. An object that is not known is true.
-pub(super) fn truth(value: &Value) -> bool {
-    match &*value.node() {
-        Value::None => false,
-        Value::Bool(flag) => *flag,
-        Value::Int(number) => *number != 0,
-        Value::Float(number) => *number != 0.0,
-        Value::Complex(real, imaginary) => *real != 0.0 || *imaginary != 0.0,
-        Value::Str(text) => !text.is_empty(),
-        Value::Bytes(bytes) | Value::ByteArray(bytes) => !bytes.is_empty(),
-        Value::Tuple(v) | Value::List(v) | Value::Set(v) | Value::FrozenSet(v) => !v.is_empty(),
-        Value::Dict(pairs) => !pairs.is_empty(),
-        Value::Array(array) => !array.bytes.is_empty(),
-        _ => true,
-    }
-}
-
-/// The name of its class. What is only known by its name is called a type.
-pub(super) fn class(value: &Value) -> String {
-    let name = match &*value.node() {
-        Value::None => "NoneType",
-        Value::Bool(_) => "bool",
-        Value::Int(_) | Value::Long(_) => "int",
-        Value::Float(_) => "float",
-        Value::Complex(..) => "complex",
-        Value::Str(_) | Value::Surrogates(_) => "str",
-        Value::Bytes(_) => "bytes",
-        Value::ByteArray(_) => "bytearray",
-        Value::Tuple(_) => "tuple",
-        Value::List(_) => "list",
-        Value::Dict(_) => "dict",
-        Value::Set(_) => "set",
-        Value::FrozenSet(_) => "frozenset",
-        Value::Global(_) => "type",
-        Value::Array(_) => "array.array",
-        Value::Proxy(proxy) => return proxy.class.name.to_string(),
-        Value::Object(_) | Value::Knot(..) | Value::Inner(_) => "object",
-    };
-    name.to_owned()
-}
-
 /// A number as a `float`, for a comparison with a small one: infinite where it is too large.
 ///
 /// Errors: `TypeError`, as for `value < 0` or `value > 0`, whichever `operator` is.
@@ -61,14 +20,14 @@ pub(super) fn compared(value: &Value, operator: &str) -> Result<f64, Exception> 
             Some(number) => Ok(number as f64),
             None => Err(Exception::type_error(format!(
                 "'{operator}' not supported between instances of '{}' and 'int'",
-                class(value)
+                value.type_name()
             ))),
         },
     }
 }
 
 pub(super) fn not_an_integer(value: &Value) -> Exception {
-    let class = class(value);
+    let class = value.type_name();
     Exception::type_error(format!(
         "'{class}' object cannot be interpreted as an integer"
     ))
@@ -228,7 +187,7 @@ fn as_float(timeout: &Value) -> Result<f64, Exception> {
             None => {
                 return Err(Exception::type_error(format!(
                     "unsupported operand type(s) for +: 'float' and '{}'",
-                    class(timeout)
+                    timeout.type_name()
                 )));
             }
         },

@@ -1,0 +1,149 @@
+//! A child process and its parent use each type on which processes wait: locks, semaphores, Condition, Event, Barrier.
+//!
+//! Python:  `Lock`, `RLock`, `Semaphore`, `BoundedSemaphore`, `Condition`, `Event`, `Barrier` of a `Manager()`
+//! Differs: what is held is released by its guard, or by hand. When a client is killed, the server releases its locks;
+//!          CPython's stay locked for ever. The barrier has a time limit, for the case that the other was killed.
+//! Order:   both meet at the barrier wherever one has to see what the other has done. The parent prints last, when the
+//!          child has ended.
+//! Needs:   managers
+//!
+//! ```cargo
+//! [dependencies]
+//! anyhow = "1"
+//! getrandom = { version = "0.4", default-features = false, features = ["std"] }
+//! hmac = { version = "0.13", default-features = false }
+//! md-5 = { version = "0.11", default-features = false }
+//! nix = { version = "0.31", default-features = false, features = ["socket"] }
+//! num-bigint = { version = "0.5", default-features = false, features = ["std"] }
+//! num-traits = { version = "0.2", default-features = false, features = ["std"] }
+//! rustix = { version = "1", default-features = false, features = ["std", "event", "net", "process"] }
+//! serde = "1"
+//! sha2 = { version = "0.11", default-features = false }
+//! unicode-properties = { version = "0.1", default-features = false, features = ["general-category"] }
+//! ```
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use std::vec::IntoIter;
+use std::{env, io};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::managers::*;
+
+const LIMIT: Option<Duration> = Some(Duration::from_secs(5));
+
+pub fn main() -> Result<()> {
+    if env::args().next_back().as_deref() == Some("--role=child") {
+        return child();
+    }
+    let manager = SyncManager::start()?;
+    let lock = manager.lock()?;
+    let rlock = manager.rlock()?;
+    let semaphore = manager.semaphore(2)?;
+    let bounded = manager.bounded_semaphore(1)?;
+    let condition = manager.condition()?;
+    let event = manager.event()?;
+    let barrier = manager.barrier(2, LIMIT)?;
+    let held = lock.lock()?;
+    let (outer, inner) = (rlock.lock()?, rlock.lock()?);
+    semaphore.acquire(true, None)?;
+    bounded.acquire(true, None)?;
+    let mut child = Command::new(env::current_exe().context("find this program")?)
+        .args(env::args_os().skip(1))
+        .arg("--role=child")
+        .stdin(Stdio::piped())
+        .spawn()
+        .context("start the child")?;
+    let stdin = child.stdin.take().context("the child's standard input")?;
+    let all: [&Proxy; 7] = [
+        &lock, &rlock, &semaphore, &bounded, &condition, &event, &barrier,
+    ];
+    manager.hand_over(stdin, all.map(Value::from))?;
+    let meet = || barrier.wait(None).context("meet the child");
+    meet()?; // The child did not get the lock.
+    held.release()?;
+    inner.release()?;
+    meet()?; // The RLock has been acquired once more than released.
+    meet()?; // The child did not get it.
+    outer.release()?;
+    meet()?; // The child has the condition, and waits.
+    let held = condition.lock()?;
+    condition.notify(1)?;
+    held.release()?;
+    meet()?; // The child has seen that the event is not set.
+    event.set()?;
+    let place = meet()?;
+    let status = child.wait().context("wait for the child")?;
+    ensure!(status.success(), "the child failed: {status}");
+    println!(
+        "Barrier: the parent came as number {place} of {}",
+        barrier.parties()?
+    );
+    Ok(())
+}
+
+fn child() -> Result<()> {
+    let (manager, handed) = Manager::take_over(io::stdin())?;
+    let mut handed = handed.into_iter();
+    let lock: LockProxy = next(&manager, &mut handed)?;
+    let rlock: RLockProxy = next(&manager, &mut handed)?;
+    let semaphore: SemaphoreProxy = next(&manager, &mut handed)?;
+    let bounded: SemaphoreProxy = next(&manager, &mut handed)?;
+    let condition: ConditionProxy = next(&manager, &mut handed)?;
+    let event: EventProxy = next(&manager, &mut handed)?;
+    let barrier: BarrierProxy = next(&manager, &mut handed)?;
+    let meet = || barrier.wait(None).context("meet the parent");
+    let taken = lock.acquire(false, None)?;
+    meet()?;
+    println!(
+        "Lock: held {}, free {}",
+        word(taken),
+        word(lock.acquire(true, None)?)
+    );
+    meet()?;
+    let taken = rlock.acquire(false, None)?;
+    meet()?;
+    let both = rlock.acquire(true, None)? && rlock.acquire(false, None)?;
+    println!(
+        "RLock: held once of twice {}, free {} twice",
+        word(taken),
+        word(both)
+    );
+    let [second, third] = [
+        semaphore.acquire(false, None)?,
+        semaphore.acquire(false, None)?,
+    ];
+    println!("Semaphore: second {}, third {}", word(second), word(third));
+    bounded.release()?;
+    let error = bounded.release().err().context("it was released twice")?;
+    println!("BoundedSemaphore: {error}");
+    condition.acquire(true, None)?;
+    meet()?;
+    println!("Condition: notified {}", word(condition.wait(LIMIT)?));
+    condition.release()?;
+    let before = event.is_set()?;
+    meet()?;
+    println!(
+        "Event: before {}, then {}",
+        word(before),
+        word(event.wait(LIMIT)?)
+    );
+    println!(
+        "Barrier: the child came as number {} of {}",
+        meet()?,
+        barrier.parties()?
+    );
+    Ok(())
+}
+
+/// As Python shows it.
+fn word(flag: bool) -> Value {
+    flag.into()
+}
+
+/// The next of the objects that the parent handed over, in its order.
+fn next<P: From<Proxy>>(manager: &Manager, handed: &mut IntoIter<Value>) -> Result<P> {
+    let value = handed.next().context("the parent handed over too few")?;
+    Ok(manager.attach(&value)?.into())
+}
