@@ -1,5 +1,6 @@
 //! The arguments of a call, and how Python's functions take them.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use super::exception::Exception;
@@ -93,7 +94,7 @@ impl Args {
 ///
 /// Errors: the `TypeError`s of CPython 3.11, word for word. `function` is the name in them, such as `list.append`.
 impl Args {
-    pub fn no_keywords(&self, function: &str) -> Result<(), Exception> {
+    pub fn no_keywords(&self, function: impl Display) -> Result<(), Exception> {
         if self.keywords.is_empty() {
             return Ok(());
         }
@@ -102,8 +103,8 @@ impl Args {
     }
 
     /// As a method without arguments does.
-    pub fn none(self, function: &str) -> Result<(), Exception> {
-        self.no_keywords(function)?;
+    pub fn none(self, function: impl Display) -> Result<(), Exception> {
+        self.no_keywords(&function)?;
         match self.positional.len() {
             0 => Ok(()),
             given => Err(Exception::type_error(format!(
@@ -113,8 +114,8 @@ impl Args {
     }
 
     /// As a method with one argument does.
-    pub fn one(self, function: &str) -> Result<Value, Exception> {
-        self.no_keywords(function)?;
+    pub fn one(self, function: impl Display) -> Result<Value, Exception> {
+        self.no_keywords(&function)?;
         let given = self.positional.len();
         match <[Value; 1]>::try_from(self.positional) {
             Ok([value]) => Ok(value),
@@ -127,17 +128,17 @@ impl Args {
     /// As a function with `least` to `N` arguments does.
     pub fn several<const N: usize>(
         self,
-        function: &str,
+        function: impl Display,
         least: usize,
     ) -> Result<[Option<Value>; N], Exception> {
-        self.no_keywords(function)?;
+        self.no_keywords(&function)?;
         self.at_most(function, least)
     }
 
     /// The same, for a function that takes some by name too.
     pub fn at_most<const N: usize>(
         self,
-        function: &str,
+        function: impl Display,
         least: usize,
     ) -> Result<[Option<Value>; N], Exception> {
         let given = self.positional.len();
@@ -150,7 +151,8 @@ impl Args {
             true => ("at least ", least),
             false => ("at most ", N),
         };
-        let name = function.rsplit('.').next().unwrap_or(function);
+        let name = function.to_string();
+        let name = name.rsplit('.').next().unwrap_or(&name);
         let s = if limit == 1 { "" } else { "s" };
         Err(Exception::type_error(format!(
             "{name} expected {bound}{limit} argument{s}, got {given}"
@@ -159,7 +161,7 @@ impl Args {
 
     /// As a special method does that is one of a type's slots, such as `__len__`.
     pub fn slot<const N: usize>(self, method: &str) -> Result<[Value; N], Exception> {
-        self.no_keywords(&format!("wrapper {method}"))?;
+        self.no_keywords(format_args!("wrapper {method}"))?;
         <[Value; N]>::try_from(self.positional).map_err(|given| {
             // Some of CPython's wrappers leave out the name, but not the space behind it.
             let space = if N == 2 || method.ends_with("mul__") {

@@ -389,8 +389,7 @@ impl Server {
     ///
     /// Proxies in its reply are not counted, and there are none in any of CPython's.
     fn control_on(&self, frames: &mut Frames, function: &str, args: Args) -> Result<Value, Error> {
-        let request = request(Value::None, function, args);
-        match self.exchange(frames, function, &request, &mut |_| None)? {
+        match self.exchange(frames, None, function, &args, &mut |_| None)? {
             Answer::Value(value) => Ok(value),
             Answer::Object(value) => Err(unexpected(function, &value)),
         }
@@ -427,13 +426,13 @@ impl Server {
             Some(connection) => connection,
             None => self.accept()?,
         };
-        let request = request(Value::Str(object.ident.clone()), method, args);
         let mut keep = |proxy: &value::Proxy| -> Option<Keep> {
             // If it cannot be counted, it is only a name, and `attach` tries again and says why not.
             let proxy = self.count(proxy).ok()?;
             Some(proxy.reference)
         };
-        let answer = self.exchange(&mut connection.frames, method, &request, &mut keep);
+        let (frames, ident) = (&mut connection.frames, Some(&*object.ident));
+        let answer = self.exchange(frames, ident, method, &args, &mut keep);
         if !matches!(answer, Err(Error::Disconnected { .. })) {
             keep_connection(connection);
         }
@@ -458,12 +457,13 @@ impl Server {
     fn exchange(
         &self,
         frames: &mut Frames,
+        ident: Option<&str>,
         method: &str,
-        request: &Value,
+        args: &Args,
         keep: &mut dyn FnMut(&value::Proxy) -> Option<Keep>,
     ) -> Result<Answer, Error> {
         let lost = |error| self.lost(method, &error);
-        let sent = frames.send(|buffer| pickle::dump_into(request, buffer));
+        let sent = frames.send(|out| pickle::dump_request_into(ident, method, args, out));
         sent.map_err(lost)?;
         let reply = frames.recv(usize::MAX).map_err(lost)?;
         let reply = reply.ok_or_else(|| lost(ErrorKind::UnexpectedEof.into()))?;
@@ -508,8 +508,7 @@ impl Server {
         let find = |calls: &RefCell<Vec<Connection>>| {
             let mut calls = calls.try_borrow_mut().ok()?;
             let at = calls.iter().position(|connection| {
-                std::ptr::eq(connection.server.as_ptr(), self)
-                    && connection.process == process::id()
+                std::ptr::eq(connection.server.as_ptr(), self) && connection.process == process::id()
             })?;
             Some(f(&mut calls, at))
         };
@@ -594,18 +593,6 @@ fn keep_alive(stream: &TcpStream) -> Result<(), Errno> {
     sockopt::set_tcp_keepintvl(stream, Duration::from_secs(10))?;
     sockopt::set_tcp_keepcnt(stream, 3)?;
     sockopt::set_tcp_user_timeout(stream, 60_000)
-}
-
-/// A request as it travels: `(ident, name, args, keywords)`.
-fn request(ident: Value, name: &str, args: Args) -> Value {
-    let keywords = args.keywords.into_iter();
-    let keywords = keywords.map(|(name, value)| (Value::Str(name), value));
-    Value::tuple([
-        ident,
-        name.into(),
-        Value::tuple(args.positional),
-        Value::Dict(keywords.collect()),
-    ])
 }
 
 /// A proxy of this type, of Python's class for it.

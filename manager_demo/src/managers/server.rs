@@ -660,8 +660,7 @@ fn arguments(args: &Value, keywords: &Value) -> Result<Args, Exception> {
 }
 
 fn reply(frames: &mut Frames, kind: &str, result: Value) -> io::Result<()> {
-    let message = Value::tuple([kind.into(), result]);
-    frames.send(|out| pickle::dump_into(&message, out))
+    frames.send(|out| pickle::dump_reply_into(kind, &result, out))
 }
 
 fn names(exposed: &[&str]) -> Value {

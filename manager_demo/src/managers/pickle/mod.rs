@@ -10,6 +10,7 @@
 mod names;
 mod opcode;
 mod read;
+mod small;
 mod write;
 
 use std::ffi::OsStr;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{error, fmt};
 
+use super::args::Args;
 use super::value::{Address, Keep, Make, Object, Proxy, Step, Value};
 
 /// What a pickle may cost whoever reads it.
@@ -86,7 +88,10 @@ pub fn loads_with(
     limits: &Limits,
     keep: &mut dyn FnMut(&Proxy) -> Option<Keep>,
 ) -> Result<Value, Error> {
-    read::Reader::new(pickle, limits).read(keep)
+    match small::read(pickle, limits) {
+        Some(value) => Ok(value),
+        None => read::Reader::new(pickle, limits).read(keep),
+    }
 }
 
 /// Writes a pickle of protocol 4, which every CPython from 3.4 on reads. It has no frames, which are only a hint.
@@ -105,6 +110,16 @@ pub fn dumps(value: &Value) -> Vec<u8> {
 /// Appends one whole pickle, as [`dumps`] makes it.
 pub fn dump_into(value: &Value, out: &mut Vec<u8>) {
     write::Writer::new(out).write(value);
+}
+
+/// Appends the pickle of a request, `(ident, name, args, keywords)`.
+pub fn dump_request_into(ident: Option<&str>, name: &str, args: &Args, out: &mut Vec<u8>) {
+    write::Writer::new(out).write_request(ident, name, args);
+}
+
+/// Appends the pickle of a reply, `(kind, value)`.
+pub fn dump_reply_into(kind: &str, value: &Value, out: &mut Vec<u8>) {
+    write::Writer::new(out).write_reply(kind, value);
 }
 
 pub(super) const MANAGERS: &str = "multiprocessing.managers";

@@ -13,6 +13,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::slice;
 use std::sync::Arc;
 
+use super::super::args::Args;
 use super::super::value::{Global, Make, Object, Proxy, Step, Value};
 use super::opcode::*;
 use super::{MANAGERS, address_value};
@@ -78,6 +79,46 @@ impl<'v, 'o> Writer<'v, 'o> {
 
     pub(super) fn write(mut self, value: &'v Value) {
         self.out.extend([PROTO, 4]);
+        self.whole(value);
+        self.out.push(STOP);
+    }
+
+    pub(super) fn write_reply(mut self, kind: &str, value: &'v Value) {
+        self.out.extend([PROTO, 4]);
+        self.leaf(TEXT, kind.as_bytes(), None);
+        self.whole(value);
+        self.out.extend([TUPLE2, STOP]);
+    }
+
+    pub(super) fn write_request(mut self, ident: Option<&str>, name: &str, args: &'v Args) {
+        self.out.extend([PROTO, 4, MARK]);
+        match ident {
+            Some(ident) => self.leaf(TEXT, ident.as_bytes(), None),
+            None => self.out.push(NONE),
+        }
+        self.leaf(TEXT, name.as_bytes(), None);
+        let tuple = match args.positional.len() {
+            0 => EMPTY_TUPLE,
+            1 => TUPLE1,
+            2 => TUPLE2,
+            3 => TUPLE3,
+            _ => {
+                self.out.push(MARK);
+                TUPLE
+            }
+        };
+        args.positional.iter().for_each(|value| self.whole(value));
+        self.out.extend([tuple, EMPTY_DICT]);
+        for (name, value) in &args.keywords {
+            self.leaf(TEXT, name.as_bytes(), None);
+            self.whole(value);
+            self.out.push(SETITEM);
+        }
+        self.out.extend([TUPLE, STOP]);
+    }
+
+    /// A value with all that is in it.
+    fn whole(&mut self, value: &'v Value) {
         self.value(value, None);
         while let Some(work) = self.work.last_mut() {
             match work {
@@ -127,7 +168,6 @@ impl<'v, 'o> Writer<'v, 'o> {
                 Some(Work::Items(..) | Work::Pairs(..) | Work::Steps(..)) | None => {}
             }
         }
-        self.out.push(STOP);
     }
 
     fn value(&mut self, value: &'v Value, knot: Knot<'v>) {

@@ -6,6 +6,7 @@
 //!          the next that it has not seen; CPython's may skip some, as the table moves.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
 use std::mem;
 use std::sync::{Arc, Mutex};
 
@@ -197,7 +198,7 @@ impl Dict {
         }))
     }
 
-    fn update(&self, function: &str, args: Args) -> Result<(), Exception> {
+    fn update(&self, function: impl Display, args: Args) -> Result<(), Exception> {
         let keywords = args.keywords;
         let positional = Args::new(args.positional);
         let [other] = positional.at_most(function, 0)?;
@@ -243,7 +244,7 @@ impl Referent for Dict {
     }
 
     fn call(&self, _caller: &Arc<Caller>, method: &str, args: Args) -> Result<Reply, Failure> {
-        let function = format!("dict.{method}");
+        let function = format_args!("dict.{method}");
         let list = |f: &dyn Fn((&Value, &Value)) -> Value| {
             Reply::Value(self.with(|table| Value::list(table.pairs().map(f))))
         };

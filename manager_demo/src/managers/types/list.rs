@@ -316,7 +316,7 @@ impl Referent for List {
     }
 
     fn call(&self, _caller: &Arc<Caller>, method: &str, args: Args) -> Result<Reply, Failure> {
-        let function = format!("list.{method}");
+        let function = format_args!("list.{method}");
         Ok(match method {
             "__len__" => {
                 let [] = args.slot(method)?;

@@ -312,16 +312,15 @@ impl Referent for Queue {
     }
 
     fn call(&self, caller: &Arc<Caller>, method: &str, args: Args) -> Result<Reply, Failure> {
-        let function = format!("Queue.{method}");
         match method {
             "put" => return self.call_put(caller, args),
             "get" => return self.call_get(caller, args),
             "put_nowait" => {
-                let [item] = args.bind(&function, [("item", None)])?;
+                let [item] = args.bind("Queue.put_nowait", [("item", None)])?;
                 let now = || Ok(Some(Duration::ZERO));
                 return Ok(self.put_in(caller, item, now)?.into());
             }
-            _ => args.bind(&function, [])?,
+            _ => args.bind(&format!("Queue.{method}"), [])?,
         };
         match method {
             "empty" => Ok(self.is_empty().into()),
