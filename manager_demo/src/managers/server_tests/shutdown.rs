@@ -120,7 +120,7 @@ fn the_file_of_the_socket_goes_with_it() {
         assert!(path.exists());
         match drops {
             true => drop(running),
-            false => running.shutdown(),
+            false => drop(running.shutdown()),
         }
         assert!(!path.exists());
     }
