@@ -76,12 +76,20 @@ fn strangers() {
             raw.0.recv(300).unwrap();
             let begun = Instant::now();
             let mut bytes = [0, 0, 0, 100].into_iter().chain([0; 100]);
-            while (&**raw.0.stream()).write_all(&[bytes.next().unwrap()]).is_ok() {
+            while (&**raw.0.stream())
+                .write_all(&[bytes.next().unwrap()])
+                .is_ok()
+            {
                 thread::sleep(Duration::from_millis(100));
             }
             assert!(begun.elapsed() < Duration::from_secs(5));
             // Announces much.
-            for header in [&[0x7f, 0xff, 0xff, 0xff][..], &[0xff; 4], &[0xff; 12], &[0, 0, 1, 1]] {
+            for header in [
+                &[0x7f, 0xff, 0xff, 0xff][..],
+                &[0xff; 4],
+                &[0xff; 12],
+                &[0, 0, 1, 1],
+            ] {
                 let mut raw = Raw::stranger(place);
                 (&**raw.0.stream()).write_all(header).unwrap();
                 ends(&mut raw);
@@ -152,7 +160,9 @@ fn nested(depth: usize) -> Vec<u8> {
 
 /// A tuple of twice the same tuple of twice the same, so often: 2 to the power of `times` parts.
 fn doubled(times: usize) -> Value {
-    (0..times).fold(Value::tuple([]), |value, _| Value::tuple([value.clone(), value]))
+    (0..times).fold(Value::tuple([]), |value, _| {
+        Value::tuple([value.clone(), value])
+    })
 }
 
 fn bombs() -> Vec<Vec<u8>> {
@@ -314,7 +324,9 @@ fn alone_attacks_take_little_memory() {
     let waiting: Vec<Raw> = (0..50)
         .map(|_| {
             let raw = Raw::accepted(place);
-            (&**raw.0.stream()).write_all(&[0x0f, 0xff, 0xff, 0xff]).unwrap();
+            (&**raw.0.stream())
+                .write_all(&[0x0f, 0xff, 0xff, 0xff])
+                .unwrap();
             raw
         })
         .collect();

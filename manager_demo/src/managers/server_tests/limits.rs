@@ -47,7 +47,13 @@ fn the_oldest_stranger_is_ended() {
         strangers.push(Raw::stranger(place));
         assert!(ended(&mut strangers.remove(0)));
         let last = strangers.last_mut().unwrap();
-        assert!(last.0.recv(300).unwrap().unwrap().starts_with(b"#CHALLENGE#"));
+        assert!(
+            last.0
+                .recv(300)
+                .unwrap()
+                .unwrap()
+                .starts_with(b"#CHALLENGE#")
+        );
     }
     // Who is quick gets in.
     Manager::connect(place, KEY).unwrap();
@@ -95,7 +101,11 @@ fn alone_without_descriptors() {
             thread::sleep(Duration::from_millis(50));
         }
         let spun = used() - before;
-        assert!(spun < Duration::from_millis(400), "{spun:?} of {:?}", begun.elapsed());
+        assert!(
+            spun < Duration::from_millis(400),
+            "{spun:?} of {:?}",
+            begun.elapsed()
+        );
         drop(all);
         let begun = Instant::now();
         until("served again", || Manager::connect(place, KEY).is_ok());
