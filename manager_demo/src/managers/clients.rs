@@ -167,7 +167,7 @@ impl Client {
     }
 
     /// If it has ended, takes back what it had.
-    fn conclude(&self) {
+    pub fn conclude(&self) {
         let mut state = lock(&self.state);
         if !state.exited || state.calls > 0 {
             return;

@@ -353,9 +353,17 @@ impl Shared {
             true => self.clients.of(frames.stream()),
             false => None,
         };
+        // A client that has been killed is not known any more, and would never give a count back.
+        if client.is_none() && matches!(name, "create" | "incref") && has_closed(frames.stream()) {
+            return Ok(());
+        }
         let client_id = client.as_ref().map_or(0, |client| client.id);
         let args = arguments(&request.args, &request.keywords);
         let result = args.and_then(|args| self.function(&request.method, args, client_id));
+        if let Some(client) = &client {
+            // It may have been killed since then, and its counts dropped before this one was there.
+            client.conclude();
+        }
         let accepted = name == "accept_connection" && result.is_ok();
         match result {
             Ok(value) => reply(frames, "#RETURN", value)?,
@@ -677,6 +685,12 @@ fn ident(args: Args, function: &str) -> Result<Arc<str>, Exception> {
 /// Only people read it, and they look at the last line.
 fn traceback(last: impl Display) -> Value {
     format!("Traceback (most recent call last):\n  in the manager's server\n{last}\n").into()
+}
+
+/// Whether the peer has closed its end, or was killed. It waits for no reply then.
+fn has_closed(stream: &Stream) -> bool {
+    let mut fds = [PollFd::new(stream, PollFlags::RDHUP)];
+    poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
 /// Whether a peer that had closed its connection refuses what was sent to it afterwards. Over TCP the writer is not told,

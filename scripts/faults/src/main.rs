@@ -8,6 +8,11 @@ mod descriptor_limit;
 mod fork_beside_thread;
 mod interrupted;
 mod lock_holder_killed;
+mod manager;
+mod manager_client_killed;
+mod manager_server_killed;
+mod manager_strangers;
+mod manager_values;
 mod parent_killed;
 mod pipe_peer_killed;
 mod producer_killed;
@@ -110,6 +115,22 @@ const FAULTS: &[(&str, Fault, Fault)] = &[
     both("fork_beside_thread", fork_beside_thread::run),
     both("descriptor_limit", descriptor_limit::run),
     both("remote_worker_killed", remote_worker_killed::run),
+    both(
+        "manager_lock_holder_killed",
+        manager_client_killed::with_lock,
+    ),
+    both(
+        "manager_rlock_holder_killed",
+        manager_client_killed::with_rlock,
+    ),
+    both("manager_getter_killed", manager_client_killed::in_get),
+    both("manager_acquirer_killed", manager_client_killed::in_acquire),
+    both("manager_server_killed", manager_server_killed::run),
+    both("manager_wrong_key", manager_strangers::wrong_key),
+    both("manager_garbage", manager_strangers::garbage),
+    both("manager_connections", manager_strangers::ten_thousand),
+    both("manager_reader_stops", manager_values::reader_stops),
+    both("manager_unknown_class", manager_values::unknown_class),
     both("shm_full", shm_full::run),
     both("shm_read_only", shm_read_only::run),
     (
@@ -129,14 +150,19 @@ fn main() -> ExitCode {
     if let ["--shm", how, command @ ..] = &args[..] {
         return shm::exec(how, command);
     }
-    if args == ["--remote-worker"] {
-        return match remote_worker_killed::work() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("faults: a worker: {error:#}");
-                ExitCode::FAILURE
-            }
-        };
+    let other = match &args[..] {
+        ["--remote-worker"] => Some(remote_worker_killed::work()),
+        ["--manager-client", role] => Some(manager::work(role)),
+        ["--manager-server"] => Some(manager_server_killed::serve()),
+        _ => None,
+    };
+    match other {
+        None => {}
+        Some(Ok(())) => return ExitCode::SUCCESS,
+        Some(Err(error)) => {
+            eprintln!("faults: {args:?}: {error:#}");
+            return ExitCode::FAILURE;
+        }
     }
     let [name, rounds, rest @ ..] = &args[..] else {
         return usage("expected NAME ROUNDS [ring]");

@@ -696,8 +696,16 @@ fn seeds() -> Vec<Vec<u8>> {
     [GETITEM, CREATE, ITERATE, ERROR, PARTIAL].map(hex).to_vec()
 }
 
+/// More than usual, unless `PROPTEST_CASES` says how many.
+fn config() -> ProptestConfig {
+    match std::env::var_os("PROPTEST_CASES") {
+        None => ProptestConfig::with_cases(2000),
+        Some(_) => ProptestConfig::default(),
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(config())]
 
     #[test]
     fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {

@@ -130,6 +130,33 @@ fn who_ends_by_itself_leaves_a_lock_locked() {
     }
 }
 
+#[test]
+fn who_is_killed_while_it_creates_leaves_nothing() {
+    let mut dice = Dice(5);
+    for place in places() {
+        let running = serve(&place);
+        for _ in 0..rounds() {
+            let script = "
+say('creates')
+all = []
+while True:
+    all.append(m.list())
+    all.append(m.dict(a=all[-1]))
+    del all[:-10]
+";
+            let Some(mut python) = Python::run(running.address(), script) else {
+                return;
+            };
+            assert_eq!(python.line(), "creates");
+            thread::sleep(Duration::from_micros(5000 + dice.roll(20_000)));
+            python.kill();
+            until("forgotten", || running.number_of_objects() == 0);
+            thread::sleep(Duration::from_millis(5));
+            assert_eq!(running.number_of_objects(), 0, "{place}");
+        }
+    }
+}
+
 /// Every item is with the consumer, in the queue, or reported as lost; never two of these but where nobody can know.
 #[test]
 fn no_item_is_lost_in_silence() {
