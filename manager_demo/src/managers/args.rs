@@ -51,6 +51,9 @@ impl Args {
         let mut bound: [Option<Value>; N] = std::array::from_fn(|_| values.next());
         for (name, value) in self.keywords {
             match names.iter().position(|known| **known == *name) {
+                None if own == 1 && &*name == "self" => {
+                    return fail("got multiple values for argument 'self'".to_owned());
+                }
                 None => return fail(format!("got an unexpected keyword argument '{name}'")),
                 Some(index) if bound[index].is_some() => {
                     return fail(format!("got multiple values for argument '{name}'"));

@@ -696,10 +696,10 @@ impl std::error::Error for Error {
 #[cfg(test)]
 pub(super) mod tests {
     use std::io::{BufRead, BufReader};
-    use std::panic;
     use std::path::Path;
     use std::process::{Child, Command, Stdio};
     use std::sync::mpsc::{self, RecvTimeoutError};
+    use std::{fs, panic};
 
     use tempfile::TempDir;
 
@@ -712,7 +712,7 @@ pub(super) mod tests {
     const LIMIT: Duration = Duration::from_secs(60);
     pub const KEY: &[u8] = b"secret";
 
-    /// CPython's own server, in tests/python_server.py.
+    /// CPython's own server, in tests/cpython_server.py.
     pub struct Python {
         child: Child,
         pub address: Address,
@@ -722,7 +722,7 @@ pub(super) mod tests {
     impl Python {
         /// `None` where it cannot be had.
         fn start(unix: bool) -> Option<Python> {
-            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python_server.py");
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cpython_server.py");
             let python = Command::new("python3").arg("--version").output();
             if python.is_err() || !script.exists() {
                 eprintln!(
@@ -732,10 +732,20 @@ pub(super) mod tests {
                 return None;
             }
             let folder = tempfile::tempdir().unwrap();
+            let key_file = folder.path().join("key");
+            fs::write(&key_file, KEY).unwrap();
             let path = folder.path().join("socket");
+            let address = if unix {
+                &path
+            } else {
+                Path::new("127.0.0.1:0")
+            };
             let mut child = Command::new("python3")
                 .arg(script)
-                .args(unix.then_some(&path))
+                .arg("--address")
+                .arg(address)
+                .arg("--authkey-file")
+                .arg(&key_file)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .spawn()

@@ -25,22 +25,24 @@ pub struct Program {
 impl Program {
     pub fn start(command: &mut Command) -> Program {
         let output = tempfile::tempfile().unwrap();
-        Program::start_with(command.stdout(output.try_clone().unwrap()), output)
+        let stdout = output.try_clone().unwrap();
+        Program::start_with(command.stdin(Stdio::null()).stdout(stdout), output)
     }
 
-    /// One whose standard output is read while it runs.
+    /// One whose standard output is read while it runs. Its standard input is open as long.
     // Not every test has one.
     #[allow(dead_code)]
     pub fn start_piped(command: &mut Command) -> (Program, ChildStdout) {
         let output = tempfile::tempfile().unwrap();
-        let mut program = Program::start_with(command.stdout(Stdio::piped()), output);
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut program = Program::start_with(command, output);
         let stdout = program.child.stdout.take().unwrap();
         (program, stdout)
     }
 
     fn start_with(command: &mut Command, output: File) -> Program {
         let stderr = output.try_clone().unwrap();
-        command.stdin(Stdio::null()).stderr(stderr).process_group(0);
+        command.stderr(stderr).process_group(0);
         // SAFETY: between fork and exec there is one system call, without heap or lock.
         unsafe { command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?)) };
         let child = command.spawn().unwrap();

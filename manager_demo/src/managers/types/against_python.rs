@@ -27,7 +27,7 @@ from multiprocessing.managers import Array, Namespace, Value
 o = i = None
 def say(text):
     # An attribute's name is shown as it is; Rust's str holds no lone surrogates.
-    text = text.encode('utf-8', 'surrogatepass').decode('utf-8', 'replace')
+    text = text.encode('utf-8', 'backslashreplace').decode()
     print(text.replace('\\n', '\\\\n'))
 def tell(e):
     return f'{type(e).__module__}.{type(e).__name__} {e.args!r}'

@@ -244,7 +244,9 @@ impl List {
             match &*key.node() {
                 Value::None => {}
                 _ if items.is_empty() => {}
-                Value::Global(_) | Value::Object(_) => {
+                key @ (Value::Global(_) | Value::Object(_))
+                    if !["range", "slice"].contains(&&*key.type_name()) =>
+                {
                     let text = "sort() with a key calls it, which this server cannot";
                     return fail(text.to_owned());
                 }

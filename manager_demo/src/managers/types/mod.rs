@@ -98,11 +98,15 @@ pub fn pairs(value: &Value) -> Option<Vec<(Value, Value)>> {
 
 /// A message that ends in a `str` and a quote; Rust's cannot hold each `str`.
 fn quoted(before: &str, name: &Value) -> Value {
-    let name: &[u8] = match name {
+    let text = [before.as_bytes(), utf8(name), b"'"].concat();
+    Value::text(&text).unwrap_or_else(|| before.into())
+}
+
+/// The bytes of a `str`, its lone surrogates as three each.
+fn utf8(text: &Value) -> &[u8] {
+    match text {
         Value::Str(text) => text.as_bytes(),
         Value::Surrogates(bytes) => bytes,
         _ => &[],
-    };
-    let text = [before.as_bytes(), name, b"'"].concat();
-    Value::text(&text).unwrap_or_else(|| before.into())
+    }
 }

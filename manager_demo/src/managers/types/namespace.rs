@@ -14,7 +14,7 @@ use super::super::exception::Exception;
 use super::super::referent::{Failure, Referent, Reply};
 use super::super::value::{Make, Object, Step, Value};
 use super::dict::Table;
-use super::quoted;
+use super::{quoted, utf8};
 
 /// What every object of the class has, and `object` before it: methods.
 const METHODS: &[&str] = &[
@@ -245,10 +245,14 @@ impl Referent for Namespace {
                 return Err(no_name(name).into());
             };
             if !text.starts_with('_') {
-                shown.push(format!("{text}={}", value.repr()?));
+                let value = format!("={}", value.repr()?);
+                // These bytes are in the order of the code points.
+                let order = [utf8(name), value.as_bytes()].concat();
+                shown.push((order, format!("{text}{value}")));
             }
         }
         shown.sort();
+        let shown: Vec<_> = shown.into_iter().map(|(_, text)| text).collect();
         Ok(format!("Namespace({})", shown.join(", ")))
     }
 

@@ -410,6 +410,7 @@ mod tests {
             ("put_nowait", args([Value::Int(1), Value::Int(2)])),
             ("put_nowait", Args::default().keyword("item", 1i64)),
             ("put_nowait", Args::default().keyword("x", 1i64)),
+            ("put_nowait", Args::default().keyword("self", 1i64)),
         ];
         for value in strange() {
             calls.push(("get", args([true.into(), value.clone()])));
@@ -429,6 +430,7 @@ mod tests {
             args([Value::Int(1), Value::Int(2)]),
             Args::default().keyword("maxsize", 3i64),
             Args::default().keyword("x", 3i64),
+            Args::default().keyword("self", 3i64),
         ];
         compare_new(NEW, class, &new);
     }
