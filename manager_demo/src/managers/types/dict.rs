@@ -255,8 +255,8 @@ impl Referent for Dict {
                 let [] = args.slot(method)?;
                 self.with(|table| table.len()).into()
             }
-            "__contains__" => self.contains(args.one(&function)?)?.into(),
-            "__getitem__" => self.get_item(args.one(&function)?)?.into(),
+            "__contains__" => self.contains(args.one(function)?)?.into(),
+            "__getitem__" => self.get_item(args.one(function)?)?.into(),
             "__setitem__" => {
                 let [key, value] = args.slot(method)?;
                 self.set(key, value)?.into()
@@ -270,45 +270,45 @@ impl Referent for Dict {
                 Reply::Object(Arc::new(self.iterator()))
             }
             "clear" => {
-                args.none(&function)?;
+                args.none(function)?;
                 self.clear();
                 ().into()
             }
             "copy" => {
-                args.none(&function)?;
+                args.none(function)?;
                 self.with(|table| table.copy()).into()
             }
             "keys" => {
-                args.none(&function)?;
+                args.none(function)?;
                 list(&|(key, _)| key.clone())
             }
             "values" => {
-                args.none(&function)?;
+                args.none(function)?;
                 list(&|(_, value)| value.clone())
             }
             "items" => {
-                args.none(&function)?;
+                args.none(function)?;
                 list(&|(key, value)| Value::tuple([key.clone(), value.clone()]))
             }
             "get" => {
-                let [wanted, default] = args.several(&function, 1)?;
+                let [wanted, default] = args.several(function, 1)?;
                 let found = self.get(key(wanted))?;
                 found.or(default).unwrap_or(Value::None).into()
             }
             "pop" => {
-                let [wanted, default] = args.several(&function, 1)?;
+                let [wanted, default] = args.several(function, 1)?;
                 self.pop(key(wanted), default)?.into()
             }
             "popitem" => {
-                args.none(&function)?;
+                args.none(function)?;
                 self.pop_item()?.into()
             }
             "setdefault" => {
-                let [wanted, default] = args.several(&function, 1)?;
+                let [wanted, default] = args.several(function, 1)?;
                 let default = default.unwrap_or(Value::None);
                 self.set_default(key(wanted), default)?.into()
             }
-            "update" => self.update(&function, args)?.into(),
+            "update" => self.update(function, args)?.into(),
             _ => return Err(Failure::no_method(method)),
         })
     }

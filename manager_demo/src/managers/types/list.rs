@@ -324,7 +324,7 @@ impl Referent for List {
                 let [] = args.slot(method)?;
                 self.with(|items| items.len()).into()
             }
-            "__getitem__" => self.get(&args.one(&function)?)?.into(),
+            "__getitem__" => self.get(&args.one(function)?)?.into(),
             "__setitem__" => {
                 let [key, value] = args.slot(method)?;
                 self.set(&key, value)?.into()
@@ -347,30 +347,30 @@ impl Referent for List {
                 self.times(&factor, method == "__imul__")?.into()
             }
             "__reversed__" => {
-                args.none(&function)?;
+                args.none(function)?;
                 reversed(self.copy()).into()
             }
             "append" => {
-                let item = args.one(&function)?;
+                let item = args.one(function)?;
                 self.with(|items| items.push(item));
                 ().into()
             }
-            "extend" => self.extend(&args.one(&function)?)?.into(),
+            "extend" => self.extend(&args.one(function)?)?.into(),
             "insert" => {
-                let [at, item] = args.several(&function, 2)?;
+                let [at, item] = args.several(function, 2)?;
                 let none = || Value::None;
                 self.insert(&at.unwrap_or_else(none), item.unwrap_or_else(none))?
                     .into()
             }
             "pop" => {
-                let [at] = args.several(&function, 0)?;
+                let [at] = args.several(function, 0)?;
                 self.pop(at)?.into()
             }
             "index" => self.index(args)?.into(),
-            "count" => self.count(&args.one(&function)?)?.into(),
-            "remove" => self.remove(&args.one(&function)?)?.into(),
+            "count" => self.count(&args.one(function)?)?.into(),
+            "remove" => self.remove(&args.one(function)?)?.into(),
             "reverse" => {
-                args.none(&function)?;
+                args.none(function)?;
                 self.with(|items| items.reverse());
                 ().into()
             }
