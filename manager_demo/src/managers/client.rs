@@ -508,7 +508,8 @@ impl Server {
         let find = |calls: &RefCell<Vec<Connection>>| {
             let mut calls = calls.try_borrow_mut().ok()?;
             let at = calls.iter().position(|connection| {
-                std::ptr::eq(connection.server.as_ptr(), self) && connection.process == process::id()
+                std::ptr::eq(connection.server.as_ptr(), self)
+                    && connection.process == process::id()
             })?;
             Some(f(&mut calls, at))
         };
