@@ -18,7 +18,7 @@ serve --authkey-file FILE [OPTION VALUE]...             a server, until SIGINT o
   --authkey-file FILE    the key, which nobody else should be able to read; a newline at its end is no part of it
   --address ADDRESS      where it listens; port 0 is any that is free [127.0.0.1:9697]
   --connections NUMBER   how many there may be at once; a client has one for each thread, and for a moment more [4096]
-  --strangers NUMBER     how many of them may not have shown yet that they know the key [128]
+  --strangers NUMBER     how many of them may not have shown yet that they know the key [1024]
   --handshake SECONDS    how long they may take for that [10]
   --message BYTES        the largest message [268435456]
 serve --authkey-file FILE --connect ADDRESS             a session with a server that runs

@@ -47,7 +47,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             connections: 4096,
-            strangers: 128,
+            strangers: 1024,
             handshake: Duration::from_secs(10),
             message: 256 << 20,
             values: pickle::Limits::default(),
