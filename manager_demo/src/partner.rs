@@ -1,5 +1,4 @@
-//! `Partner`: the program at the other end of a connection, this one again in a role or CPython, which does not outlive
-//! this one.
+//! `Partner`: the program at the other end, this one again in a role or CPython, which does not outlive this one.
 //!
 //! Python:  `subprocess.Popen(..., stdin=PIPE)`
 //! Differs: its stdin is a socket, which goes both ways. Through it the two tell each other where to meet, and the key,
