@@ -20,15 +20,11 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
-
-use rustix::io::Errno;
-use rustix::net::sockopt;
 
 use super::args::Args;
 use super::auth::{self, AuthError};
@@ -367,9 +363,7 @@ impl Server {
         };
         let begun = Instant::now();
         let stream = Stream::connect(&self.address, Some(limit)).map_err(failed)?;
-        if let Stream::Tcp(stream) = &stream {
-            keep_alive(stream).map_err(|error| failed(error.into()))?;
-        }
+        stream.keep_alive().map_err(failed)?;
         let mut frames = Frames::new(stream);
         let left = limit.saturating_sub(begun.elapsed());
         auth::connect(&mut frames, &self.key, left).map_err(|error| match error {
@@ -585,15 +579,6 @@ fn sweep() {
         calls.retain(|c| c.server.strong_count() > 0 && c.process == process);
     };
     CALLS.try_with(close).ok();
-}
-
-/// After a minute, a machine that does not answer is taken for dead, whether or not something was sent to it.
-fn keep_alive(stream: &TcpStream) -> Result<(), Errno> {
-    sockopt::set_socket_keepalive(stream, true)?;
-    sockopt::set_tcp_keepidle(stream, Duration::from_secs(30))?;
-    sockopt::set_tcp_keepintvl(stream, Duration::from_secs(10))?;
-    sockopt::set_tcp_keepcnt(stream, 3)?;
-    sockopt::set_tcp_user_timeout(stream, 60_000)
 }
 
 /// A proxy of this type, of Python's class for it.

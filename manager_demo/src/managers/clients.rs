@@ -9,13 +9,19 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use std::{io, thread};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::caller::{Caller, lock};
 use super::peer::{self, Process};
 use super::referent::{Gone, Referent};
 use super::store::Store;
 use super::transport::Stream;
+
+/// How long a process may take to end when its connection has ended, until it is taken for one that goes on.
+const PATIENCE: Timespec = Timespec {
+    tv_sec: 5,
+    tv_nsec: 0,
+};
 
 /// The client processes that this machine knows: all of Unix sockets, over TCP those of this machine.
 pub(super) struct Clients {
@@ -74,8 +80,10 @@ impl Clients {
     /// The process at the other end, if it can be told.
     pub fn of(&self, stream: &Stream) -> Option<Arc<Client>> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
+        // Who came last is likely to come again.
         let pids: Vec<u32> = lock(&self.known)
             .iter()
+            .rev()
             .map(|client| client.process.pid())
             .collect();
         let process = peer::of(stream, &pids)?;
@@ -153,12 +161,22 @@ impl Client {
         self.conclude();
     }
 
-    /// Whether the process was killed, as far as that shows within the time.
-    pub fn how(&self, limit: Duration) -> Gone {
+    /// Whether the process was killed. It closes its connections a moment before it has ended, which on a busy machine is
+    /// long: so this waits, but no longer than until the server stops.
+    pub fn how(&self, stop: &OwnedFd) -> Gone {
+        let mut fds = [
+            PollFd::new(&self.process, PollFlags::IN),
+            PollFd::new(stop, PollFlags::IN),
+        ];
+        // If it fails, the process seems to go on.
+        poll(&mut fds, Some(&PATIENCE)).ok();
+        if fds[0].revents().is_empty() {
+            return Gone::Left;
+        }
         let open = |state: &mut State| state.how.is_none();
         let waited = self
             .ended
-            .wait_timeout_while(lock(&self.state), limit, open);
+            .wait_timeout_while(lock(&self.state), Duration::from_secs(1), open);
         waited
             .unwrap_or_else(PoisonError::into_inner)
             .0
@@ -172,12 +190,13 @@ impl Client {
         if !state.exited || state.calls > 0 {
             return;
         }
-        let left = self.store.forget(self.id) > 0;
+        let (left, unkept) = self.store.forget(self.id);
         let killed = left || state.how == Some(Gone::Killed);
         state.how = Some(if killed { Gone::Killed } else { Gone::Left });
         let held = std::mem::take(&mut state.held);
         drop(state);
         self.ended.notify_all();
+        self.store.release(unkept);
         if killed {
             for (caller, object) in held {
                 if let Some(object) = object.upgrade() {

@@ -18,8 +18,8 @@ use std::sync::atomic::{Ordering, fence};
 use super::referent::{Kept, Referent};
 use super::value::Value;
 
-/// Those of the objects, to which no client refers, that only refer to each other.
-pub(super) fn garbage(objects: Vec<Arc<dyn Referent>>) -> Vec<Arc<dyn Referent>> {
+/// Of objects to which no client refers, those that are in use, and those that only refer to each other.
+pub(super) fn sort_out(objects: Vec<Arc<dyn Referent>>) -> (Objects, Objects) {
     let at = |object: &Arc<dyn Referent>| Arc::as_ptr(object).cast::<()>() as usize;
     // One owner is `objects`.
     let node = |object| (at(object), Node::new(Arc::strong_count(object) - 1));
@@ -31,9 +31,10 @@ pub(super) fn garbage(objects: Vec<Arc<dyn Referent>>) -> Vec<Arc<dyn Referent>>
     let live = graph.live();
     objects
         .into_iter()
-        .filter(|object| !live.contains(&at(object)))
-        .collect()
+        .partition(|object| live.contains(&at(object)))
 }
+
+type Objects = Vec<Arc<dyn Referent>>;
 
 /// The objects and the shared values, by where they lie.
 struct Graph(HashMap<usize, Node>);
@@ -58,6 +59,9 @@ impl Node {
 impl Graph {
     /// Follows the references of a value that the owner has.
     fn look(&mut self, owner: usize, value: &Value) {
+        if container(value).is_none() {
+            return; // Most values are numbers and texts.
+        }
         let mut left = vec![(owner, value)];
         while let Some((mut owner, value)) = left.pop() {
             let Some((at, owners)) = container(value) else {
@@ -83,7 +87,7 @@ impl Graph {
                     // A second one that keeps the object is in somebody's hands.
                     let keep = keep.filter(|keep| Arc::strong_count(keep) == 1);
                     let kept = keep.and_then(|keep| (&**keep as &dyn Any).downcast_ref::<Kept>());
-                    if let Some(Kept(object)) = kept {
+                    if let Some(object) = kept.and_then(Kept::object) {
                         self.edge(owner, Arc::as_ptr(object).cast::<()>() as usize);
                     }
                 }

@@ -1,6 +1,7 @@
 //! What a server holds: objects whose methods are called by name.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
 
@@ -56,7 +57,47 @@ pub trait Referent: Any + Send + Sync {
 }
 
 /// What a server puts into [`Proxy::keep`](super::value::Proxy::keep): the object that the proxy stands for.
-pub struct Kept(pub Arc<dyn Referent>);
+pub struct Kept(Option<Arc<dyn Referent>>);
+
+impl Kept {
+    pub fn new(object: Arc<dyn Referent>) -> Self {
+        Kept(Some(object))
+    }
+
+    pub fn object(&self) -> Option<&Arc<dyn Referent>> {
+        self.0.as_ref()
+    }
+}
+
+thread_local! {
+    /// While this thread lets go of an object: those to which that referred.
+    static LEFT: RefCell<Option<Vec<Arc<dyn Referent>>>> = const { RefCell::new(None) };
+}
+
+/// A list in a list in a list may be long: so none is dropped inside of another.
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let mut object = self.0.take();
+        // In a thread that ends there is no pile any more.
+        let first = LEFT.try_with(|left| match &mut *left.borrow_mut() {
+            Some(left) => {
+                left.extend(object.take());
+                false
+            }
+            none => {
+                *none = Some(vec![]);
+                true
+            }
+        });
+        drop(object);
+        if first.is_ok_and(|first| first) {
+            while let Some(object) = LEFT.with_borrow_mut(|left| left.as_mut().and_then(Vec::pop)) {
+                drop(object);
+            }
+            LEFT.set(None);
+        }
+    }
+}
 
 /// The object of this server that a proxy stands for, if the value is one of those.
 pub fn referent(value: &Value) -> Option<Arc<dyn Referent>> {
@@ -64,7 +105,7 @@ pub fn referent(value: &Value) -> Option<Arc<dyn Referent>> {
         return None;
     };
     let kept = proxy.keep.as_ref()?.downcast_ref::<Kept>()?;
-    Some(kept.0.clone())
+    kept.object().cloned()
 }
 
 /// What a method returns.

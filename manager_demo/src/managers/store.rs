@@ -36,8 +36,9 @@ struct Record {
     object: Weak<dyn Referent>,
     /// While clients refer to it.
     kept: Option<Arc<dyn Referent>>,
-    /// How many references each client process holds; whose process is not known is 0.
-    counts: Vec<(u64, usize)>,
+    /// How many references each client process holds. Client 0 is all those whose process is not known; it may have less
+    /// than none, if one whose message could not be told took back what is another's here.
+    counts: Vec<(u64, isize)>,
 }
 
 impl Store {
@@ -72,7 +73,7 @@ impl Store {
                 counts: vec![],
             });
         record.kept = Some(object);
-        record.add(client);
+        record.add_to(client, 1);
         ident
     }
 
@@ -90,7 +91,7 @@ impl Store {
         let record = table.records.get_mut(ident).ok_or_else(unknown)?;
         let object = record.kept.clone().or_else(|| record.object.upgrade());
         record.kept = Some(object.ok_or_else(unknown)?);
-        record.add(client);
+        record.add_to(client, 1);
         Ok(())
     }
 
@@ -101,7 +102,8 @@ impl Store {
         match record.filter(|record| record.kept.is_some() || record.object.strong_count() > 0) {
             None => Err(Exception::key_error(ident.into())),
             Some(record) => {
-                let unkept = record.remove(client);
+                record.remove(client);
+                let unkept = record.unkept();
                 drop(table);
                 self.release(unkept.into_iter().collect());
                 Ok(())
@@ -109,22 +111,20 @@ impl Store {
         }
     }
 
-    /// Drops all references of a client that has ended. Returns how many there were.
-    pub fn forget(&self, client: u64) -> usize {
-        let (mut count, mut unkept) = (0, vec![]);
+    /// Drops all references of a client that has ended. Returns whether it had any, and the objects without any now, for
+    /// [`Store::release`].
+    pub fn forget(&self, client: u64) -> (bool, Vec<Arc<dyn Referent>>) {
+        let (mut had, mut unkept) = (false, vec![]);
         for record in self.write().records.values_mut() {
-            while record.counts.iter().any(|(other, _)| *other == client) {
-                count += 1;
-                unkept.extend(record.remove(client));
-            }
+            had |= record.forget(client);
+            unkept.extend(record.unkept());
         }
-        self.release(unkept);
-        count
+        (had, unkept)
     }
 
     /// Drops objects that no client refers to any more, outside of the table's lock, because they may be large. If they
     /// live on in stored values, it is time to look for circles, now and then.
-    fn release(&self, unkept: Vec<Arc<dyn Referent>>) {
+    pub fn release(&self, unkept: Vec<Arc<dyn Referent>>) {
         let weak: Vec<_> = unkept.iter().map(Arc::downgrade).collect();
         drop(unkept);
         let alive = weak
@@ -143,6 +143,8 @@ impl Store {
     /// Empties the objects that only refer to each other.
     fn collect(&self) {
         let table = self.write();
+        // Whoever releases something meanwhile need not come here, too.
+        self.patience.store(PATIENCE, Ordering::Relaxed);
         let unkept = table
             .records
             .values()
@@ -150,11 +152,12 @@ impl Store {
         let unkept: Vec<_> = unkept
             .filter_map(|record| record.object.upgrade())
             .collect();
-        let count = unkept.len();
-        let garbage = collector::garbage(unkept);
-        drop(table);
-        let patience = PATIENCE + 2 * (count - garbage.len());
+        let (live, garbage) = collector::sort_out(unkept);
+        let patience = PATIENCE + 2 * live.len();
         self.patience.store(patience, Ordering::Relaxed);
+        drop(table);
+        // Outside of the lock: these may be the last owners.
+        drop(live);
         garbage.iter().for_each(|object| object.clear());
     }
 
@@ -169,13 +172,13 @@ impl Store {
     }
 
     /// Each object to which clients refer, with its name and count.
-    pub fn list(&self) -> Vec<(Arc<str>, usize, Arc<dyn Referent>)> {
+    pub fn list(&self) -> Vec<(Arc<str>, isize, Arc<dyn Referent>)> {
         let table = self.read();
         let mut list: Vec<_> = table
             .records
             .iter()
             .filter_map(|(ident, record)| {
-                let count = record.counts.iter().map(|(_, count)| count).sum();
+                let count: isize = record.counts.iter().map(|(_, count)| count).sum();
                 Some((ident.clone(), count, record.kept.clone()?))
             })
             .collect();
@@ -207,27 +210,43 @@ impl Table {
 }
 
 impl Record {
-    fn add(&mut self, client: u64) {
+    fn add_to(&mut self, client: u64, more: isize) {
         match self.counts.iter_mut().find(|(other, _)| *other == client) {
-            Some((_, count)) => *count += 1,
-            None => self.counts.push((client, 1)),
+            Some((_, count)) => *count += more,
+            None => self.counts.push((client, more)),
         }
     }
 
-    /// One less of this client; if it has none, of those that cannot be told, or of anybody: the messages of a parent and
-    /// its child come in any order.
-    fn remove(&mut self, client: u64) -> Option<Arc<dyn Referent>> {
-        let of = |id| self.counts.iter().position(|(other, _)| *other == id);
-        let at = of(client).or_else(|| of(0)).unwrap_or(0);
-        if let Some((_, count)) = self.counts.get_mut(at) {
-            *count -= 1;
-            if *count == 0 {
-                self.counts.remove(at);
-            }
+    /// One less of this client. If it has none, then of those of whom it is not known whose they are, of which there may
+    /// then be too few: that is another's whose message could not be told, and must not look as if it had been killed.
+    fn remove(&mut self, client: u64) {
+        let has = |(other, count): &&mut (u64, isize)| *other == client && *count > 0;
+        match self.counts.iter_mut().find(has) {
+            Some((_, count)) => *count -= 1,
+            None => self.add_to(0, -1),
         }
-        match self.counts.is_empty() {
-            true => self.kept.take(),
-            false => None,
+        self.counts.retain(|(_, count)| *count != 0);
+    }
+
+    /// Drops what the client has, and returns whether it had something that nobody else can have taken back.
+    fn forget(&mut self, client: u64) -> bool {
+        let of = |id: u64| self.counts.iter().find(|(other, _)| *other == id);
+        let count = of(client).map_or(0, |(_, count)| *count);
+        let covered = count.min(of(0).map_or(0, |(_, count)| -count)).max(0);
+        self.counts.retain(|(other, _)| *other != client);
+        if covered > 0 {
+            self.add_to(0, covered);
         }
+        self.counts.retain(|(_, count)| *count != 0);
+        count > covered
+    }
+
+    /// The object, if there is no reference any more.
+    fn unkept(&mut self) -> Option<Arc<dyn Referent>> {
+        if self.counts.iter().map(|(_, count)| count).sum::<isize>() > 0 {
+            return None;
+        }
+        self.counts.clear();
+        self.kept.take()
     }
 }

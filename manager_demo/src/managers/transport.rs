@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use std::{fs, process};
 
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::sockopt::{self, Timeout, set_socket_timeout};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags};
 use rustix::net::{Shutdown, SocketType};
 
@@ -81,6 +81,29 @@ impl Stream {
     /// Whoever reads from it, or looks whether it has been hung up, is told that it has ended; what is written still goes.
     pub fn shutdown_read(&self) -> io::Result<()> {
         Ok(net::shutdown(self, Shutdown::Read)?)
+    }
+
+    /// From now on the connection is broken after a minute in which the machine at the other end does not answer, whether
+    /// or not something is sent to it. Nothing else is as sure to be noticed over TCP; a Unix socket needs nothing.
+    pub fn keep_alive(&self) -> io::Result<()> {
+        if let Stream::Tcp(stream) = self {
+            sockopt::set_socket_keepalive(stream, true)?;
+            sockopt::set_tcp_keepidle(stream, Duration::from_secs(30))?;
+            sockopt::set_tcp_keepintvl(stream, Duration::from_secs(10))?;
+            sockopt::set_tcp_keepcnt(stream, 3)?;
+            sockopt::set_tcp_user_timeout(stream, 60_000)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the other end is on this machine.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Stream::Unix(_) => true,
+            Stream::Tcp(stream) => stream
+                .peer_addr()
+                .is_ok_and(|peer| peer.ip().to_canonical().is_loopback()),
+        }
     }
 
     /// From now on each read, or write, that waits longer fails with `WouldBlock`. It holds for all clones.

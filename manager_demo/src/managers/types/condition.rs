@@ -276,7 +276,7 @@ mod tests {
             address: Address::Tcp("127.0.0.1".to_owned(), 1),
             ident: "1".into(),
             exposed: None,
-            keep: Some(Arc::new(Kept(object))),
+            keep: Some(Arc::new(Kept::new(object))),
         };
         Condition::new(args([Value::Proxy(Arc::new(proxy))]))
     }

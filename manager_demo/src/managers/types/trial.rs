@@ -317,6 +317,6 @@ pub fn proxy(class: &'static str, object: Arc<dyn Referent>) -> Value {
         address: Address::Tcp("127.0.0.1".to_owned(), 1),
         ident: "1".into(),
         exposed: None,
-        keep: Some(Arc::new(Kept(object))),
+        keep: Some(Arc::new(Kept::new(object))),
     }))
 }
