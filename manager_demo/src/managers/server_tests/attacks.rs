@@ -148,7 +148,7 @@ fn half(raw: &mut Raw) {
     let challenge = raw.0.recv(300).unwrap().unwrap().to_vec();
     let mut mac = Hmac::<md5::Md5>::new_from_slice(KEY).unwrap();
     mac.update(&challenge[11..]);
-    raw.send_bytes(&mac.finalize().as_bytes().to_vec());
+    raw.send_bytes(mac.finalize().as_bytes());
     assert_eq!(raw.0.recv(300).unwrap(), Some(&b"#WELCOME#"[..]));
     raw.send_bytes(b"#CHALLENGE#01234567890123456789");
 }
@@ -174,7 +174,7 @@ fn bombs() -> Vec<Vec<u8>> {
         b"\x80\x04K\x01.".to_vec(),
         nested(100_000),
         // Tuples in tuples, and the marks alone.
-        [&b"("[..], &vec![b')'; 1], &vec![0x85; 100_000], b"t."].concat(),
+        [&b"("[..], b")", &vec![0x85; 100_000], b"t."].concat(),
         vec![b'('; 100_000],
         [&vec![b'('; 100_000][..], &vec![b't'; 100_000], b"."].concat(),
         // A memo with four thousand million places.

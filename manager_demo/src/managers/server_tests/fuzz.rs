@@ -11,7 +11,6 @@ use super::super::caller::{Caller, lock};
 use super::super::client::Manager;
 use super::super::pickle::dumps;
 use super::super::referent::{Failure, Referent, Reply, referent};
-use super::super::types::*;
 use super::*;
 
 /// Names of methods and functions, and some that are none.
