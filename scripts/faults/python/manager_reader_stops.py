@@ -23,10 +23,10 @@ if __name__ == "__main__":
         begun = time.monotonic()
         for _ in range(20):
             assert len(items) == 1
-        if time.monotonic() - begun > 1:
+        if time.monotonic() - begun > 3:
             broken(f"another client's calls took {time.monotonic() - begun:.1f} s")
         manager.shutdown()
-        if time.monotonic() - begun > 3:
+        if time.monotonic() - begun > 6:
             broken(f"the end took {time.monotonic() - begun:.1f} s")
         print(f"round {round}: others went on, and the server ended", flush=True)
     print("held: others go on; the server ends all the same")

@@ -40,7 +40,7 @@ if __name__ == "__main__":
         told(lambda: items.append(2))
         told(SyncManager(manager.address, b"key").connect)
         took = time.monotonic() - begun
-        if took > 1:
+        if took > 3:
             print(f"broken: in round {round}: it took {took:.1f} s", flush=True)
             os._exit(1)
         print(f"round {round}: all were told", flush=True)

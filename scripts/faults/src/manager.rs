@@ -50,24 +50,25 @@ pub fn work(role: &str) -> Result<()> {
     let [object] = &values[..] else {
         bail!("one object was expected");
     };
+    // Who drops all references first has not been killed, for the server.
     let object = manager.attach(object)?;
     let ready = || {
         let mut stdout = io::stdout();
         stdout.write_all(&[0]).and_then(|()| stdout.flush())
     };
     match role {
-        "lock" => ensure!(LockProxy::from(object).acquire(true, None)?),
+        "lock" => ensure!(LockProxy::from(object.clone()).acquire(true, None)?),
         "rlock" => {
-            let lock = RLockProxy::from(object);
+            let lock = RLockProxy::from(object.clone());
             ensure!(lock.acquire(true, None)? && lock.acquire(true, None)?);
         }
         "acquire" => {
             ready()?;
-            LockProxy::from(object).acquire(true, None)?;
+            LockProxy::from(object.clone()).acquire(true, None)?;
         }
         "get" => {
             ready()?;
-            QueueProxy::from(object).get()?;
+            QueueProxy::from(object.clone()).get()?;
         }
         _ => bail!("there is no role {role:?}"),
     }

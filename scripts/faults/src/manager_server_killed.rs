@@ -51,7 +51,7 @@ pub fn run(rounds: u32) -> Result<String> {
         let result = Manager::connect(&address, KEY).map(drop);
         ensure!(matches!(result, Err(Error::Io { .. })), "got {result:?}");
         let took = begun.elapsed();
-        ensure!(took < Duration::from_secs(1), "it took {took:?}");
+        ensure!(took < Duration::from_secs(3), "it took {took:?}");
         Ok("all were told".to_owned())
     })?;
     Ok("a clear error at once, for all".to_owned())

@@ -17,6 +17,8 @@ use crate::managers::{Address, Manager, Registry, Running, Server};
 
 const KEY: &[u8] = b"key";
 const SECOND: Duration = Duration::from_secs(1);
+/// How long a client may take, on a machine that does other things too.
+const SOON: Duration = Duration::from_secs(3);
 /// How much memory the nonsense may cost, in KiB.
 const MEMORY: u64 = 100 << 10;
 
@@ -25,13 +27,13 @@ fn serve() -> Result<Running> {
     Ok(Server::bind(&any, KEY, Registry::sync_manager())?.start()?)
 }
 
-/// A client connects and makes its calls, in less than a second.
+/// A client connects and makes its calls, soon.
 fn works(address: &Address) -> Result<Duration> {
     let begun = Instant::now();
     let manager = Manager::connect(address, KEY)?;
     ensure!(manager.list([1i64])?.len()? == 1);
     let took = begun.elapsed();
-    ensure!(took < SECOND, "a client was served in {took:?}");
+    ensure!(took < SOON, "a client was served in {took:?}");
     Ok(took)
 }
 

@@ -33,10 +33,10 @@ pub fn reader_stops(rounds: u32) -> Result<String> {
             ensure!(list.len()? == 1);
         }
         let took = begun.elapsed();
-        ensure!(took < SECOND, "another client's calls took {took:?}");
+        ensure!(took < 3 * SECOND, "another client's calls took {took:?}");
         server.shutdown();
         let took = begun.elapsed();
-        ensure!(took < 3 * SECOND, "the end took {took:?}");
+        ensure!(took < 6 * SECOND, "the end took {took:?}");
         Ok("others went on, and the server ended".to_owned())
     })?;
     Ok("others go on; the server ends all the same".to_owned())
@@ -50,7 +50,8 @@ pub fn unknown_class(rounds: u32) -> Result<String> {
         let task = Value::call(class, [Value::from(round)]);
         queue.put(task.clone())?;
         let found = queue.get()?;
-        ensure!(found == task, "{found} came instead of {task}");
+        let same = pickle::dumps(&found) == pickle::dumps(&task);
+        ensure!(same, "{found} came instead of {task}");
         Ok("kept, and sent on".to_owned())
     })?;
     Ok("kept, and sent on as it came".to_owned())

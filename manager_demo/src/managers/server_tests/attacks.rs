@@ -148,7 +148,7 @@ fn half(raw: &mut Raw) {
     let challenge = raw.0.recv(300).unwrap().unwrap().to_vec();
     let mut mac = Hmac::<md5::Md5>::new_from_slice(KEY).unwrap();
     mac.update(&challenge[11..]);
-    raw.send_bytes(&mac.finalize().into_bytes());
+    raw.send_bytes(mac.finalize().as_bytes());
     assert_eq!(raw.0.recv(300).unwrap(), Some(&b"#WELCOME#"[..]));
     raw.send_bytes(b"#CHALLENGE#01234567890123456789");
 }
