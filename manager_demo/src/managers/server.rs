@@ -463,6 +463,9 @@ impl Shared {
 
     /// The calls of one thread of a client, one after the other, until it closes the connection.
     fn calls(&self, frames: &mut Frames, client: Option<&Arc<Client>>) -> io::Result<()> {
+        // On one machine a connection is reset where it is closed with something in it that was not read; on the way
+        // between two, others can do that.
+        let local = frames.stream().is_local();
         let caller = Caller::remote(frames.stream().clone());
         let client_id = client.map_or(0, |client| {
             client.caller_begins();
@@ -473,9 +476,6 @@ impl Shared {
         let panicked = |_| Err(io::Error::other("a method panicked"));
         let result = catch_unwind(serve).unwrap_or_else(panicked);
         let receipt = caller.receipt();
-        // On one machine a connection is reset where it is closed with something in it that was not read; on the way
-        // between two, others can do that.
-        let local = frames.stream().is_local();
         let receipt = match &result {
             Err(error) if local && is_reset(error) => {
                 if let Some(receipt) = receipt {

@@ -96,7 +96,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Whether the other end is on this machine.
+    /// Whether the other end is on this machine. A connection that has been reset does not know any more.
     pub fn is_local(&self) -> bool {
         match self {
             Stream::Unix(_) => true,

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::super::args::Args;
-use super::super::caller::lock;
+use super::super::caller::{Caller, lock};
 use super::super::client::Manager;
 use super::super::exception::Exception;
 use super::super::proxies::*;
 use super::super::referent::Referent;
-use super::super::types::trial::Dice;
+use super::super::store::Store;
+use super::super::types::trial::{Dice, proxy};
 use super::super::types::{Dict, List, Namespace, Queue};
 use super::*;
 
@@ -319,4 +320,45 @@ fn step(manager: &Manager, meeting: &ListProxy, mine: &mut Vec<ListProxy>, dice:
     if mine.len() > 12 {
         mine.truncate(3);
     }
+}
+
+/// `for _ in range(100_000): l = m.list([l])`, then `del l`; and the same in a circle, which the collector empties.
+#[test]
+fn long_chains_are_let_go_of() {
+    fn list(item: Value) -> Arc<List> {
+        List::new(Args::new([Value::list([item])])).unwrap()
+    }
+    let chain = |mut last: Arc<List>| {
+        for _ in 0..100_000 {
+            last = list(proxy("ListProxy", last));
+        }
+        last
+    };
+    drop(chain(list(Value::None)));
+    let first = list(Value::None);
+    let whole = Args::new([proxy("ListProxy", chain(first.clone()))]);
+    first.call(&Caller::local(), "append", whole).ok().unwrap();
+    first.clear();
+}
+
+/// One process' message is not known for its own; it ends by itself, and another still refers to the object.
+#[test]
+fn a_message_that_cannot_be_told_takes_nothing_away() {
+    let store = Store::new().unwrap();
+    let (other, ends, unknown) = (1, 2, 0);
+    let list = List::new(Args::default()).unwrap();
+    let ident = store.enter(list, other);
+    store.incref(&ident, ends).unwrap();
+    store.decref(&ident, unknown).unwrap();
+    let (killed, unkept) = store.forget(ends);
+    assert!(!killed && unkept.is_empty());
+    assert!(store.find(&ident).is_some());
+    store.decref(&ident, other).unwrap();
+    assert!(store.find(&ident).is_none());
+    // And who has more than anybody can have taken back was killed.
+    let ident = store.enter(List::new(Args::default()).unwrap(), ends);
+    store.incref(&ident, ends).unwrap();
+    store.incref(&ident, other).unwrap();
+    store.decref(&ident, unknown).unwrap();
+    assert!(store.forget(ends).0);
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use super::super::args::Args;
-use super::super::caller::Caller;
+use super::super::caller::{Caller, lock};
 use super::super::client::{Error, Manager};
 use super::super::exception::Exception;
 use super::super::referent::{Failure, Referent, Reply};
@@ -158,4 +158,26 @@ fn alone_nothing_is_left() {
 #[test]
 fn nothing_is_left() {
     alone(module_path!(), "alone_nothing_is_left");
+}
+
+/// A function of the program's own goes on as long as it likes; the server does not wait for it.
+#[test]
+fn a_call_without_end_is_left() {
+    let (begun, has_begun) = mpsc::channel();
+    let (end, may_end) = mpsc::channel::<()>();
+    let may_end = std::sync::Mutex::new(may_end);
+    let mut registry = Registry::new();
+    registry.register("stuck", move |_| {
+        begun.send(()).unwrap();
+        lock(&may_end).recv().ok();
+        Err(Exception::memory_error())
+    });
+    let running = serve_with(&unix(), registry, Limits::default());
+    let place = running.address().clone();
+    let client =
+        thread::spawn(move || Manager::connect(&place, KEY)?.create("stuck", Args::default()));
+    has_begun.recv_timeout(LIMIT).unwrap();
+    assert_eq!(running.shutdown().left, 1);
+    drop(end);
+    assert!(client.join().unwrap().is_err());
 }
