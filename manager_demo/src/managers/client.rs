@@ -461,7 +461,11 @@ impl Server {
         sent.map_err(lost)?;
         let reply = frames.recv(usize::MAX).map_err(lost)?;
         let reply = reply.ok_or_else(|| lost(ErrorKind::UnexpectedEof.into()))?;
-        let reply = pickle::loads_with(reply, &pickle::Limits::default(), keep);
+        let limits = pickle::Limits::default();
+        if let Some(("#RETURN", value)) = pickle::small_reply(reply, &limits) {
+            return Ok(Answer::Value(value));
+        }
+        let reply = pickle::loads_with(reply, &limits, keep);
         let reply = reply.map_err(|error| Error::Protocol(format!("{method}: {error}")))?;
         let parts = tuple(&reply).ok_or_else(|| unexpected(method, &reply))?;
         let [kind, result] = &*parts else {

@@ -21,7 +21,7 @@ use super::framing::Frames;
 use super::pickle;
 use super::referent::{Failure, Gone, Kept, Referent, Reply};
 use super::registry::Registry;
-use super::store::Store;
+use super::store::{Found, Store};
 use super::transport::{Listener, Stream};
 use super::value::{Address, Keep, Proxy, Value};
 
@@ -358,7 +358,11 @@ impl Shared {
     /// The first request, to the server itself. Most connections have no other.
     fn control(&self, frames: &mut Frames) -> io::Result<()> {
         let deadline = Instant::now().checked_add(self.limits.handshake);
-        let request = match self.request(frames, deadline)? {
+        let frame = match deadline {
+            Some(deadline) => frames.recv_until(self.limits.message, deadline)?,
+            None => frames.recv(self.limits.message)?,
+        };
+        let request = match frame.map(|frame| self.understand(frame)) {
             None => return Ok(()),
             Some(Ok(request)) => request,
             Some(Err(error)) => return reply(frames, "#TRACEBACK", traceback(error)),
@@ -510,19 +514,33 @@ impl Shared {
     ) -> io::Result<()> {
         // What the last reply refers to. The client counts it before it sends anything else here.
         let mut graced: Vec<Keep> = vec![];
-        while let Some(request) = self.request(frames, None)? {
+        let mut found = Found::default();
+        while let Some(frame) = frames.recv(self.limits.message)? {
             drop(caller.receipt());
             graced.clear();
-            let (kind, result) = match request {
-                Ok(request) => match self.method(caller, request) {
-                    Ok(Reply::Value(value)) => ("#RETURN", value),
-                    Ok(Reply::Object(object)) => ("#PROXY", self.proxy(object, client)),
-                    Err(Failure::Raised(exception)) => ("#ERROR", exception.to_value()),
-                    Err(Failure::Traceback(text)) => ("#TRACEBACK", traceback(text)),
-                    Err(Failure::Unserializable(text)) => ("#UNSERIALIZABLE", text.into()),
-                    Err(Failure::Gone) => return Ok(()),
+            // Most requests are small, and for something that is there.
+            let small = pickle::small_request(frame, &self.limits.values);
+            let small = small.and_then(|(ident, name, args)| {
+                let object = found.object(&self.store, ident)?;
+                let exposed = object.exposed().contains(&name);
+                exposed.then_some((object, name, args))
+            });
+            let result = match small {
+                Some((object, name, args)) => {
+                    object.call(caller, name, Args::new(args.iter().cloned()))
+                }
+                None => match self.understand(frame) {
+                    Ok(request) => self.method(caller, request),
+                    Err(exception) => Err(Failure::Traceback(exception.to_string())),
                 },
-                Err(exception) => ("#TRACEBACK", traceback(exception)),
+            };
+            let (kind, result) = match result {
+                Ok(Reply::Value(value)) => ("#RETURN", value),
+                Ok(Reply::Object(object)) => ("#PROXY", self.proxy(object, client)),
+                Err(Failure::Raised(exception)) => ("#ERROR", exception.to_value()),
+                Err(Failure::Traceback(text)) => ("#TRACEBACK", traceback(text)),
+                Err(Failure::Unserializable(text)) => ("#UNSERIALIZABLE", text.into()),
+                Err(Failure::Gone) => return Ok(()),
             };
             if self.proxies.load(Ordering::Relaxed) {
                 let see = &mut |proxy: &Arc<Proxy>| graced.extend(proxy.keep.clone());
@@ -573,19 +591,8 @@ impl Shared {
         Value::tuple([exposed, pickle::token(typeid, &self.address, ident)])
     }
 
-    /// The next request, or what is wrong with it; nothing at the end of the connection.
-    fn request(
-        &self,
-        frames: &mut Frames,
-        deadline: Option<Instant>,
-    ) -> io::Result<Option<Result<Request, Exception>>> {
-        let frame = match deadline {
-            Some(deadline) => frames.recv_until(self.limits.message, deadline)?,
-            None => frames.recv(self.limits.message)?,
-        };
-        let Some(frame) = frame else {
-            return Ok(None);
-        };
+    /// A request, or what is wrong with it.
+    fn understand(&self, frame: &[u8]) -> Result<Request, Exception> {
         let mut keep = |proxy: &Proxy| -> Option<Keep> {
             let object = self.store.find(&proxy.ident)?;
             self.proxies.store(true, Ordering::Relaxed);
@@ -595,7 +602,7 @@ impl Shared {
         let request = request.map_err(|error| {
             Exception::new("pickle", "UnpicklingError", [error.to_string().into()])
         });
-        Ok(Some(request.and_then(Request::from_value)))
+        request.and_then(Request::from_value)
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Store {
     /// Different in each server, so that no other server's names are among these.
     prefix: u32,
     next: AtomicU64,
+    /// Changes whenever an object loses its last count.
+    generation: AtomicUsize,
     /// How many objects may have lost their last count and live on, before they are looked at once more.
     patience: AtomicUsize,
 }
@@ -30,6 +32,14 @@ struct Table {
     idents: HashMap<usize, Arc<str>>,
     /// How many records there may be before those whose objects are no more are thrown out.
     limit: usize,
+}
+
+/// The last objects that a connection has called, so that it need not look for them in the table each time.
+#[derive(Default)]
+pub(super) struct Found {
+    /// The store's when these were found.
+    generation: usize,
+    objects: Vec<(Box<str>, Weak<dyn Referent>)>,
 }
 
 struct Record {
@@ -49,6 +59,7 @@ impl Store {
             table: RwLock::default(),
             prefix: u32::from_ne_bytes(prefix) | 1 << 31,
             next: AtomicU64::new(1),
+            generation: AtomicUsize::new(0),
             patience: AtomicUsize::new(PATIENCE),
         })
     }
@@ -125,6 +136,7 @@ impl Store {
     /// Drops objects that no client refers to any more, outside of the table's lock, because they may be large. If they
     /// live on in stored values, it is time to look for circles, now and then.
     pub fn release(&self, unkept: Vec<Arc<dyn Referent>>) {
+        self.generation.fetch_add(1, Ordering::Release);
         let weak: Vec<_> = unkept.iter().map(Arc::downgrade).collect();
         drop(unkept);
         let alive = weak
@@ -192,6 +204,24 @@ impl Store {
 
     fn write(&self) -> RwLockWriteGuard<'_, Table> {
         self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Found {
+    /// The object of that name, if it lives.
+    pub fn object(&mut self, store: &Store, ident: &str) -> Option<Arc<dyn Referent>> {
+        let generation = store.generation.load(Ordering::Acquire);
+        if generation != self.generation || self.objects.len() > 8 {
+            self.objects.clear();
+            self.generation = generation;
+        }
+        let known = self.objects.iter().find(|(name, _)| **name == *ident);
+        if let Some((_, object)) = known {
+            return object.upgrade();
+        }
+        let object = store.find(ident)?;
+        self.objects.push((ident.into(), Arc::downgrade(&object)));
+        Some(object)
     }
 }
 

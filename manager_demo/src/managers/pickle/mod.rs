@@ -94,6 +94,20 @@ pub fn loads_with(
     }
 }
 
+/// A request for a method without keywords, if it is small: the object's name, the method's, the arguments. `None` says
+/// nothing: [`loads_with`] reads every request.
+pub fn small_request<'a>(
+    pickle: &'a [u8],
+    limits: &Limits,
+) -> Option<(&'a str, &'a str, Arc<[Value]>)> {
+    small::request(pickle, limits)
+}
+
+/// A reply, if it is small: its kind and its value.
+pub fn small_reply<'a>(pickle: &'a [u8], limits: &Limits) -> Option<(&'a str, Value)> {
+    small::reply(pickle, limits)
+}
+
 /// Writes a pickle of protocol 4, which every CPython from 3.4 on reads. It has no frames, which are only a hint.
 ///
 /// What is one object in `value` is one for the reader. Where a list or dict that is an argument of a call leads back to

@@ -21,25 +21,89 @@ const MEMORY: usize = 64 << 10;
 
 /// The value, if it is one that is known here.
 pub(super) fn read(pickle: &[u8], limits: &Limits) -> Option<Value> {
-    if limits.memory < pickle.len().saturating_add(MEMORY) {
+    values(&mut &*pickle, limits, STOP)?.pop()
+}
+
+/// A request, `(ident, name, args, {})`: the ident, the name, the arguments. The names lie in the pickle itself.
+pub(super) fn request<'a>(
+    pickle: &'a [u8],
+    limits: &Limits,
+) -> Option<(&'a str, &'a str, Arc<[Value]>)> {
+    let mut rest = pickle;
+    begin(&mut rest)?;
+    let [MARK] = take(&mut rest)? else {
+        return None;
+    };
+    let (ident, name) = (text(&mut rest)?, text(&mut rest)?);
+    let parts = values(&mut rest, limits, TUPLE)?;
+    match <[Value; 2]>::try_from(parts).ok()? {
+        [Value::Tuple(args), Value::Dict(keywords)] if keywords.is_empty() => {
+            end(rest).then_some((ident, name, args))
+        }
+        _ => None,
+    }
+}
+
+/// A reply, `(kind, value)`.
+pub(super) fn reply<'a>(pickle: &'a [u8], limits: &Limits) -> Option<(&'a str, Value)> {
+    let mut rest = pickle;
+    begin(&mut rest)?;
+    let kind = text(&mut rest)?;
+    let [value] = <[Value; 1]>::try_from(values(&mut rest, limits, TUPLE2)?).ok()?;
+    end(rest).then_some((kind, value))
+}
+
+/// What stands before the first value.
+fn begin(rest: &mut &[u8]) -> Option<()> {
+    let [PROTO, 3..=5] = take(rest)? else {
+        return None;
+    };
+    if let Some((&FRAME, after)) = rest.split_first() {
+        *rest = after;
+        let length = usize::try_from(u64::from_le_bytes(take(rest)?)).ok()?;
+        return (length <= rest.len()).then_some(());
+    }
+    Some(())
+}
+
+/// A short text.
+fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+    let [SHORT_BINUNICODE, length] = take(rest)? else {
+        return None;
+    };
+    let text = from_utf8(part(rest, length.into())?).ok()?;
+    *rest = rest.strip_prefix(&[MEMOIZE]).unwrap_or(rest);
+    Some(text)
+}
+
+/// Whether nothing follows but the end.
+fn end(rest: &[u8]) -> bool {
+    rest.strip_prefix(&[MEMOIZE]).unwrap_or(rest).first() == Some(&STOP)
+}
+
+/// The values up to an opcode that ends them, and is taken too. A pair's `TUPLE2` is one behind its second value.
+fn values(rest: &mut &[u8], limits: &Limits, last: u8) -> Option<Vec<Value>> {
+    if limits.memory < rest.len().saturating_add(MEMORY) {
         return None;
     }
-    let mut rest = pickle;
     let mut stack: Vec<Value> = Vec::with_capacity(8);
     // More than one at a time are rare.
     let mut mark = None;
     let mut containers = 0;
     loop {
         let (code, after) = rest.split_first()?;
-        rest = after;
+        *rest = after;
+        if *code == last && mark.is_none() && (last != TUPLE2 || stack.len() == 1) {
+            return Some(stack);
+        }
         // What lies below the mark is out of reach.
         let above = stack.len() - mark.unwrap_or(0);
         let value = match *code {
-            PROTO => match take(&mut rest)? {
+            PROTO => match take(rest)? {
                 [3..=5] => continue,
                 _ => return None,
             },
-            FRAME => match usize::try_from(u64::from_le_bytes(take(&mut rest)?)) {
+            FRAME => match usize::try_from(u64::from_le_bytes(take(rest)?)) {
                 Ok(length) if length <= rest.len() => continue,
                 _ => return None,
             },
@@ -49,29 +113,28 @@ pub(super) fn read(pickle: &[u8], limits: &Limits) -> Option<Value> {
                 mark = Some(stack.len());
                 continue;
             }
-            STOP if mark.is_none() => return stack.pop(),
             NONE => Value::None,
             NEWTRUE => Value::Bool(true),
             NEWFALSE => Value::Bool(false),
-            BININT1 => Value::Int(u8::from_le_bytes(take(&mut rest)?).into()),
-            BININT2 => Value::Int(u16::from_le_bytes(take(&mut rest)?).into()),
-            BININT => Value::Int(i32::from_le_bytes(take(&mut rest)?).into()),
-            BINFLOAT => Value::Float(f64::from_be_bytes(take(&mut rest)?)),
+            BININT1 => Value::Int(u8::from_le_bytes(take(rest)?).into()),
+            BININT2 => Value::Int(u16::from_le_bytes(take(rest)?).into()),
+            BININT => Value::Int(i32::from_le_bytes(take(rest)?).into()),
+            BINFLOAT => Value::Float(f64::from_be_bytes(take(rest)?)),
             SHORT_BINUNICODE => {
-                let [length] = take(&mut rest)?;
-                Value::Str(from_utf8(part(&mut rest, length.into())?).ok()?.into())
+                let [length] = take(rest)?;
+                Value::Str(from_utf8(part(rest, length.into())?).ok()?.into())
             }
             BINUNICODE => {
-                let length = u32::from_le_bytes(take(&mut rest)?);
-                Value::Str(from_utf8(part(&mut rest, length)?).ok()?.into())
+                let length = u32::from_le_bytes(take(rest)?);
+                Value::Str(from_utf8(part(rest, length)?).ok()?.into())
             }
             SHORT_BINBYTES => {
-                let [length] = take(&mut rest)?;
-                Value::Bytes(part(&mut rest, length.into())?.into())
+                let [length] = take(rest)?;
+                Value::Bytes(part(rest, length.into())?.into())
             }
             BINBYTES => {
-                let length = u32::from_le_bytes(take(&mut rest)?);
-                Value::Bytes(part(&mut rest, length)?.into())
+                let length = u32::from_le_bytes(take(rest)?);
+                Value::Bytes(part(rest, length)?.into())
             }
             EMPTY_TUPLE => Value::Tuple(Arc::default()),
             EMPTY_DICT => Value::Dict([].into()),
@@ -147,6 +210,49 @@ mod tests {
                     }
                 }
                 assert!(read(&pickle[..at], &limits).is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn requests_and_replies() {
+        use super::super::super::args::Args;
+        use super::super::{dump_reply_into, dump_request_into};
+        let limits = Limits::default();
+        let args = Args::new([1.into(), "x".into(), Value::tuple([2.into()])]);
+        let mut pickle = vec![];
+        dump_request_into(Some("7f"), "put", &args, &mut pickle);
+        let asked = |pickle: &[u8]| {
+            let (ident, name, args) = request(pickle, &limits)?;
+            Some(Value::tuple([
+                ident.into(),
+                name.into(),
+                Value::Tuple(args),
+                Value::Dict([].into()),
+            ]))
+        };
+        // CPython's form has frames and remembers each text and tuple.
+        let cpython = b"\x80\x04\x95\x20\0\0\0\0\0\0\0(\x8c\x027f\x94\x8c\x03put\x94K\x01\x8c\x01x\x94K\x02\x85\x94\x87\x94}\x94t\x94.";
+        let whole = full(&pickle, &limits);
+        assert_eq!(asked(&pickle), whole);
+        assert_eq!(asked(cpython), whole);
+        let mut answer = vec![];
+        dump_reply_into("#RETURN", &args.positional[2], &mut answer);
+        let answered = |pickle: &[u8]| {
+            let (kind, value) = reply(pickle, &limits)?;
+            Some(Value::tuple([kind.into(), value]))
+        };
+        assert_eq!(answered(&answer), full(&answer, &limits));
+        // Whatever byte is changed: what is read here is right, or refused.
+        for pickle in [&pickle[..], cpython, &answer] {
+            for at in 0..pickle.len() {
+                let mut changed = pickle.to_vec();
+                for byte in 0..=255 {
+                    changed[at] = byte;
+                    for read in [asked(&changed), answered(&changed)].into_iter().flatten() {
+                        assert_eq!(Some(read), full(&changed, &limits), "{changed:?}");
+                    }
+                }
             }
         }
     }
