@@ -69,9 +69,11 @@ fn server(client: Command) -> Result<()> {
 
     let mut client = Partner::start(client)?;
     client.tell(format!("{} {AUTHKEY}", manager.address()))?;
+    let rest = task.clone();
     let worker = thread::spawn(move || work(&task, &result));
-    // The worker has no more to do if the client fails.
     client.join()?;
+    // If the client has ended early, because nobody reads its lines, the worker waits for this.
+    rest.put(Task::call("__main__", "server_exit", Args::default()), None)?;
     let worked = worker.join();
     worked.map_err(|_| anyhow!("the worker panicked"))??;
     manager.shutdown();

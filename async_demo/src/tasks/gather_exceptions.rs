@@ -4,7 +4,8 @@
 //! Differs: `try_join!` ends with the first error and drops what it was given: here borrowed handles, so the tasks run
 //!          on; given the futures themselves, it would cancel them. A result that is an error is a value, so who awaits
 //!          one handle after the other has them all. A `JoinSet` that is dropped cancels its tasks, but does not wait
-//!          for them.
+//!          for them. A Python task can be awaited again and again; a handle that has returned its result panics then,
+//!          so who goes on after an error must know which handles have not: here the barrier sees to that.
 //! Order:   tasks 0 and 2 wait at a barrier: for main, after the error; for each other; for main, which never comes.
 //!
 //! ```cargo
@@ -75,7 +76,8 @@ impl Drop for OnCancel {
     }
 }
 
-/// Borrows the handle: whoever drops this future leaves the task running, and loses nothing.
+/// Borrows the handle: whoever drops this future leaves the task running. If it had returned already, inside of
+/// `try_join!`, its result is lost, and awaiting it again panics.
 async fn result(task: &mut JoinHandle<Result<u32>>) -> Result<u32> {
     task.await.context("join a task")?
 }

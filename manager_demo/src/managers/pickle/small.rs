@@ -232,7 +232,7 @@ mod tests {
             ]))
         };
         // CPython's form has frames and remembers each text and tuple.
-        let cpython = b"\x80\x04\x95\x20\0\0\0\0\0\0\0(\x8c\x027f\x94\x8c\x03put\x94K\x01\x8c\x01x\x94K\x02\x85\x94\x87\x94}\x94t\x94.";
+        let cpython = b"\x80\x04\x95\x1d\0\0\0\0\0\0\0(\x8c\x027f\x94\x8c\x03put\x94K\x01\x8c\x01x\x94K\x02\x85\x94\x87\x94}\x94t\x94.";
         let whole = full(&pickle, &limits);
         assert_eq!(asked(&pickle), whole);
         assert_eq!(asked(cpython), whole);
