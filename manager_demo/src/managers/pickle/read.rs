@@ -11,13 +11,13 @@ use std::sync::Arc;
 use num_bigint::BigInt;
 use num_traits::{Num, ToPrimitive};
 
-use super::super::value::{Array, Global, Keep, Make, Object, Proxy, Step, Value};
+use super::super::value::{
+    Array, DIGITS, Global, Keep, Make, Object, Proxy, Step, Value, is_surrogatepass,
+};
 use super::names::of_python3;
 use super::opcode::*;
 use super::{Error, Limits, MANAGERS, as_token};
 
-/// CPython converts no decimal text with more digits, because that takes quadratic time.
-const DIGITS: usize = 4300;
 /// No name in Python is longer.
 const NAME: usize = 1000;
 /// A pickle can repeat a long name at a few bytes each time; one that is no longer may be.
@@ -1149,7 +1149,7 @@ impl<'a, 'l> Reader<'a, 'l> {
         let (Some(typecode), None) = (letters.next(), letters.next()) else {
             return Ok(None);
         };
-        let Some(size) = item_size(typecode) else {
+        let Some(size) = Array::size_of(typecode) else {
             return Ok(None);
         };
         let list = match (self.raw(items), items) {
@@ -1706,18 +1706,6 @@ fn name_of(name: &str) -> Cow<'static, str> {
     })
 }
 
-/// Whether it is what Python encodes with `surrogatepass`: UTF-8, and surrogates in three bytes.
-fn is_surrogatepass(bytes: &[u8]) -> bool {
-    let mut rest = bytes;
-    while let Err(error) = std::str::from_utf8(rest) {
-        let [0xed, 0xa0..=0xbf, 0x80..=0xbf, after @ ..] = &rest[error.valid_up_to()..] else {
-            return false;
-        };
-        rest = after;
-    }
-    true
-}
-
 /// Python's `raw-unicode-escape`, as UTF-8 with surrogates in three bytes.
 fn raw_unicode(line: &[u8]) -> Option<Vec<u8>> {
     let mut text = Vec::with_capacity(line.len());
@@ -1808,17 +1796,6 @@ fn unescape(line: &[u8]) -> Option<Vec<u8>> {
         text.push(byte);
     }
     Some(text)
-}
-
-/// Bytes an item of an `array.array`; those of C on 64-bit Unix.
-pub(super) fn item_size(typecode: char) -> Option<usize> {
-    Some(match typecode {
-        'b' | 'B' => 1,
-        'h' | 'H' => 2,
-        'i' | 'I' | 'f' | 'u' => 4,
-        'l' | 'L' | 'q' | 'Q' | 'd' => 8,
-        _ => return None,
-    })
 }
 
 /// What `array._array_reconstructor` calls the form in which this machine has such items.
