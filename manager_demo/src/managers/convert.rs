@@ -14,7 +14,7 @@ use super::repr::code_points;
 // Whoever copies this may look for them here.
 #[allow(unused_imports)]
 pub use super::typed::{SerdeError, from_value, to_value};
-use super::value::{Array, Value};
+use super::value::{Array, Value, is_surrogatepass};
 
 /// How many items a `range` may make.
 const ITEMS: usize = 1 << 24;
@@ -31,14 +31,7 @@ impl Value {
         if let Ok(text) = std::str::from_utf8(bytes) {
             return Some(Value::Str(text.into()));
         }
-        let mut rest = bytes;
-        while let Err(error) = std::str::from_utf8(rest) {
-            rest = match rest.get(error.valid_up_to()..) {
-                Some([0xed, 0xa0..=0xbf, 0x80..=0xbf, rest @ ..]) => rest,
-                _ => return None,
-            };
-        }
-        Some(Value::Surrogates(bytes.into()))
+        is_surrogatepass(bytes).then(|| Value::Surrogates(bytes.into()))
     }
 
     /// A `dict`. Of equal keys the first stays, with the last value, as in Python.
@@ -158,15 +151,9 @@ impl Array {
     ///
     /// Errors: `ValueError` for an unknown typecode.
     pub fn item_size(&self) -> Result<usize, Exception> {
-        match self.typecode {
-            'b' | 'B' => Ok(1),
-            'h' | 'H' => Ok(2),
-            'i' | 'I' | 'f' | 'u' => Ok(4),
-            'l' | 'L' | 'q' | 'Q' | 'd' => Ok(8),
-            _ => Err(Exception::value_error(
-                "bad typecode (must be b, B, u, h, H, i, I, l, L, q, Q, f or d)",
-            )),
-        }
+        Array::size_of(self.typecode).ok_or_else(|| {
+            Exception::value_error("bad typecode (must be b, B, u, h, H, i, I, l, L, q, Q, f or d)")
+        })
     }
 
     /// The number of items. Errors: as [`Array::item_size`].

@@ -12,13 +12,10 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 use super::compare::{DEPTH, Kind, levels};
 use super::exception::Exception;
-use super::value::{Array, Global, Make, Object, Proxy, Step, Value};
+use super::value::{Array, DIGITS, Global, Make, Object, Proxy, Step, Value};
 
 /// The most bytes that a `repr` may have.
 const LIMIT: usize = 64 << 20;
-
-/// CPython's `sys.get_int_max_str_digits()`.
-const DIGITS: usize = 4300;
 
 impl Value {
     /// Python's `repr(x)`. An object of an unknown class is shown as by `object.__repr__`.

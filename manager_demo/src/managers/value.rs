@@ -9,6 +9,9 @@ use std::sync::Arc;
 
 use num_bigint::BigInt;
 
+/// CPython's `sys.get_int_max_str_digits()`: it converts no longer decimals, because that takes quadratic time.
+pub(super) const DIGITS: usize = 4300;
+
 /// A Python value. It never changes once it is made, and a clone is the same object: what occurs twice in a message is
 /// one object for the reader too.
 ///
@@ -351,6 +354,31 @@ impl Object {
             steps: steps.collect(),
         }
     }
+}
+
+impl Array {
+    /// Bytes of an item, as on 64-bit Linux. `None` for what is no typecode.
+    pub(super) fn size_of(typecode: char) -> Option<usize> {
+        Some(match typecode {
+            'b' | 'B' => 1,
+            'h' | 'H' => 2,
+            'i' | 'I' | 'f' | 'u' => 4,
+            'l' | 'L' | 'q' | 'Q' | 'd' => 8,
+            _ => return None,
+        })
+    }
+}
+
+/// Whether it is what Python encodes with `surrogatepass`: UTF-8, and surrogates in three bytes.
+pub(super) fn is_surrogatepass(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let Err(error) = std::str::from_utf8(rest) {
+        rest = match rest.get(error.valid_up_to()..) {
+            Some([0xed, 0xa0..=0xbf, 0x80..=0xbf, after @ ..]) => after,
+            _ => return false,
+        };
+    }
+    true
 }
 
 impl fmt::Display for Global {

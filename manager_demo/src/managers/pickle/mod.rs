@@ -15,7 +15,7 @@ mod write;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::{error, fmt};
 
@@ -157,8 +157,7 @@ pub fn token(typeid: impl Into<Arc<str>>, address: &Address, ident: impl Into<Ar
 
 /// The type, the server and the name of the object, if this is a `Token`.
 pub fn as_token(value: &Value) -> Option<(Arc<str>, Address, Arc<str>)> {
-    let node = value.node();
-    let Value::Object(object) = &*node else {
+    let Value::Object(object) = value.stored() else {
         return None;
     };
     let (class, parts) = match (&object.make, &object.steps[..]) {
@@ -172,14 +171,17 @@ pub fn as_token(value: &Value) -> Option<(Arc<str>, Address, Arc<str>)> {
         ) => (callable, arguments),
         _ => return None,
     };
-    match (&*class.node(), &*parts.node()) {
-        (Value::Global(class), Value::Tuple(parts))
+    let (class, parts) = (value.part(class), value.part(parts));
+    match (class.stored(), parts.stored()) {
+        (Value::Global(class), Value::Tuple(items))
             if class.module == MANAGERS && class.name == "Token" =>
         {
-            match &parts[..] {
-                [Value::Str(typeid), address, Value::Str(ident)] => {
-                    Some((typeid.clone(), as_address(address)?, ident.clone()))
-                }
+            match &items[..] {
+                [Value::Str(typeid), address, Value::Str(ident)] => Some((
+                    typeid.clone(),
+                    as_address(&parts.part(address))?,
+                    ident.clone(),
+                )),
                 _ => None,
             }
         }
@@ -204,19 +206,22 @@ pub fn address_value(address: &Address) -> Value {
     }
 }
 
-/// The address, if this is one.
+/// The address, if this is one. No host has a name of more than 255 bytes, and no Unix socket; a long text is none, so that
+/// the addresses of many tokens take no more than a small multiple of their pickle.
 pub fn as_address(value: &Value) -> Option<Address> {
+    const LONGEST: usize = 255;
     let unix = |path: &[u8]| Some(Address::Unix(PathBuf::from(OsStr::from_bytes(path))));
-    match &*value.node() {
+    match value.stored() {
         Value::Tuple(parts) => match &parts[..] {
-            [Value::Str(host), Value::Int(port)] => {
+            [Value::Str(host), Value::Int(port)] if host.len() <= LONGEST => {
                 Some(Address::Tcp(host.to_string(), u16::try_from(*port).ok()?))
             }
             _ => None,
         },
-        Value::Str(path) => Some(Address::Unix(Path::new(&**path).to_owned())),
-        Value::Bytes(path) => unix(path),
-        Value::Surrogates(text) => unix(&unescaped(text)?),
+        Value::Str(path) if path.len() <= LONGEST => unix(path.as_bytes()),
+        Value::Bytes(path) if path.len() <= LONGEST => unix(path),
+        // A byte is three here.
+        Value::Surrogates(text) if text.len() <= 3 * LONGEST => unix(&unescaped(text)?),
         _ => None,
     }
 }

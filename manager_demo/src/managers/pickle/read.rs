@@ -11,15 +11,17 @@ use std::sync::Arc;
 use num_bigint::BigInt;
 use num_traits::{Num, ToPrimitive};
 
-use super::super::value::{Array, Global, Keep, Make, Object, Proxy, Step, Value};
+use super::super::value::{
+    Array, DIGITS, Global, Keep, Make, Object, Proxy, Step, Value, is_surrogatepass,
+};
 use super::names::of_python3;
 use super::opcode::*;
 use super::{Error, Limits, MANAGERS, as_token};
 
-/// CPython converts no decimal text with more digits, because that takes quadratic time.
-const DIGITS: usize = 4300;
-/// No name in Python is longer; a pickle could repeat one at a few bytes each time.
+/// No name in Python is longer.
 const NAME: usize = 1000;
+/// A pickle can repeat a long name at a few bytes each time; one that is no longer may be.
+const REPEATED: usize = 100;
 /// No chunk.
 const END: u32 = u32::MAX;
 
@@ -38,6 +40,8 @@ struct Node<'a> {
     kind: Kind<'a>,
     first: u32,
     last: u32,
+    /// How many parts there are in all chunks.
+    items: u32,
     hashable: bool,
     /// How often it is a part: the value can be moved to the last one.
     uses: u32,
@@ -45,6 +49,8 @@ struct Node<'a> {
     order: u32,
     low: u32,
     height: u32,
+    /// If it is a long key: the first one that is equal.
+    same: u32,
     /// Its parts are being visited.
     open: bool,
     contains_itself: bool,
@@ -67,7 +73,7 @@ enum Kind<'a> {
     Made(Value),
 }
 
-/// Some parts of a node: a range of the pool.
+/// Some parts of a node: a range of the pool, which is never empty.
 struct Chunk {
     what: What,
     start: u32,
@@ -118,6 +124,8 @@ pub(super) struct Reader<'a, 'l> {
     memory: usize,
     /// How many items and bytes may still be copied out of what could be shared.
     copies: usize,
+    /// The first of equal long keys.
+    long_keys: HashMap<LongKey, u32>,
 }
 
 impl<'a, 'l> Reader<'a, 'l> {
@@ -140,6 +148,7 @@ impl<'a, 'l> Reader<'a, 'l> {
             memory: limits.memory,
             // The bytes of a bytearray of an old protocol are copied out of a str, and then once more.
             copies: pickle.len().saturating_mul(4),
+            long_keys: HashMap::new(),
         }
     }
 
@@ -607,11 +616,13 @@ impl<'a, 'l> Reader<'a, 'l> {
             kind,
             first: END,
             last: END,
+            items: 0,
             hashable,
             uses: 0,
             order: 0,
             low: 0,
             height: 0,
+            same: END,
             open: false,
             contains_itself: false,
         });
@@ -679,7 +690,11 @@ impl<'a, 'l> Reader<'a, 'l> {
     /// Makes a chunk of what is in the pool from `start` on.
     fn close(&mut self, node: u32, what: What, start: usize) -> Result<(), Error> {
         let (start, end) = (self.place(start)?, self.place(self.pool.len())?);
+        if start == end {
+            return Ok(());
+        }
         let last = self.nodes[node as usize].last;
+        self.nodes[node as usize].items += end - start;
         if let Some(chunk) = self.chunks.get_mut(last as usize)
             && (chunk.what, chunk.end) == (what, start)
             && what != What::State
@@ -892,7 +907,11 @@ impl<'a, 'l> Reader<'a, 'l> {
             0..=2 => of_python3(module, name),
             _ => (module, name),
         };
-        self.charge(module.len() + name.len())?;
+        let length = module.len() + name.len();
+        if length > REPEATED && !self.copy(length) {
+            return Err(self.malformed("too many long names"));
+        }
+        self.charge(length)?;
         let (module, name) = (name_of(module), name_of(name));
         let global = Value::Global(Arc::new(Global { module, name }));
         self.node(Kind::Made(global), true)
@@ -1058,7 +1077,7 @@ impl<'a, 'l> Reader<'a, 'l> {
             [Item::Node(source)] if matches!(self.kind(source), Kind::List | Kind::Tuple) => source,
             _ => return Ok(None),
         };
-        let count = self.ranges(source).map(|range| range.len()).sum();
+        let count = self.nodes[source as usize].items as usize;
         if !self.copy(count) {
             return Ok(None);
         }
@@ -1130,7 +1149,7 @@ impl<'a, 'l> Reader<'a, 'l> {
         let (Some(typecode), None) = (letters.next(), letters.next()) else {
             return Ok(None);
         };
-        let Some(size) = item_size(typecode) else {
+        let Some(size) = Array::size_of(typecode) else {
             return Ok(None);
         };
         let list = match (self.raw(items), items) {
@@ -1139,7 +1158,7 @@ impl<'a, 'l> Reader<'a, 'l> {
             _ => return Ok(None),
         };
         let bytes = if let Some(list) = list {
-            let count = self.ranges(list).map(|range| range.len()).sum();
+            let count = self.nodes[list as usize].items as usize;
             if !self.copy(count) {
                 return Ok(None);
             }
@@ -1377,7 +1396,9 @@ impl<'a> Reader<'a, '_> {
             .flat_map(|range| &self.pool[range])
             .copied()
             .collect();
-        let kept = match first_places(&self.nodes, items.len(), |index| items[index]) {
+        let kept = match first_places(&mut self.nodes, &mut self.long_keys, items.len(), |index| {
+            items[index]
+        }) {
             None => items,
             Some(first) => {
                 let kept = items.iter().zip(first).enumerate();
@@ -1407,7 +1428,9 @@ impl<'a> Reader<'a, '_> {
         }
         let (items, _) = items.as_chunks::<2>();
         let unique;
-        let items = match first_places(&self.nodes, items.len(), |index| items[index][0]) {
+        let items = match first_places(&mut self.nodes, &mut self.long_keys, items.len(), |index| {
+            items[index][0]
+        }) {
             None => items,
             Some(first) => {
                 let mut last = items.to_vec();
@@ -1455,7 +1478,6 @@ impl<'a> Reader<'a, '_> {
             // What came in several parts is one step.
             match (chunk.what, steps.last_mut()) {
                 (What::State, _) => steps.push(Step::State(values.next().unwrap_or(Value::None))),
-                (_, _) if items.is_empty() => {}
                 (What::Add, Some(Step::Add(before))) => before.extend(values),
                 (What::Add, _) => steps.push(Step::Add(values.collect())),
                 (What::Set, last) => {
@@ -1499,7 +1521,8 @@ impl<'a> Reader<'a, '_> {
         else {
             return None;
         };
-        if **serializer != *"pickle" {
+        // The keywords are looked through, and may be those of many calls.
+        if **serializer != *"pickle" || !self.copy(keywords.len()) {
             return None;
         }
         let (typeid, address, ident) = as_token(token)?;
@@ -1566,14 +1589,23 @@ enum Key<'k> {
     None,
     Int(i64),
     Float(u64),
-    Str(&'k str),
-    Surrogates(&'k [u8]),
+    Text(&'k [u8]),
     Bytes(&'k [u8]),
-    Long(&'k BigInt),
     Node(u32),
     /// Not a number, which is not even equal to itself.
     Nan(usize),
 }
+
+/// A key that would take long to compare and to hash for each dict that has it.
+#[derive(PartialEq, Eq, Hash)]
+enum LongKey {
+    Text(Arc<[u8]>),
+    Bytes(Arc<[u8]>),
+    Int(Arc<BigInt>),
+}
+
+/// What is longer, in bytes, is a [`LongKey`].
+const SHORT: usize = 64;
 
 fn key<'k>(nodes: &'k [Node], item: Item, index: usize) -> Key<'k> {
     match item {
@@ -1586,18 +1618,46 @@ fn key<'k>(nodes: &'k [Node], item: Item, index: usize) -> Key<'k> {
             whole if whole as f64 == number && whole != i64::MAX => Key::Int(whole),
             _ => Key::Float(number.to_bits()),
         },
-        Item::Node(place) => match &nodes[place as usize].kind {
-            Kind::Made(Value::Str(text)) => Key::Str(text),
-            Kind::Made(Value::Surrogates(text)) => Key::Surrogates(text),
-            Kind::Made(Value::Bytes(bytes)) => Key::Bytes(bytes),
-            Kind::Made(Value::Long(number)) => Key::Long(number),
-            _ => Key::Node(place),
-        },
+        Item::Node(place) => {
+            let node = &nodes[place as usize];
+            match &node.kind {
+                _ if node.same != END => Key::Node(node.same),
+                Kind::Made(Value::Str(text)) => Key::Text(text.as_bytes()),
+                Kind::Made(Value::Surrogates(text)) => Key::Text(text),
+                Kind::Made(Value::Bytes(bytes)) => Key::Bytes(bytes),
+                _ => Key::Node(place),
+            }
+        }
     }
 }
 
+/// Finds out what the key is the same as, if it is a long one and that is not known yet.
+fn know(nodes: &mut [Node], long_keys: &mut HashMap<LongKey, u32>, item: Item) {
+    let Item::Node(place) = item else {
+        return;
+    };
+    let node = &mut nodes[place as usize];
+    if node.same != END {
+        return;
+    }
+    let key = match &node.kind {
+        Kind::Made(Value::Str(text)) if text.len() > SHORT => LongKey::Text(text.clone().into()),
+        Kind::Made(Value::Surrogates(text)) if text.len() > SHORT => LongKey::Text(text.clone()),
+        Kind::Made(Value::Bytes(bytes)) if bytes.len() > SHORT => LongKey::Bytes(bytes.clone()),
+        Kind::Made(Value::Long(number)) => LongKey::Int(number.clone()),
+        _ => return,
+    };
+    node.same = *long_keys.entry(key).or_insert(place);
+}
+
 /// Where each key is first, if one is there twice.
-fn first_places(nodes: &[Node], count: usize, item: impl Fn(usize) -> Item) -> Option<Vec<usize>> {
+fn first_places(
+    nodes: &mut [Node],
+    long_keys: &mut HashMap<LongKey, u32>,
+    count: usize,
+    item: impl Fn(usize) -> Item,
+) -> Option<Vec<usize>> {
+    (0..count).for_each(|index| know(nodes, long_keys, item(index)));
     let key = |index| key(nodes, item(index), index);
     if count <= 8 {
         if !(1..count).any(|index| (0..index).any(|before| key(before) == key(index))) {
@@ -1644,18 +1704,6 @@ fn name_of(name: &str) -> Cow<'static, str> {
         "StopIteration" => "StopIteration",
         name => return Cow::Owned(name.to_owned()),
     })
-}
-
-/// Whether it is what Python encodes with `surrogatepass`: UTF-8, and surrogates in three bytes.
-fn is_surrogatepass(bytes: &[u8]) -> bool {
-    let mut rest = bytes;
-    while let Err(error) = std::str::from_utf8(rest) {
-        let [0xed, 0xa0..=0xbf, 0x80..=0xbf, after @ ..] = &rest[error.valid_up_to()..] else {
-            return false;
-        };
-        rest = after;
-    }
-    true
 }
 
 /// Python's `raw-unicode-escape`, as UTF-8 with surrogates in three bytes.
@@ -1748,17 +1796,6 @@ fn unescape(line: &[u8]) -> Option<Vec<u8>> {
         text.push(byte);
     }
     Some(text)
-}
-
-/// Bytes an item of an `array.array`; those of C on 64-bit Unix.
-pub(super) fn item_size(typecode: char) -> Option<usize> {
-    Some(match typecode {
-        'b' | 'B' => 1,
-        'h' | 'H' => 2,
-        'i' | 'I' | 'f' | 'u' => 4,
-        'l' | 'L' | 'q' | 'Q' | 'd' => 8,
-        _ => return None,
-    })
 }
 
 /// What `array._array_reconstructor` calls the form in which this machine has such items.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
@@ -537,6 +537,213 @@ fn limits() {
         .filter(|item| matches!(item, Value::List(_)))
         .count();
     assert!((1..500).contains(&copied), "{copied}");
+}
+
+/// Some 300 kB each, of what is large and is used again and again: it is read in a time that is in proportion.
+#[track_caller]
+fn soon(parts: &[&[u8]]) -> Result<Value, Error> {
+    let pickle = parts.concat();
+    assert!(
+        (200_000..400_000).contains(&pickle.len()),
+        "{}",
+        pickle.len()
+    );
+    let begun = Instant::now();
+    let value = loads(&pickle);
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    value
+}
+
+/// The same, and its pickle is about as long.
+#[track_caller]
+fn soon_and_back(parts: &[&[u8]]) {
+    let value = soon(parts).unwrap();
+    let length = dumps(&value).len();
+    assert!(length < 10_000_000, "{length}");
+}
+
+fn long_text(length: usize) -> Vec<u8> {
+    let mut text = b"X".to_vec();
+    text.extend((length as u32).to_le_bytes());
+    text.resize(text.len() + length, b'x');
+    text
+}
+
+const LIST_OF: &[u8] = b"\x8c\x08builtins\x8c\x04list\x93\x94";
+const ARRAY_OF: &[u8] = b"\x8c\x05array\x8c\x05array\x93\x94\x8c\x01h\x94N";
+
+#[test]
+fn a_list_in_many_chunks_is_copied_again_and_again() {
+    let chunks = b"h\x00K\x00a0h\x01K\x00a0".repeat(8000);
+    let copies = b"h\x02h\x00\x85R0".repeat(25_000);
+    soon_and_back(&[b"\x80\x04]\x94]\x94", &chunks, LIST_OF, &copies, b"N."]);
+    let arrays = b"h\x02h\x03h\x00\x86R0".repeat(20_000);
+    soon_and_back(&[b"\x80\x04]\x94]\x94", &chunks, ARRAY_OF, &arrays, b"N."]);
+}
+
+#[test]
+fn a_list_in_empty_chunks_is_copied_again_and_again() {
+    let chunks = b"h\x00(e0h\x01K\x00a0".repeat(12_000);
+    let copies = b"h\x02h\x00\x85R0".repeat(20_000);
+    soon_and_back(&[b"\x80\x04]\x94]\x94", &chunks, LIST_OF, &copies, b"N."]);
+}
+
+#[test]
+fn a_long_list_whose_copy_fails_at_the_end() {
+    let items = b"K\x00".repeat(50_000);
+    let arrays = b"h\x01h\x02h\x00\x86R0".repeat(20_000);
+    soon_and_back(&[b"\x80\x04](", &items, b"Ne\x94", ARRAY_OF, &arrays, b"N."]);
+    let letters = long_text(150_000);
+    let encode = b"\xc4\x80\x94\x8c\x07_codecs\x8c\x06encode\x93\x94\x8c\x06latin1\x94N";
+    let mut text = letters.clone();
+    text[1..5].copy_from_slice(&150_002_u32.to_le_bytes());
+    let calls = b"h\x01h\x00h\x02\x86R0".repeat(15_000);
+    soon_and_back(&[b"\x80\x04", &text, encode, &calls, b"N."]);
+}
+
+#[test]
+fn a_long_key_in_many_dicts() {
+    let text = long_text(150_000);
+    let many = b"}(h\x00NK\x00NK\x01NK\x02NK\x03NK\x04NK\x05NK\x06NK\x07NK\x08Nu";
+    soon_and_back(&[b"\x80\x04", &text, b"\x940](", &many.repeat(4000), b"e."]);
+    // Two that differ in the last byte, or not at all; in sets too, which are made of the list.
+    for last in [b'x', b'y'] {
+        let text = long_text(75_000);
+        let mut other = text.clone();
+        *other.last_mut().unwrap() = last;
+        for few in [
+            &b"}(h\x00Nh\x01Nu"[..],
+            b"\x8f(h\x00h\x01\x90",
+            b"(h\x00h\x01\x91",
+        ] {
+            let few = few.repeat(120_000 / few.len());
+            soon_and_back(&[
+                b"\x80\x04",
+                &text,
+                b"\x940",
+                &other,
+                b"\x940](",
+                &few,
+                b"e.",
+            ]);
+        }
+    }
+    let number = [b"\x8b\xf0\x49\x02\x00".to_vec(), vec![1; 150_000]].concat();
+    soon_and_back(&[b"\x80\x04", &number, b"\x940](", &many.repeat(4000), b"e."]);
+}
+
+#[test]
+fn long_keys_that_are_there_twice() {
+    let long = long_text(300);
+    let bytes = [b"B\x2c\x01\0\0".to_vec(), vec![b'x'; 300]].concat();
+    let number = [vec![0x8a, 30], vec![1; 30]].concat();
+    for key in [&long, &bytes, &number] {
+        for more in [&b""[..], &b"K\x00NK\x01NK\x02NK\x03NK\x04NK\x05NK\x06N"[..]] {
+            let pickle = [b"}(", &key[..], b"K\x01", more, key, b"K\x02", b"u."].concat();
+            let Value::Dict(pairs) = read(&pickle) else {
+                panic!("no dict")
+            };
+            assert_eq!(pairs.len(), 1 + more.len() / 3);
+            assert_eq!(pairs[0].1, Value::Int(2));
+        }
+    }
+    // A str is no bytes.
+    let pickle = [b"\x8f(", &long[..], &bytes, &long, &bytes, b"\x90."].concat();
+    let Value::Set(items) = read(&pickle) else {
+        panic!("no set")
+    };
+    assert_eq!(items.len(), 2);
+}
+
+const REBUILD: &[u8] = b"\x8c\x18multiprocessing.managers\x94\x8c\x0cRebuildProxy\x93\x94\
+    h\x00\x8c\x09ListProxy\x93\x94\x8c\x06pickle\x94h\x00\x8c\x05Token\x93\x94";
+
+/// `REBUILD` leaves 0 to 4 in the memo; here follow the token as 5, and the keywords as 6.
+#[test]
+fn proxies_share_their_parts() {
+    let token = |address: &[u8]| [b"h\x04)\x81(\x8c\x04list", address, b"\x8c\x01itb\x94"].concat();
+    let calls = |bytes: usize| b"h\x01(h\x02h\x05h\x03h\x06tR".repeat(bytes / 13);
+    let host = |host: Vec<u8>| [&host[..], b"K\x01\x86"].concat();
+    // Many keywords.
+    let token_of = token(&host(long_text(9)));
+    let keywords: Vec<u8> = (0..30_000_u16)
+        .flat_map(|key| [b'M', key as u8, (key >> 8) as u8, b'N'])
+        .collect();
+    let keywords = [b"}(", &keywords[..], b"u\x94"].concat();
+    soon_and_back(&[
+        b"\x80\x04(",
+        REBUILD,
+        &token_of,
+        &keywords,
+        &calls(150_000),
+        b"t.",
+    ]);
+    // A long address.
+    for address in [host(long_text(150_000)), long_text(150_000)] {
+        let token = token(&address);
+        soon_and_back(&[
+            b"\x80\x04(",
+            REBUILD,
+            &token,
+            b"}\x94",
+            &calls(150_000),
+            b"t.",
+        ]);
+    }
+    // A token that is none, in a knot.
+    let items = b"K\x00".repeat(75_000);
+    let object = [b"h\x04)\x81\x94(h\x05", &items[..], b"e"].concat();
+    soon_and_back(&[
+        b"\x80\x04(",
+        REBUILD,
+        &object,
+        b"}\x94",
+        &calls(150_000),
+        b"t.",
+    ]);
+    let state = [b"h\x04)\x81\x94(h\x05", &items[..], b"tb"].concat();
+    soon_and_back(&[
+        b"\x80\x04(",
+        REBUILD,
+        &state,
+        b"}\x94",
+        &calls(150_000),
+        b"t.",
+    ]);
+    // What is not too long is a proxy, each time.
+    let pickle = [
+        b"\x80\x04(",
+        REBUILD,
+        &token_of,
+        b"}\x94",
+        &calls(1300),
+        b"t.",
+    ]
+    .concat();
+    let proxies = parts(&read(&pickle)).into_iter();
+    assert_eq!(
+        proxies
+            .filter(|part| matches!(part, Value::Proxy(_)))
+            .count(),
+        100
+    );
+}
+
+#[test]
+fn long_names_again_and_again() {
+    let name = long_text(900);
+    let again = b"h\x00h\x00\x930".repeat(50_000);
+    let error = soon(&[b"\x80\x04", &name, b"\x94", &again, b"N."]).err();
+    assert!(
+        error
+            .unwrap()
+            .to_string()
+            .starts_with("too many long names")
+    );
+    // Long ones that differ are read.
+    let names = [b"h\x00", &name[..], b"\x93"].concat().repeat(300);
+    soon_and_back(&[b"\x80\x04", &name, b"\x94(", &names, b"t."]);
 }
 
 /// Values that Rust code makes may be deeper than any reader takes.
