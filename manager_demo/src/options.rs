@@ -22,7 +22,8 @@ serve --authkey-file FILE [OPTION VALUE]...             a server, until SIGINT o
   --handshake SECONDS    how long they may take for that [10]
   --message BYTES        the largest message [268435456]
 serve --authkey-file FILE --connect ADDRESS             a session with a server that runs
-An ADDRESS is HOST:PORT, [IPV6]:PORT, /PATH, unix:PATH or unix:@NAME.";
+An ADDRESS is HOST:PORT, [IPV6]:PORT, /PATH, unix:PATH or unix:@NAME. Python's clients know no IPv6.
+What the server refuses, and why, it says on stderr.";
 
 #[derive(Debug)]
 pub struct Options {

@@ -67,13 +67,13 @@ fn authkey(file: &Path) -> Result<Vec<u8>> {
         _ => anyhow!("cannot read the key file {name}: {error}"),
     };
     let mut opened = File::open(file).map_err(cannot)?;
-    if opened.metadata().map_err(cannot)?.mode() & 0o044 != 0 {
-        eprintln!("serve: others may read the key file {name}");
-    }
     let mut key = vec![];
     opened.read_to_end(&mut key).map_err(cannot)?;
     key.pop_if(|last| *last == b'\n');
     ensure!(!key.is_empty(), "the key file {name} is empty");
+    if opened.metadata().map_err(cannot)?.mode() & 0o044 != 0 {
+        eprintln!("serve: others may read the key file {name}");
+    }
     Ok(key)
 }
 
@@ -91,6 +91,9 @@ fn serve(options: &Options, key: &[u8]) -> Result<()> {
             _ => bail!("cannot listen on {address}: {error}"),
         },
     };
+    server.report(|line| {
+        writeln!(io::stderr(), "serve: {line}").ok();
+    });
     say(&format!("Serving on {}", server.address()));
     let stop = server.stop();
     let wait = move || {

@@ -666,7 +666,11 @@ impl fmt::Display for Error {
             Error::Disconnected { what } => write!(f, "disconnected: {what}"),
             Error::Auth(what) => write!(f, "authentication: {what}"),
             Error::Raised(exception) => write!(f, "{exception}"),
-            Error::Remote(text) => write!(f, "the server failed: {}", text.trim_end()),
+            Error::Remote(text) => {
+                // What comes before is a traceback through the server.
+                let last = text.trim_end().lines().next_back().unwrap_or_default();
+                write!(f, "the server failed: {last}")
+            }
             Error::Unserializable(text) => write!(f, "cannot be sent: {}", text.trim_end()),
             Error::Protocol(what) => write!(f, "unexpected reply: {what}"),
         }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::{error, fmt};
 
+use super::typed::SerdeError;
 use super::value::{Global, Make, Step, Value};
 
 /// An exception, as its class and arguments. No Python runs, so a class is only a name.
@@ -143,6 +144,13 @@ impl Exception {
             args: args.to_vec(),
             state,
         })
+    }
+}
+
+/// An argument of a task that is not what it expects.
+impl From<SerdeError> for Exception {
+    fn from(error: SerdeError) -> Self {
+        Exception::type_error(error.to_string())
     }
 }
 

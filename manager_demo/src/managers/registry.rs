@@ -59,7 +59,15 @@ impl Registry {
     pub(super) fn make(&self, name: &str, args: Args) -> Result<Arc<dyn Referent>, Exception> {
         match self.0.get(name) {
             Some(make) => make(args),
-            None => Err(Exception::key_error(name.into())),
+            None => {
+                let mut names: Vec<&str> = self.0.keys().map(|name| &**name).collect();
+                names.sort_unstable();
+                let text = format!(
+                    "no type is registered as `{name}`; there are: {}",
+                    names.join(", ")
+                );
+                Err(Exception::key_error(text.into()))
+            }
         }
     }
 }

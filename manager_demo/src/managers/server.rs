@@ -5,14 +5,14 @@ use std::fmt::{Display, Write};
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::args::Args;
-use super::auth;
+use super::auth::{self, AuthError};
 use super::caller::{Caller, lock};
 use super::clients::{Client, Clients};
 use super::compare::Key;
@@ -112,7 +112,10 @@ struct Shared {
     stopping: AtomicBool,
     /// Whether any message has had a reference to an object in it.
     proxies: AtomicBool,
+    report: OnceLock<Box<Report>>,
 }
+
+type Report = dyn Fn(&str) + Send + Sync;
 
 #[derive(Default)]
 struct Connections {
@@ -155,6 +158,7 @@ impl Server {
             stop: eventfd(0, EventfdFlags::CLOEXEC)?,
             stopping: AtomicBool::new(false),
             proxies: AtomicBool::new(false),
+            report: OnceLock::new(),
         };
         Ok(Server {
             listener,
@@ -177,6 +181,12 @@ impl Server {
             shared,
             thread: Some(thread),
         })
+    }
+
+    /// From now on `to` is told of each connection that the server ends, or refuses: who it was, and why. Those that their
+    /// clients end are none of these. Only the first call counts; `to` is called by many threads, and should not block.
+    pub fn report(&self, to: impl Fn(&str) + Send + Sync + 'static) {
+        self.shared.report.set(Box::new(to)).ok();
     }
 
     /// What ends [`Server::serve`] from another thread.
@@ -268,6 +278,12 @@ impl Shared {
         connections.accepted += 1;
         if connections.all.len() >= self.limits.connections {
             drop(connections);
+            if let Some(report) = self.report.get() {
+                report(&format!(
+                    "{}: there are as many connections as there may be",
+                    stream.peer()
+                ));
+            }
             return Ok(());
         }
         connections.all.insert(id, stream.clone());
@@ -342,17 +358,32 @@ impl Shared {
         }
     }
 
-    /// One connection, from its first byte to its last. What ends it concerns its client alone, and the client knows.
+    /// One connection, from its first byte to its last.
     fn serve(&self, id: u64, stream: Arc<Stream>) {
+        // Afterwards, it may not be known any more.
+        let peer = self.report.get().map(|_| stream.peer());
+        let report = |why: String| {
+            if let (Some(report), Some(peer)) = (self.report.get(), &peer) {
+                report(&format!("{peer}: {why}"));
+            }
+        };
         let mut frames = Frames::new(stream);
-        if auth::accept(&mut frames, &self.key, self.limits.handshake).is_err() {
-            return;
+        match auth::accept(&mut frames, &self.key, self.limits.handshake) {
+            Ok(()) => {}
+            Err(AuthError::Wrong | AuthError::Rejected) => {
+                return report("has another key".to_owned());
+            }
+            Err(AuthError::Io(error)) if has_left(&error) => return,
+            Err(error) => return report(format!("in the handshake: {error}")),
         }
         let mut connections = lock(&self.connections);
         connections.served += 1;
         connections.strangers.retain(|stranger| *stranger != id);
         drop(connections);
-        self.control(&mut frames).ok();
+        match self.control(&mut frames) {
+            Err(error) if !has_left(&error) => report(error.to_string()),
+            _ => {}
+        }
     }
 
     /// The first request, to the server itself. Most connections have no other.
@@ -580,7 +611,14 @@ impl Shared {
             "__str__" => none().and_then(|()| object.str()).map(Reply::from),
             "__repr__" => none().and_then(|()| object.repr()).map(Reply::from),
             "#GETVALUE" => none().and_then(|()| object.value()).map(Reply::Value),
-            _ => Err(around(Exception::key_error(method))),
+            _ => {
+                let exposed = object.exposed().join(", ");
+                let text = format!(
+                    "{method} is no method of {}; there are: {exposed}",
+                    object.typeid()
+                );
+                Err(around(Exception::key_error(text.into())))
+            }
         }
     }
 
@@ -727,6 +765,11 @@ fn refused(stream: &Stream, limit: Duration) -> bool {
     let mut fds = [PollFd::new(stream, PollFlags::empty())];
     let limit = Timespec::try_from(limit).ok();
     poll(&mut fds, limit.as_ref()).is_ok() && fds[0].revents().contains(PollFlags::ERR)
+}
+
+/// Whether that is how it looks when a client has ended its connection, or the server all of them.
+fn has_left(error: &io::Error) -> bool {
+    is_reset(error) || error.kind() == io::ErrorKind::UnexpectedEof
 }
 
 fn is_reset(error: &io::Error) -> bool {

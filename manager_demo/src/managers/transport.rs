@@ -24,6 +24,7 @@ use rustix::net::sockopt::{self, Timeout, set_socket_timeout};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags};
 use rustix::net::{Shutdown, SocketType};
 
+use super::peer;
 use super::value::Address;
 
 /// How many connections may wait to be accepted, unless the system allows fewer (`net.core.somaxconn`).
@@ -94,6 +95,20 @@ impl Stream {
             sockopt::set_tcp_user_timeout(stream, 60_000)?;
         }
         Ok(())
+    }
+
+    /// The other end, for people: an address, or the process, if it can be told.
+    pub fn peer(&self) -> String {
+        match self {
+            Stream::Tcp(stream) => match stream.peer_addr() {
+                Ok(peer) => peer.to_string(),
+                Err(_) => "a client that has left".to_owned(),
+            },
+            Stream::Unix(_) => match peer::of(self, &[]) {
+                Some(process) => format!("process {}", process.pid()),
+                None => "a process".to_owned(),
+            },
+        }
     }
 
     /// Whether the other end is on this machine. A connection that has been reset does not know any more.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use num_bigint::BigInt;
+use num_traits::ToPrimitive;
 
 /// CPython's `sys.get_int_max_str_digits()`: it converts no longer decimals, because that takes quadratic time.
 pub(super) const DIGITS: usize = 4300;
@@ -253,6 +254,30 @@ impl Value {
         match self {
             Value::Int(number) => Some(*number),
             Value::Bool(flag) => Some(i64::from(*flag)),
+            _ => None,
+        }
+    }
+
+    /// A number, as near as an `f64` comes.
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Value::Float(number) => Some(*number),
+            Value::Long(number) => number.to_f64(),
+            value => value.as_int().map(|number| number as f64),
+        }
+    }
+
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Value::Bool(flag) => Some(*flag),
+            _ => None,
+        }
+    }
+
+    /// `bytes` or a `bytearray`.
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        match self {
+            Value::Bytes(bytes) | Value::ByteArray(bytes) => Some(bytes),
             _ => None,
         }
     }
