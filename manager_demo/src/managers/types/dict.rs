@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex};
 
 use super::super::args::Args;
 use super::super::caller::{Caller, lock};
-use super::super::compare::Key;
+use super::super::compare::{Key, Walk};
 use super::super::exception::Exception;
 use super::super::referent::{Failure, Referent, Reply};
 use super::super::value::Value;
-use super::{elements, pairs};
+use super::{MOST, elements, pairs};
 
 /// Keys and values, in the order in which the keys came.
 #[derive(Default)]
@@ -202,15 +202,15 @@ impl Dict {
         let keywords = args.keywords;
         let positional = Args::new(args.positional);
         let [other] = positional.at_most(function, 0)?;
-        let mut new = vec![];
+        let (mut new, mut walk) = (vec![], Walk::new());
         let mut result = other
             .as_ref()
-            .map_or(Ok(()), |other| collect(other, &mut new));
+            .map_or(Ok(()), |other| collect(other, &mut walk, &mut new));
         if result.is_ok() {
             let named = keywords
                 .into_iter()
                 .map(|(name, value)| (name.into(), value));
-            result = hash(named, &mut new);
+            result = hash(named, &mut walk, &mut new);
         }
         // As CPython, this keeps what came before the first error.
         let old: Vec<_> = self.with(|table| {
@@ -322,7 +322,14 @@ impl Referent for Dict {
     }
 
     fn elements(&self) -> Option<Vec<Value>> {
-        Some(self.with(|table| table.pairs().map(|(key, _)| key.clone()).collect()))
+        let keys = |table: &mut Table| {
+            table
+                .pairs()
+                .map(|(key, _)| key.clone())
+                .take(MOST + 1)
+                .collect()
+        };
+        Some(self.with(keys))
     }
 
     fn pairs(&self) -> Option<Vec<(Value, Value)>> {
@@ -425,9 +432,9 @@ impl Referent for DictIterator {
 }
 
 /// Adds the pairs of a mapping, or of a sequence of pairs, up to the first that is none.
-fn collect(other: &Value, into: &mut Vec<(Key, Value)>) -> Result<(), Exception> {
+fn collect(other: &Value, walk: &mut Walk, into: &mut Vec<(Key, Value)>) -> Result<(), Exception> {
     if let Some(pairs) = pairs(other) {
-        return hash(pairs, into);
+        return hash(pairs, walk, into);
     }
     for (index, element) in elements(other)?.iter().enumerate() {
         let pair = elements(element).map_err(|error| match error.is("builtins", "TypeError") {
@@ -442,25 +449,26 @@ fn collect(other: &Value, into: &mut Vec<(Key, Value)>) -> Result<(), Exception>
                 "dictionary update sequence element #{index} has length {length}; 2 is required"
             )));
         };
-        into.push((Key::new(key)?, value));
+        into.push((walk.hash(&key)?, value));
     }
     Ok(())
 }
 
 fn hash(
     pairs: impl IntoIterator<Item = (Value, Value)>,
+    walk: &mut Walk,
     into: &mut Vec<(Key, Value)>,
 ) -> Result<(), Exception> {
     for (key, value) in pairs {
-        into.push((Key::new(key)?, value));
+        into.push((walk.hash(&key)?, value));
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::List;
     use super::super::trial::{answer, local, proxy};
-    use super::super::{List, MOST};
     use super::*;
 
     fn dict(pairs: &[(&str, i64)]) -> Arc<Dict> {

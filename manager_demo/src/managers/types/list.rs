@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use super::super::args::Args;
 use super::super::caller::{Caller, lock};
+use super::super::compare::Walk;
 use super::super::exception::Exception;
 use super::super::referent::{Failure, Referent, Reply};
 use super::super::value::{Make, Object, Step, Value};
@@ -155,6 +156,7 @@ impl List {
 
     /// Where the first item lies that is equal to the value, between the two bounds.
     fn find(&self, value: &Value, start: i64, stop: i64) -> Result<Option<usize>, Exception> {
+        let mut walk = Walk::new();
         self.with(|items| {
             let length = items.len() as i64;
             let cut = |at: i64| {
@@ -166,7 +168,7 @@ impl List {
             };
             for place in cut(start)..cut(stop) {
                 let place = place as usize;
-                if items[place].equals(value)? {
+                if walk.equals(&items[place], value)? {
                     return Ok(Some(place));
                 }
             }
@@ -194,19 +196,21 @@ impl List {
     }
 
     fn count(&self, value: &Value) -> Result<usize, Exception> {
+        let mut walk = Walk::new();
         self.with(|items| {
             let mut count = 0;
             for item in items.iter() {
-                count += usize::from(item.equals(value)?);
+                count += usize::from(walk.equals(item, value)?);
             }
             Ok(count)
         })
     }
 
     fn remove(&self, value: &Value) -> Result<(), Exception> {
+        let mut walk = Walk::new();
         self.with(|items| {
             for place in 0..items.len() {
-                if items[place].equals(value)? {
+                if walk.equals(&items[place], value)? {
                     return Ok(items.remove(place));
                 }
             }
@@ -240,6 +244,7 @@ impl List {
             }
         }
         let reverse = flag(&reverse)?;
+        let mut walk = Walk::new();
         self.with(|items| {
             match &*key.node() {
                 Value::None => {}
@@ -258,7 +263,7 @@ impl List {
             if reverse {
                 items.reverse();
             }
-            let result = sort::sort(items, &mut Value::less_than);
+            let result = sort::sort(items, &mut |a, b| walk.less_than(a, b));
             if reverse {
                 items.reverse();
             }
@@ -387,8 +392,9 @@ impl Referent for List {
         Ok(Value::list(self.copy()))
     }
 
+    /// Of more than [`MOST`] it gives one more, so that [`elements`](fn@elements) can tell.
     fn elements(&self) -> Option<Vec<Value>> {
-        Some(self.copy())
+        Some(self.with(|items| items.iter().take(MOST + 1).cloned().collect()))
     }
 
     fn visit(&self, see: &mut dyn FnMut(&Value)) {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use super::super::args::Args;
 use super::super::caller::{Caller, lock};
-use super::super::compare::Key;
+use super::super::compare::{Key, Walk};
 use super::super::exception::Exception;
 use super::super::referent::{Failure, Referent, Reply};
 use super::super::value::{Make, Object, Step, Value};
@@ -116,9 +116,9 @@ impl Namespace {
                         "__dict__ must be set to a dictionary, not a '{name}'"
                     )));
                 };
-                let mut new = Table::default();
+                let (mut new, mut walk) = (Table::default(), Walk::new());
                 for (key, value) in pairs.iter() {
-                    new.set(Key::new(key.clone())?, value.clone());
+                    new.set(walk.hash(key)?, value.clone());
                 }
                 drop(self.with(|table| mem::replace(table, new)));
                 Ok(())
