@@ -589,4 +589,15 @@ mod tests {
         let range = Value::call(range, [Value::from(MOST + 1)]);
         assert!(Dict::new(Args::new([range])).is_err());
     }
+
+    #[test]
+    fn one_update_takes_so_many_steps() {
+        let double = |inner: Value, _| Value::tuple([inner.clone(), inner]);
+        let key = (0..20).fold(Value::from(0.5), double);
+        let pairs = Value::list((0..2000).map(|_| Value::tuple([key.clone(), 1.into()])));
+        let dict = dict(&[]);
+        let deep = "RecursionError: maximum recursion depth exceeded";
+        assert_eq!(answer(&*dict, "update", [pairs]), deep);
+        assert_eq!(answer(&*dict, "__len__", []), "1");
+    }
 }

@@ -474,6 +474,8 @@ fn flag(value: &Value) -> Result<bool, Exception> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::super::trial::{answer, local, proxy};
     use super::*;
 
@@ -561,5 +563,76 @@ mod tests {
         assert_eq!(list.repr().unwrap(), "[2, 1]");
         let hidden = "Traceback(\"KeyError: 'clear'\")";
         assert_eq!(answer(&*list, "clear", []), hidden);
+    }
+
+    /// 2**20 tuples to look at, in 20.
+    fn doubled() -> Value {
+        (0..20).fold(Value::from(0.5), |inner, _| {
+            Value::tuple([inner.clone(), inner])
+        })
+    }
+
+    #[test]
+    fn one_call_takes_so_many_steps() {
+        let list = List::new(Args::new([Value::list(vec![doubled(); 2000])])).unwrap();
+        let deep = "RecursionError: maximum recursion depth exceeded in comparison";
+        let begun = Instant::now();
+        assert_eq!(answer(&*list, "count", [doubled()]), deep);
+        let one = begun.elapsed();
+        // The first is equal; the second differs in the end.
+        assert_eq!(answer(&*list, "index", [doubled()]), "0");
+        let other = Value::tuple([doubled(), Value::None]);
+        let almost = Value::tuple([doubled(), 1.into()]);
+        let list = List::new(Args::new([Value::list(vec![almost; 2000])])).unwrap();
+        for method in ["index", "remove", "__contains__"] {
+            assert_eq!(answer(&*list, method, [other.clone()]), deep);
+        }
+        let pairs = |_| Value::list([Value::tuple([doubled(), 0.into()]), 1.into()]);
+        let list = List::new(Args::new([Value::list((0..2000).map(pairs))])).unwrap();
+        assert_eq!(answer(&*list, "sort", []), deep);
+        assert_eq!(answer(&*list, "__len__", []), "2000");
+        assert!(begun.elapsed() < 20 * one, "{:?}, {one:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn long_integers_take_steps() {
+        let power = |last: u32| Value::from((num_bigint::BigInt::from(1) << 8_000_000) + last);
+        let items = (0..2000).map(|index| power(index % 2));
+        // One of each would be the same object.
+        let [a, b] = [power(1), power(1)];
+        assert!(a.equals(&b).unwrap());
+        let list = List::new(Args::new([Value::list(items.take(40))])).unwrap();
+        let many = Value::list(list.copy().into_iter().cycle().take(20_000));
+        let list = List::new(Args::new([many])).unwrap();
+        let deep = "RecursionError: maximum recursion depth exceeded in comparison";
+        assert_eq!(answer(&*list, "count", [a]), deep);
+        assert_eq!(answer(&*list, "sort", []), deep);
+    }
+
+    #[test]
+    fn many_small_items_are_sorted() {
+        let item = |index: i64| Value::tuple([(index * 7919 % 300_007).into(), "x".into()]);
+        let list = List::new(Args::new([Value::list((0..300_007).map(item))])).unwrap();
+        assert_eq!(answer(&*list, "sort", []), "None");
+        assert_eq!(answer(&*list, "index", [(5, "x").into()]), "5");
+        assert_eq!(answer(&*list, "count", [(5, "x").into()]), "1");
+    }
+
+    #[test]
+    fn makes_no_more_items_than_most() {
+        let bytes = Value::bytes(vec![0; MOST + 1]);
+        assert!(List::new(Args::new([bytes])).is_err());
+        let text = Value::from("é".repeat(MOST + 1));
+        let list = list(&[]);
+        assert_eq!(answer(&*list, "extend", [text]), "MemoryError");
+        let bytes = Value::bytes(vec![0; MOST + 1]);
+        let array = super::super::SharedArray::new(Args::new(["b".into(), bytes])).unwrap();
+        let array = proxy("ArrayProxy", array);
+        assert_eq!(answer(&*list, "extend", [array]), "MemoryError");
+        let most = List::new(Args::new([Value::bytes(vec![0; MOST])])).unwrap();
+        assert_eq!(answer(&*most, "append", [0.into()]), "None");
+        let most = proxy("ListProxy", most);
+        assert_eq!(answer(&*list, "extend", [most]), "MemoryError");
+        assert_eq!(list.repr().unwrap(), "[]");
     }
 }
