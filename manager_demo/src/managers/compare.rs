@@ -745,7 +745,8 @@ fn unhashable(value: &Value) -> Trouble {
     Exception::type_error(format!("unhashable type: '{name}'")).into()
 }
 
-fn text(value: &Value) -> Option<&[u8]> {
+/// The bytes of a `str`, its lone surrogates as three each.
+pub(super) fn text(value: &Value) -> Option<&[u8]> {
     match value {
         Value::Str(text) => Some(text.as_bytes()),
         Value::Surrogates(bytes) => Some(bytes),

@@ -35,6 +35,7 @@ pub use self::{
     shared_value::SharedValue,
 };
 
+use super::compare::text;
 pub use super::convert::MOST;
 use super::exception::Exception;
 use super::referent::referent;
@@ -95,15 +96,6 @@ pub fn pairs(value: &Value) -> Option<Vec<(Value, Value)>> {
 
 /// A message that ends in a `str` and a quote; Rust's cannot hold each `str`.
 fn quoted(before: &str, name: &Value) -> Value {
-    let text = [before.as_bytes(), utf8(name), b"'"].concat();
+    let text = [before.as_bytes(), text(name).unwrap_or_default(), b"'"].concat();
     Value::text(&text).unwrap_or_else(|| before.into())
-}
-
-/// The bytes of a `str`, its lone surrogates as three each.
-fn utf8(text: &Value) -> &[u8] {
-    match text {
-        Value::Str(text) => text.as_bytes(),
-        Value::Surrogates(bytes) => bytes,
-        _ => &[],
-    }
 }
