@@ -260,6 +260,8 @@ const IN_COMPARISON: &str = "maximum recursion depth exceeded in comparison";
 pub struct Key {
     value: Value,
     hash: u64,
+    /// How many the hash took.
+    steps: usize,
 }
 
 impl Key {
@@ -286,7 +288,10 @@ impl PartialEq for Key {
             Value::Complex(re, im) => re.is_nan() || im.is_nan(),
             _ => false,
         };
-        let same = || Walk::new().same(&self.value, &other.value);
+        // A map counts no steps. Sets in sets can take many more to compare than to hash.
+        let steps = 4096 + 32 * self.steps.min(other.steps);
+        let depth = DEPTH;
+        let same = || Walk { depth, steps }.same(&self.value, &other.value);
         self.hash == other.hash && (nan() || same().unwrap_or(false))
     }
 }
@@ -731,6 +736,13 @@ fn is(a: &Value, b: &Value) -> bool {
     std::mem::discriminant(a) == std::mem::discriminant(b) && a.id().is_some() && a.id() == b.id()
 }
 
+fn is_container(value: &Value) -> bool {
+    matches!(
+        value.stored(),
+        Value::Tuple(_) | Value::FrozenSet(_) | Value::Object(_)
+    )
+}
+
 fn no_order(a: &Value, b: &Value) -> Trouble {
     let (a, b) = (a.type_name(), b.type_name());
     let text = format!("'<' not supported between instances of '{a}' and '{b}'");
@@ -807,6 +819,12 @@ impl<'a> Index<'a> {
         let (mut few, mut many) = (vec![], HashMap::new());
         if items.len() <= FEW {
             few.extend(items);
+            // To compare each with each takes too long for sets in sets.
+            if few.iter().any(|item| is_container(item)) {
+                for (index, item) in few.iter().enumerate() {
+                    many.insert(walk.key(item)?, index);
+                }
+            }
         } else {
             for (index, item) in items.enumerate() {
                 many.insert(walk.key(&item)?, index);
@@ -817,7 +835,7 @@ impl<'a> Index<'a> {
 
     fn find(&self, walk: &mut Walk, item: &Value) -> Result<Option<usize>, Trouble> {
         for (index, other) in self.few.iter().enumerate() {
-            if walk.same(item, other)? {
+            if is(item, other) || self.many.is_empty() && walk.equal(item, other)? {
                 return Ok(Some(index));
             }
         }
@@ -830,11 +848,12 @@ impl<'a> Index<'a> {
 
 impl Walk {
     fn key(&mut self, value: &Value) -> Result<Key, Trouble> {
-        let mut hasher = SECRET.build_hasher();
+        let (before, mut hasher) = (self.steps, SECRET.build_hasher());
         self.feed(value, &mut hasher)?;
         Ok(Key {
             value: value.clone(),
             hash: hasher.finish(),
+            steps: before - self.steps,
         })
     }
 }
@@ -1028,6 +1047,32 @@ mod tests {
 
     fn hash(value: impl Into<Value>) -> u64 {
         Key::new(value.into()).unwrap().hash
+    }
+
+    /// Sets in sets that differ in one number each, which is the last that is looked at.
+    fn alike(depth: i64, backwards: bool) -> Vec<Value> {
+        if depth == 0 {
+            return (0..8).map(Value::from).collect();
+        }
+        let inner = alike(depth - 1, backwards);
+        let set = |number: i64| {
+            let number = Value::from(100 * depth + number);
+            let mut items = [&inner[1..], &[number]].concat();
+            if backwards {
+                items[..7].reverse();
+            }
+            Value::FrozenSet(items.into())
+        };
+        (0..8).map(set).collect()
+    }
+
+    #[test]
+    fn sets_in_sets_are_compared_by_their_hashes() {
+        let key =
+            |depth, backwards| Key::new(Value::FrozenSet(alike(depth, backwards).into())).unwrap();
+        for depth in 0..7 {
+            assert!(key(depth, false) == key(depth, true), "{depth}");
+        }
     }
 
     #[test]
