@@ -22,8 +22,14 @@ use super::value::{Array, Global, Make, Object, Step, Value};
 /// calls of any kind.
 pub(super) const DEPTH: usize = 950;
 
-/// How many values one comparison or hash may look at; a text counts as one more for every 64 bytes.
+/// How many values a call may look at to compare or hash them; a text counts as one more for every 64 bytes.
 pub(super) const STEPS: usize = 1 << 24;
+
+/// How many more for each comparison or hash of the call: a long list can be sorted, if its items are small.
+const EACH: usize = 16;
+
+/// What an object counts for besides its parts, in bytes: what it is has to be found out.
+const OBJECT: usize = 16 * 64;
 
 /// For how many levels of [`DEPTH`] a value counts: what takes more of the stack than a list does counts for more, so
 /// that a thread's usual 2 MiB always hold, even in an unoptimized program.
@@ -63,16 +69,14 @@ impl Value {
     ///
     /// Errors: `RecursionError` past a depth of 950, or 2**24 steps.
     pub fn equals(&self, other: &Value) -> Result<bool, Exception> {
-        let equal = Walk::new().equal(self, other);
-        equal.map_err(|trouble| trouble.raise(IN_COMPARISON))
+        Walk::new().equals(self, other)
     }
 
     /// Python's `<`.
     ///
     /// Errors: `TypeError` where Python has no order, and as [`Value::equals`].
     pub fn less_than(&self, other: &Value) -> Result<bool, Exception> {
-        let less = Walk::new().less(self, other);
-        less.map_err(|trouble| trouble.raise(IN_COMPARISON))
+        Walk::new().less_than(self, other)
     }
 
     /// Python's `bool(x)`.
@@ -256,18 +260,15 @@ const IN_COMPARISON: &str = "maximum recursion depth exceeded in comparison";
 pub struct Key {
     value: Value,
     hash: u64,
+    /// How many the hash took.
+    steps: usize,
 }
 
 impl Key {
     /// Errors: `TypeError` for what Python does not hash, such as a list, also inside of a tuple; `RecursionError` past
     /// a depth of 950, or 2**24 steps.
     pub fn new(value: Value) -> Result<Self, Exception> {
-        let mut hasher = SECRET.build_hasher();
-        Walk::new()
-            .feed(&value, &mut hasher)
-            .map_err(|trouble| trouble.raise("maximum recursion depth exceeded"))?;
-        let hash = hasher.finish();
-        Ok(Key { value, hash })
+        Walk::new().hash(&value)
     }
 
     pub fn value(&self) -> &Value {
@@ -287,7 +288,10 @@ impl PartialEq for Key {
             Value::Complex(re, im) => re.is_nan() || im.is_nan(),
             _ => false,
         };
-        let same = || Walk::new().same(&self.value, &other.value);
+        // A map counts no steps. Sets in sets can take many more to compare than to hash.
+        let steps = 4096 + 32 * self.steps.min(other.steps);
+        let depth = DEPTH;
+        let same = || Walk { depth, steps }.same(&self.value, &other.value);
         self.hash == other.hash && (nan() || same().unwrap_or(false))
     }
 }
@@ -324,18 +328,40 @@ impl From<Exception> for Trouble {
     }
 }
 
-/// A walk through one value or two.
-struct Walk {
+/// Walks through values: all the comparisons and hashes of one call together take so many steps and no more. After an
+/// error it is of no use.
+pub(super) struct Walk {
     depth: usize,
     steps: usize,
 }
 
 impl Walk {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Walk {
             depth: DEPTH,
             steps: STEPS,
         }
+    }
+
+    /// [`Value::equals`], as one of several.
+    pub fn equals(&mut self, a: &Value, b: &Value) -> Result<bool, Exception> {
+        self.steps += EACH;
+        let equal = self.equal(a, b);
+        equal.map_err(|trouble| trouble.raise(IN_COMPARISON))
+    }
+
+    /// [`Value::less_than`], as one of several.
+    pub fn less_than(&mut self, a: &Value, b: &Value) -> Result<bool, Exception> {
+        self.steps += EACH;
+        let less = self.less(a, b);
+        less.map_err(|trouble| trouble.raise(IN_COMPARISON))
+    }
+
+    /// [`Key::new`], as one of several.
+    pub fn hash(&mut self, value: &Value) -> Result<Key, Exception> {
+        self.steps += EACH;
+        let key = self.key(value);
+        key.map_err(|trouble| trouble.raise("maximum recursion depth exceeded"))
     }
 
     fn spend(&mut self, bytes: usize) -> Result<(), Trouble> {
@@ -405,7 +431,10 @@ impl Walk {
             // A bytearray compares itself with the memory of anything.
             (Value::ByteArray(x), Value::Array(array))
             | (Value::Array(array), Value::ByteArray(x)) => self.bytes(x, &array.bytes),
-            (Value::Global(x), Value::Global(y)) => Ok(x == y),
+            (Value::Global(x), Value::Global(y)) => {
+                self.spend(x.module.len() + x.name.len())?;
+                Ok(x == y)
+            }
             (Value::Object(_), _) | (_, Value::Object(_)) => self.objects(a, b),
             _ => Ok(false),
         }
@@ -476,7 +505,7 @@ impl Walk {
 
     #[inline(never)]
     fn objects(&mut self, a: &Value, b: &Value) -> Result<bool, Trouble> {
-        self.spend(weight(a) + weight(b))?;
+        self.spend(OBJECT + weight(a) + weight(b))?;
         let (x, y) = (a.plain(), b.plain());
         if let (Value::List(_), Value::List(_)) = (x.stored(), y.stored()) {
             return self.structures(&x, &y);
@@ -498,7 +527,10 @@ impl Walk {
     fn less(&mut self, a: &Value, b: &Value) -> Result<bool, Trouble> {
         self.spend(0)?;
         match (real(a), real(b)) {
-            (Some(a), Some(b)) => Ok(a.order(b) == Some(Ordering::Less)),
+            (Some(a), Some(b)) => {
+                self.spend(a.bytes().min(b.bytes()))?;
+                Ok(a.order(b) == Some(Ordering::Less))
+            }
             _ => {
                 let levels = self.down(a)?;
                 let less = self.less_structures(a, b);
@@ -525,8 +557,14 @@ impl Walk {
             (Value::Set(x) | Value::FrozenSet(x), Value::Set(y) | Value::FrozenSet(y)) => {
                 Ok(x.len() < y.len() && self.subset(a, x, b, y)?)
             }
-            (Value::ByteArray(x), Value::Array(y)) => Ok(**x < *y.bytes),
-            (Value::Array(x), Value::ByteArray(y)) => Ok(*x.bytes < **y),
+            (Value::ByteArray(x), Value::Array(y)) => {
+                self.spend(x.len().min(y.bytes.len()))?;
+                Ok(**x < *y.bytes)
+            }
+            (Value::Array(x), Value::ByteArray(y)) => {
+                self.spend(x.bytes.len().min(y.len()))?;
+                Ok(*x.bytes < **y)
+            }
             (Value::Array(x), Value::Array(y)) => self.less_arrays(x, y),
             (Value::Object(_), _) | (_, Value::Object(_)) => self.less_objects(a, b),
             _ => Err(no_order(a, b)),
@@ -558,6 +596,7 @@ impl Walk {
 
     #[inline(never)]
     fn less_objects(&mut self, a: &Value, b: &Value) -> Result<bool, Trouble> {
+        self.spend(OBJECT + weight(a) + weight(b))?;
         let (x, y) = (a.plain(), b.plain());
         if let (Value::List(_), Value::List(_)) = (x.stored(), y.stored()) {
             return self.less_structures(&x, &y);
@@ -618,6 +657,7 @@ impl Walk {
                 self.feed_unordered(items.iter().map(|item| [value.part(item)]), to)?;
             }
             Value::Global(global) => {
+                self.spend(global.module.len() + global.name.len())?;
                 to.write_u8(b'g');
                 global.hash(to);
             }
@@ -649,7 +689,7 @@ impl Walk {
 
     #[inline(never)]
     fn feed_object(&mut self, value: &Value, to: &mut DefaultHasher) -> Result<(), Trouble> {
-        self.spend(weight(value))?;
+        self.spend(OBJECT + weight(value))?;
         if let Some(range) = Range::of(value) {
             to.write_u8(b'r');
             range.canonical().hash(to);
@@ -662,7 +702,9 @@ impl Walk {
             }
         } else if value.called("builtins", "slice").is_some()
             || matches!(&*value.plain(), Value::List(_))
-            || matches!(&*value.class_name(), name if UNHASHABLE.contains(&name))
+            || value.class().is_some_and(|class| {
+                class.module == "collections" && UNHASHABLE.contains(&&*class.name)
+            })
         {
             return Err(unhashable(value));
         } else {
@@ -686,16 +728,19 @@ impl Walk {
     }
 }
 
-/// Classes from C that have no hash, besides the built-in ones.
-const UNHASHABLE: [&str; 3] = [
-    "collections.deque",
-    "collections.defaultdict",
-    "collections.OrderedDict",
-];
+/// Classes of `collections` that have no hash.
+const UNHASHABLE: [&str; 3] = ["deque", "defaultdict", "OrderedDict"];
 
 fn is(a: &Value, b: &Value) -> bool {
     // Empty slices may lie at one place, whatever they are slices of.
     std::mem::discriminant(a) == std::mem::discriminant(b) && a.id().is_some() && a.id() == b.id()
+}
+
+fn is_container(value: &Value) -> bool {
+    matches!(
+        value.stored(),
+        Value::Tuple(_) | Value::FrozenSet(_) | Value::Object(_)
+    )
 }
 
 fn no_order(a: &Value, b: &Value) -> Trouble {
@@ -712,7 +757,8 @@ fn unhashable(value: &Value) -> Trouble {
     Exception::type_error(format!("unhashable type: '{name}'")).into()
 }
 
-fn text(value: &Value) -> Option<&[u8]> {
+/// The bytes of a `str`, its lone surrogates as three each.
+pub(super) fn text(value: &Value) -> Option<&[u8]> {
     match value {
         Value::Str(text) => Some(text.as_bytes()),
         Value::Surrogates(bytes) => Some(bytes),
@@ -720,16 +766,22 @@ fn text(value: &Value) -> Option<&[u8]> {
     }
 }
 
-/// About how many bytes are copied to look at the arguments of an object that belongs to a knot.
-fn weight(value: &Value) -> usize {
-    let (Value::Knot(..), Value::Object(object)) = (value, value.stored()) else {
+/// About how many bytes are copied to look at the arguments of an object: a container of a knot is copied.
+pub(super) fn weight(value: &Value) -> usize {
+    let Value::Object(object) = value.stored() else {
         return 0;
     };
     let (Make::Call { arguments, .. } | Make::New { arguments, .. }) = &object.make;
-    match value.part(arguments).stored() {
-        Value::Tuple(items) => items.len() * size_of::<Value>(),
+    let copied = |value: &Value| match (value, value.stored()) {
+        (Value::Knot(..), Value::Tuple(items) | Value::List(items)) => items.len(),
         _ => 0,
-    }
+    };
+    let arguments = value.part(arguments);
+    let (Value::Tuple(items) | Value::List(items)) = arguments.stored() else {
+        return 0;
+    };
+    let first = items.first().map(|first| copied(&arguments.part(first)));
+    (copied(&arguments) + first.unwrap_or_default()) * size_of::<Value>()
 }
 
 /// The class and parts of an object that Python compares by them.
@@ -767,6 +819,12 @@ impl<'a> Index<'a> {
         let (mut few, mut many) = (vec![], HashMap::new());
         if items.len() <= FEW {
             few.extend(items);
+            // To compare each with each takes too long for sets in sets.
+            if few.iter().any(|item| is_container(item)) {
+                for (index, item) in few.iter().enumerate() {
+                    many.insert(walk.key(item)?, index);
+                }
+            }
         } else {
             for (index, item) in items.enumerate() {
                 many.insert(walk.key(&item)?, index);
@@ -777,7 +835,7 @@ impl<'a> Index<'a> {
 
     fn find(&self, walk: &mut Walk, item: &Value) -> Result<Option<usize>, Trouble> {
         for (index, other) in self.few.iter().enumerate() {
-            if walk.same(item, other)? {
+            if is(item, other) || self.many.is_empty() && walk.equal(item, other)? {
                 return Ok(Some(index));
             }
         }
@@ -790,11 +848,12 @@ impl<'a> Index<'a> {
 
 impl Walk {
     fn key(&mut self, value: &Value) -> Result<Key, Trouble> {
-        let mut hasher = SECRET.build_hasher();
+        let (before, mut hasher) = (self.steps, SECRET.build_hasher());
         self.feed(value, &mut hasher)?;
         Ok(Key {
             value: value.clone(),
             hash: hasher.finish(),
+            steps: before - self.steps,
         })
     }
 }
@@ -988,6 +1047,32 @@ mod tests {
 
     fn hash(value: impl Into<Value>) -> u64 {
         Key::new(value.into()).unwrap().hash
+    }
+
+    /// Sets in sets that differ in one number each, which is the last that is looked at.
+    fn alike(depth: i64, backwards: bool) -> Vec<Value> {
+        if depth == 0 {
+            return (0..8).map(Value::from).collect();
+        }
+        let inner = alike(depth - 1, backwards);
+        let set = |number: i64| {
+            let number = Value::from(100 * depth + number);
+            let mut items = [&inner[1..], &[number]].concat();
+            if backwards {
+                items[..7].reverse();
+            }
+            Value::FrozenSet(items.into())
+        };
+        (0..8).map(set).collect()
+    }
+
+    #[test]
+    fn sets_in_sets_are_compared_by_their_hashes() {
+        let key =
+            |depth, backwards| Key::new(Value::FrozenSet(alike(depth, backwards).into())).unwrap();
+        for depth in 0..7 {
+            assert!(key(depth, false) == key(depth, true), "{depth}");
+        }
     }
 
     #[test]

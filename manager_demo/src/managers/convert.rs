@@ -8,7 +8,7 @@ use num_bigint::BigInt;
 use num_traits::ToPrimitive;
 use serde::de::DeserializeOwned;
 
-use super::compare::{Key, Range};
+use super::compare::{Key, Range, Walk};
 use super::exception::Exception;
 use super::repr::code_points;
 // Whoever copies this may look for them here.
@@ -16,8 +16,9 @@ use super::repr::code_points;
 pub use super::typed::{SerdeError, from_value, to_value};
 use super::value::{Array, Value, is_surrogatepass};
 
-/// How many items a `range` may make.
-const ITEMS: usize = 1 << 24;
+/// How many items one call may make: `[0] * 10**12` raises a `MemoryError`, as Python does when there is no memory.
+/// Python has no such limit of its own; so many items take half a GiB, and a reply as much again.
+pub const MOST: usize = 1 << 24;
 
 impl Value {
     /// A `bytes`; a `Vec<u8>` by [`From`] is a list of integers.
@@ -42,8 +43,9 @@ impl Value {
     ) -> Result<Self, Exception> {
         let mut dict: Vec<(Value, Value)> = vec![];
         let mut places: HashMap<Key, usize> = HashMap::new();
+        let mut walk = Walk::new();
         for (key, value) in pairs {
-            let key = Key::new(key.into())?;
+            let key = walk.hash(&key.into())?;
             match places.entry(key) {
                 Entry::Occupied(place) => {
                     if let Some(pair) = dict.get_mut(*place.get()) {
@@ -73,8 +75,23 @@ impl Value {
 
     /// What Python gets by iterating: a dict gives its keys, a `str` its characters, `bytes` integers.
     ///
-    /// Errors: `TypeError` for what is no container, `MemoryError` for a `range` of more than 2**24 items.
+    /// Errors: `TypeError` for what is no container, `MemoryError` for more than [`MOST`] items.
     pub fn elements(&self) -> Result<Vec<Value>, Exception> {
+        let many = match self.stored() {
+            Value::Tuple(items)
+            | Value::List(items)
+            | Value::Set(items)
+            | Value::FrozenSet(items) => items.len() > MOST,
+            Value::Dict(pairs) => pairs.len() > MOST,
+            Value::Str(text) => text.chars().nth(MOST).is_some(),
+            Value::Surrogates(bytes) => code_points(bytes).nth(MOST).is_some(),
+            Value::Bytes(bytes) | Value::ByteArray(bytes) => bytes.len() > MOST,
+            Value::Array(array) => array.len()? > MOST,
+            _ => false,
+        };
+        if many {
+            return Err(Exception::memory_error());
+        }
         let part = |part: &Value| self.part(part).into_owned();
         match self.stored() {
             Value::Tuple(items)
@@ -89,8 +106,8 @@ impl Value {
             }
             Value::Array(array) => (0..array.len()?).map(|index| array.item(index)).collect(),
             _ => {
-                if let Value::List(items) = &*self.plain() {
-                    return Ok(items.to_vec());
+                if let plain @ Value::List(_) = &*self.plain() {
+                    return plain.elements();
                 }
                 if let Some(range) = Range::of(self) {
                     return range_elements(&range);
@@ -105,8 +122,9 @@ impl Value {
 fn distinct<T: Into<Value>>(items: impl IntoIterator<Item = T>) -> Result<Arc<[Value]>, Exception> {
     let mut seen = HashSet::new();
     let mut kept = vec![];
+    let mut walk = Walk::new();
     for item in items {
-        let key = Key::new(item.into())?;
+        let key = walk.hash(&item.into())?;
         if !seen.contains(&key) {
             kept.push(key.value().clone());
             seen.insert(key);
@@ -127,7 +145,7 @@ fn character(code: u32) -> Value {
 }
 
 fn range_elements(range: &Range) -> Result<Vec<Value>, Exception> {
-    let len = range.len.to_usize().filter(|len| *len <= ITEMS);
+    let len = range.len.to_usize().filter(|len| *len <= MOST);
     let len = len.ok_or_else(Exception::memory_error)?;
     if let (Some(start), Some(step)) = (range.start.to_i64(), range.step.to_i64())
         && let Some(way) = step.checked_mul(len as i64)

@@ -10,12 +10,15 @@ use std::sync::Arc;
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-use super::compare::{DEPTH, Kind, levels};
+use super::compare::{DEPTH, Kind, levels, text, weight};
 use super::exception::Exception;
 use super::value::{Array, DIGITS, Global, Make, Object, Proxy, Step, Value};
 
-/// The most bytes that a `repr` may have.
+/// The most bytes that a `repr` may have; what has to be looked at, and is not shown, counts as well.
 const LIMIT: usize = 64 << 20;
+
+/// What comes before the quote.
+const BYTEARRAY: &str = "bytearray(b";
 
 impl Value {
     /// Python's `repr(x)`. An object of an unknown class is shown as by `object.__repr__`.
@@ -23,13 +26,21 @@ impl Value {
     /// Errors: `ValueError` for an integer of more than 4300 digits, `RecursionError` past a depth of 950,
     /// `MemoryError` past 64 MiB.
     pub fn repr(&self) -> Result<String, Exception> {
-        let mut writer = Writer {
-            out: String::new(),
-            open: HashSet::new(),
-            depth: DEPTH,
-        };
+        let mut writer = Writer::new(LIMIT);
         writer.value(self).map_err(|exception| *exception)?;
         Ok(writer.out)
+    }
+
+    /// About the first `limit` bytes of what [`Value::repr`] shows, in about the time that these take; the attributes of
+    /// a Namespace may be there in another order then.
+    ///
+    /// Errors: as [`Value::repr`], for what is shown.
+    pub fn repr_within(&self, limit: usize) -> Result<String, Exception> {
+        let mut writer = Writer::new(limit.min(LIMIT));
+        match writer.value(self) {
+            Err(_) if writer.full => Ok(writer.out),
+            result => result.map(|()| writer.out).map_err(|exception| *exception),
+        }
     }
 
     /// Python's `str(x)`. A lone surrogate, which no Rust string can hold, becomes what `repr` shows for it, such as
@@ -98,6 +109,10 @@ impl fmt::Debug for Value {
 
 struct Writer {
     out: String,
+    /// How many bytes `out` may have.
+    room: usize,
+    /// There was more to write.
+    full: bool,
     /// The containers of knots that are being written.
     open: HashSet<usize>,
     depth: usize,
@@ -107,9 +122,37 @@ struct Writer {
 type Written = Result<(), Box<Exception>>;
 
 impl Writer {
+    fn new(room: usize) -> Self {
+        Writer {
+            out: String::new(),
+            room,
+            full: false,
+            open: HashSet::new(),
+            depth: DEPTH,
+        }
+    }
+
+    fn left(&self) -> usize {
+        self.room.saturating_sub(self.out.len())
+    }
+
+    fn full(&mut self) -> Written {
+        self.full = true;
+        Err(Exception::memory_error().into())
+    }
+
+    /// Counts what is looked at and not shown.
+    fn skip(&mut self, bytes: usize) -> Written {
+        self.room = self.room.saturating_sub(bytes);
+        if self.out.len() > self.room {
+            return self.full();
+        }
+        Ok(())
+    }
+
     fn text(&mut self, text: &str) -> Written {
-        if self.out.len() + text.len() > LIMIT {
-            return Err(Exception::memory_error().into());
+        if text.len() > self.left() {
+            return self.full();
         }
         self.out += text;
         Ok(())
@@ -185,17 +228,9 @@ impl Writer {
             }
             Value::Complex(re, im) => self.text(&complex(*re, *im)),
             Value::Surrogates(bytes) => self.quoted("", code_points(bytes)),
-            Value::Bytes(bytes) => self.bytes(bytes),
+            Value::Bytes(bytes) => self.bytes("b", bytes),
             Value::ByteArray(bytes) => {
-                let start = self.out.len();
-                self.bytes(bytes)?;
-                // CPython escapes a single quote here even between double ones.
-                let mut text = self.out.split_off(start);
-                if text.starts_with("b\"") {
-                    text = text.replace('\'', "\\'");
-                }
-                self.text("bytearray(")?;
-                self.text(&text)?;
+                self.bytes(BYTEARRAY, bytes)?;
                 self.text(")")
             }
             Value::Array(array) => self.array(array),
@@ -231,13 +266,15 @@ impl Writer {
     }
 
     fn quoted(&mut self, prefix: &str, codes: impl Iterator<Item = u32> + Clone) -> Written {
+        // What does not fit is not looked at.
+        let codes = codes.take(self.left() + 1);
         let has = |quote: char| codes.clone().any(|code| code == u32::from(quote));
         let quote = if has('\'') && !has('"') { '"' } else { '\'' };
         self.out += prefix;
         self.out.push(quote);
         for code in codes {
-            if self.out.len() > LIMIT {
-                return Err(Exception::memory_error().into());
+            if self.out.len() > self.room {
+                return self.full();
             }
             let out = &mut self.out;
             match char::from_u32(code) {
@@ -245,7 +282,10 @@ impl Writer {
                 Some('\r') => *out += "\\r",
                 Some('\t') => *out += "\\t",
                 Some('\\') => *out += "\\\\",
-                Some(char) if char == quote => out.extend(['\\', char]),
+                // CPython escapes a single quote here even between double ones.
+                Some(char) if char == quote || char == '\'' && prefix == BYTEARRAY => {
+                    out.extend(['\\', char])
+                }
                 Some(char) if char.is_ascii() || prefix.is_empty() => match is_printable(char) {
                     true => out.push(char),
                     false => *out += &escaped(code),
@@ -259,7 +299,7 @@ impl Writer {
 
     fn str(&mut self, text: &str) -> Written {
         let plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'\'' | b'\\');
-        if !text.bytes().all(plain) {
+        if text.len() > self.left() || !text.bytes().all(plain) {
             return self.quoted("", text.chars().map(u32::from));
         }
         self.text("'")?;
@@ -267,8 +307,8 @@ impl Writer {
         self.text("'")
     }
 
-    fn bytes(&mut self, bytes: &[u8]) -> Written {
-        self.quoted("b", bytes.iter().map(|byte| u32::from(*byte)))
+    fn bytes(&mut self, prefix: &str, bytes: &[u8]) -> Written {
+        self.quoted(prefix, bytes.iter().map(|byte| u32::from(*byte)))
     }
 
     fn array(&mut self, array: &Array) -> Written {
@@ -306,6 +346,7 @@ impl Writer {
 
     #[inline(never)]
     fn object(&mut self, value: &Value, object: &Object) -> Written {
+        self.skip(weight(value))?;
         if let Value::List(items) = &*value.plain() {
             return self.bracketed("[", value, items, "]");
         }
@@ -342,6 +383,7 @@ impl Writer {
             match (&*class.name, state.stored()) {
                 ("Namespace", Value::Dict(pairs)) => return self.namespace(&state, pairs),
                 ("Value", Value::Dict(pairs)) => {
+                    self.skip(pairs.len())?;
                     let get = |name| {
                         let mut named = pairs.iter().filter(|(key, _)| key.as_str() == Some(name));
                         named
@@ -365,22 +407,49 @@ impl Writer {
 
     #[inline(never)]
     fn namespace(&mut self, state: &Value, pairs: &[(Value, Value)]) -> Written {
-        let named = |(key, value)| Some((Value::as_str(key)?, value));
-        let mut shown: Vec<_> = pairs
-            .iter()
-            .map(|(key, value)| (key, value))
-            .filter_map(named)
-            .collect();
-        shown.retain(|(name, _)| !name.starts_with('_'));
-        shown.sort_by_cached_key(|(name, _)| format!("{name}="));
+        self.skip(pairs.len())?;
         self.text("Namespace(")?;
-        for (index, (name, value)) in shown.into_iter().enumerate() {
-            self.text(if index == 0 { "" } else { ", " })?;
-            self.text(name)?;
+        let start = self.out.len();
+        let mut shown = vec![];
+        for (key, value) in pairs {
+            let name = state.part(key);
+            let Some(bytes) = text(key) else {
+                return Err(no_name(&name).into());
+            };
+            if bytes.starts_with(b"_") {
+                continue;
+            }
+            if !shown.is_empty() {
+                self.text(", ")?;
+            }
+            let from = self.out.len() - start;
+            self.name(&name)?;
+            let middle = self.out.len() - start;
             self.text("=")?;
             self.value(&state.part(value))?;
+            shown.push((bytes, from, middle, self.out.len() - start));
+        }
+        // These bytes are in the order of the code points.
+        let all = self.out.split_off(start);
+        let bytes = all.as_bytes();
+        shown.sort_by(|(a, _, i, j), (b, _, k, l)| {
+            let values = (&bytes[*i..*j], &bytes[*k..*l]);
+            a.iter().chain(values.0).cmp(b.iter().chain(values.1))
+        });
+        for (index, (_, from, _, end)) in shown.into_iter().enumerate() {
+            self.out += if index == 0 { "" } else { ", " };
+            self.out += &all[from..end];
         }
         self.text(")")
+    }
+
+    /// A `str` without quotes.
+    fn name(&mut self, name: &Value) -> Written {
+        match name {
+            Value::Str(text) => self.text(text),
+            Value::Surrogates(bytes) => self.text(&with_lone_surrogates(bytes)),
+            other => self.value(other),
+        }
     }
 
     #[inline(never)]
@@ -394,12 +463,26 @@ impl Writer {
         if let Value::Dict(pairs) = keywords.stored() {
             for (name, value) in pairs.iter() {
                 self.text(", ")?;
-                self.text(&keywords.part(name).str()?)?;
+                self.name(&keywords.part(name))?;
                 self.text("=")?;
                 self.value(&keywords.part(value))?;
             }
         }
         self.text(")")
+    }
+}
+
+/// What CPython's `Namespace.__repr__` says of a key that it asks for the start of its name.
+fn no_name(key: &Value) -> Exception {
+    match key.stored() {
+        Value::Bytes(_) => {
+            Exception::type_error("startswith first arg must be bytes or a tuple of bytes, not str")
+        }
+        _ => {
+            let name = key.type_name();
+            let text = format!("'{name}' object has no attribute 'startswith'");
+            Exception::attribute_error(text)
+        }
     }
 }
 
@@ -908,5 +991,77 @@ mod tests {
             let newer = *theirs == b'?';
             assert!(newer || ours == (*theirs == b'1'), "U+{code:x}");
         }
+    }
+
+    fn namespace(state: Value) -> Value {
+        new("multiprocessing.managers", "Namespace", state)
+    }
+
+    #[test]
+    fn what_is_not_shown_counts_too() {
+        let private = (0..1_000_000).map(|index| (format!("_{index}"), 0));
+        let state = Value::dict(private).unwrap();
+        shows(namespace(state.clone()), "Namespace()");
+        let many = Value::list((0..1000).map(|_| namespace(state.clone())));
+        assert_eq!(many.repr().unwrap_err().to_string(), "MemoryError");
+        let many =
+            Value::list((0..1000).map(|_| new("multiprocessing.managers", "Value", state.clone())));
+        assert_eq!(many.repr().unwrap_err().to_string(), "MemoryError");
+    }
+
+    #[test]
+    fn a_chain_of_partials_has_a_depth() {
+        let deep = (0..2000).fold(Value::from("x"), |inner, _| {
+            let keywords = Value::Dict([(inner, Value::None)].into());
+            let print = Value::global("builtins", "print");
+            let rebuild = Value::global("multiprocessing.reduction", "_rebuild_partial");
+            Value::call(rebuild, [print, Value::tuple([]), keywords])
+        });
+        assert!(deep.repr().unwrap_err().is("builtins", "RecursionError"));
+        assert!(
+            deep.repr_within(1000)
+                .unwrap()
+                .starts_with("functools.partial(")
+        );
+    }
+
+    #[test]
+    fn a_namespace_is_shown_in_the_order_of_its_text() {
+        let lone = Value::text(b"\xed\xa0\x80").unwrap();
+        let pairs: [(Value, i64); 5] = [
+            ("\u{e000}".into(), 0),
+            (lone, 1),
+            ("a=0".into(), 2),
+            ("a".into(), 1),
+            ("_".into(), 3),
+        ];
+        let shown = "Namespace(a=0=2, a=1, \\ud800=1, \u{e000}=0)";
+        shows(namespace(Value::dict(pairs).unwrap()), shown);
+        let no_name = namespace(Value::dict([(1, 1)]).unwrap()).repr();
+        assert_eq!(
+            no_name.unwrap_err().to_string(),
+            "AttributeError: 'int' object has no attribute 'startswith'"
+        );
+    }
+
+    #[test]
+    fn the_beginning_takes_little() {
+        let within = |value: Value, limit| value.repr_within(limit).unwrap();
+        let long = within(Value::from("x".repeat(10_000_000)), 75);
+        assert!(
+            long.starts_with("'xxxxxxxx") && (75..100).contains(&long.len()),
+            "{long}"
+        );
+        let doubled = (0..60).fold(Value::None, |inner, _| Value::list([inner.clone(), inner]));
+        assert!(within(doubled, 75).starts_with("[[[[[["));
+        assert_eq!(within([1, 2].into(), 75), "[1, 2]");
+        assert_eq!(within([1, 2].into(), 6), "[1, 2]");
+        assert_eq!(within([1, 2].into(), 5), "[1, 2");
+        let long = Value::from(num_bigint::BigInt::from(1) << 20_000);
+        assert!(
+            long.repr_within(75)
+                .unwrap_err()
+                .is("builtins", "ValueError")
+        );
     }
 }

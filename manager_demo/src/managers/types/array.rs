@@ -14,7 +14,7 @@ use super::super::exception::Exception;
 use super::super::referent::{Failure, Referent, Reply};
 use super::super::value::{Array, Value};
 use super::index::{Index, place};
-use super::{elements, quoted};
+use super::{MOST, elements, quoted};
 
 /// An array. Each call is one step: no other thread sees it half done.
 pub struct SharedArray {
@@ -158,7 +158,9 @@ impl Referent for SharedArray {
     }
 
     fn elements(&self) -> Option<Vec<Value>> {
-        Value::Array(Arc::new(self.copy())).elements().ok()
+        let array = lock(&self.array);
+        let length = array.len().ok()?.min(MOST + 1);
+        (0..length).map(|index| array.item(index).ok()).collect()
     }
 }
 

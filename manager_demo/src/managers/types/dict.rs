@@ -5,18 +5,20 @@
 //!          is taken as the dict is before the call. Where items were removed and as many added, an iterator goes on to
 //!          the next that it has not seen; CPython's may skip some, as the table moves.
 
+use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 use std::mem;
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, Weak};
 
 use super::super::args::Args;
 use super::super::caller::{Caller, lock};
-use super::super::compare::Key;
+use super::super::compare::{Key, Walk};
 use super::super::exception::Exception;
-use super::super::referent::{Failure, Referent, Reply};
-use super::super::value::Value;
-use super::{elements, pairs};
+use super::super::referent::{Failure, Kept, Referent, Reply, referent};
+use super::super::value::{Address, Global, Proxy, Value};
+use super::{MOST, elements, pairs};
 
 /// Keys and values, in the order in which the keys came.
 #[derive(Default)]
@@ -27,9 +29,10 @@ pub struct Table {
 }
 
 /// A dict. Each call is one step: no other thread sees it half done.
-#[derive(Default)]
 pub struct Dict {
-    table: Arc<Mutex<Table>>,
+    table: Mutex<Table>,
+    /// Itself, for its iterators.
+    this: Weak<Dict>,
 }
 
 /// An iterator over the keys of a [`Dict`], as it is at each call. It goes on when nobody else has the dict any more.
@@ -38,8 +41,8 @@ pub struct DictIterator {
 }
 
 struct State {
-    /// Nothing once the iterator is at its end.
-    table: Option<Arc<Mutex<Table>>>,
+    /// The dict, as a proxy: a reference that the collector can see. Nothing once the iterator is at its end.
+    dict: Option<Value>,
     /// How many keys there were at the start; nothing once there was another number of them.
     length: Option<usize>,
     next: u64,
@@ -125,9 +128,12 @@ impl Dict {
     /// Errors: `TypeError` or `ValueError` for what is neither a mapping nor pairs, `TypeError` for a key that Python
     /// does not hash.
     pub fn new(args: Args) -> Result<Arc<Self>, Exception> {
-        let dict = Dict::default();
+        let dict = Arc::new_cyclic(|this| Dict {
+            table: Mutex::default(),
+            this: this.clone(),
+        });
         dict.update("dict", args)?;
-        Ok(Arc::new(dict))
+        Ok(dict)
     }
 
     /// What the closure returns is let go of without the lock.
@@ -202,15 +208,15 @@ impl Dict {
         let keywords = args.keywords;
         let positional = Args::new(args.positional);
         let [other] = positional.at_most(function, 0)?;
-        let mut new = vec![];
+        let (mut new, mut walk) = (vec![], Walk::new());
         let mut result = other
             .as_ref()
-            .map_or(Ok(()), |other| collect(other, &mut new));
+            .map_or(Ok(()), |other| collect(other, &mut walk, &mut new));
         if result.is_ok() {
             let named = keywords
                 .into_iter()
                 .map(|(name, value)| (name.into(), value));
-            result = hash(named, &mut new);
+            result = hash(named, &mut walk, &mut new);
         }
         // As CPython, this keeps what came before the first error.
         let old: Vec<_> = self.with(|table| {
@@ -225,7 +231,7 @@ impl Dict {
         let left = self.with(|table| table.len());
         DictIterator {
             state: Mutex::new(State {
-                table: Some(self.table.clone()),
+                dict: self.this.upgrade().map(reference),
                 length: Some(left),
                 next: 0,
                 left,
@@ -322,7 +328,14 @@ impl Referent for Dict {
     }
 
     fn elements(&self) -> Option<Vec<Value>> {
-        Some(self.with(|table| table.pairs().map(|(key, _)| key.clone()).collect()))
+        let keys = |table: &mut Table| {
+            table
+                .pairs()
+                .map(|(key, _)| key.clone())
+                .take(MOST + 1)
+                .collect()
+        };
+        Some(self.with(keys))
     }
 
     fn pairs(&self) -> Option<Vec<(Value, Value)>> {
@@ -344,16 +357,39 @@ impl Referent for Dict {
     }
 }
 
+/// A proxy that nobody is sent.
+fn reference(dict: Arc<Dict>) -> Value {
+    Value::Proxy(Arc::new(Proxy {
+        class: Arc::new(Global {
+            module: "multiprocessing.managers".into(),
+            name: "DictProxy".into(),
+        }),
+        typeid: dict.typeid().into(),
+        address: Address::Unix(PathBuf::new()),
+        ident: "".into(),
+        exposed: None,
+        keep: Some(Arc::new(Kept(dict))),
+    }))
+}
+
+impl State {
+    fn dict(&self) -> Option<Arc<Dict>> {
+        let object: Arc<dyn Any + Send + Sync> = referent(self.dict.as_ref()?)?;
+        object.downcast().ok()
+    }
+}
+
 impl DictIterator {
     pub const EXPOSED: &[&str] = &["__next__", "send", "throw", "close"];
 
     fn next(&self) -> Result<Value, Exception> {
-        let table = lock(&self.state).table.clone();
-        let Some(table) = table else {
+        let dict = lock(&self.state).dict();
+        let Some(dict) = dict else {
             return Err(Exception::stop_iteration());
         };
+        // Dropped before the dict: that may be the last clone.
         let mut state = lock(&self.state);
-        let table = lock(&table);
+        let table = lock(&dict.table);
         if state.length != Some(table.len()) {
             state.length = None;
             return Err(changed("changed size"));
@@ -366,7 +402,7 @@ impl DictIterator {
                 Ok(key.value().clone())
             }
             _ => {
-                state.table = None;
+                state.dict = None;
                 Err(next.map_or_else(Exception::stop_iteration, |_| changed("keys changed")))
             }
         }
@@ -405,8 +441,8 @@ impl Referent for DictIterator {
     fn value(&self) -> Result<Value, Failure> {
         let state = lock(&self.state);
         let mut left = vec![];
-        if let Some(table) = &state.table {
-            let table = lock(table);
+        if let Some(dict) = state.dict() {
+            let table = lock(&dict.table);
             if state.length != Some(table.len()) {
                 let error = changed("changed size");
                 return Err(Failure::Unserializable(error.to_string()));
@@ -418,16 +454,20 @@ impl Referent for DictIterator {
         Ok(Value::call(iter, [Value::list(left)]))
     }
 
+    fn visit(&self, see: &mut dyn FnMut(&Value)) {
+        lock(&self.state).dict.iter().for_each(see);
+    }
+
     fn clear(&self) {
-        let table = lock(&self.state).table.take();
-        drop(table);
+        let dict = lock(&self.state).dict.take();
+        drop(dict);
     }
 }
 
 /// Adds the pairs of a mapping, or of a sequence of pairs, up to the first that is none.
-fn collect(other: &Value, into: &mut Vec<(Key, Value)>) -> Result<(), Exception> {
+fn collect(other: &Value, walk: &mut Walk, into: &mut Vec<(Key, Value)>) -> Result<(), Exception> {
     if let Some(pairs) = pairs(other) {
-        return hash(pairs, into);
+        return hash(pairs, walk, into);
     }
     for (index, element) in elements(other)?.iter().enumerate() {
         let pair = elements(element).map_err(|error| match error.is("builtins", "TypeError") {
@@ -442,25 +482,26 @@ fn collect(other: &Value, into: &mut Vec<(Key, Value)>) -> Result<(), Exception>
                 "dictionary update sequence element #{index} has length {length}; 2 is required"
             )));
         };
-        into.push((Key::new(key)?, value));
+        into.push((walk.hash(&key)?, value));
     }
     Ok(())
 }
 
 fn hash(
     pairs: impl IntoIterator<Item = (Value, Value)>,
+    walk: &mut Walk,
     into: &mut Vec<(Key, Value)>,
 ) -> Result<(), Exception> {
     for (key, value) in pairs {
-        into.push((Key::new(key)?, value));
+        into.push((walk.hash(&key)?, value));
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::List;
     use super::super::trial::{answer, local, proxy};
-    use super::super::{List, MOST};
     use super::*;
 
     fn dict(pairs: &[(&str, i64)]) -> Arc<Dict> {
@@ -561,7 +602,7 @@ mod tests {
 
     #[test]
     fn removes_from_the_middle_in_no_time() {
-        let dict = Dict::default();
+        let dict = dict(&[]);
         let numbers = 0..200_000i64;
         for number in numbers.clone() {
             dict.set(number.into(), number.into()).unwrap();
@@ -570,7 +611,7 @@ mod tests {
             dict.delete(number.into()).unwrap();
         }
         let left: Vec<i64> = numbers.filter(|number| number % 3 == 0).collect();
-        let keys = Referent::elements(&dict).unwrap();
+        let keys = Referent::elements(&*dict).unwrap();
         assert!(keys.iter().map(|key| key.as_int().unwrap()).eq(left));
         assert_eq!(dict.with(|table| table.places.len()), keys.len());
     }
@@ -580,5 +621,47 @@ mod tests {
         let range = Value::global("builtins", "range");
         let range = Value::call(range, [Value::from(MOST + 1)]);
         assert!(Dict::new(Args::new([range])).is_err());
+    }
+
+    #[test]
+    fn one_update_takes_so_many_steps() {
+        let double = |inner: Value, _| Value::tuple([inner.clone(), inner]);
+        let key = (0..20).fold(Value::from(0.5), double);
+        let pairs = Value::list((0..2000).map(|_| Value::tuple([key.clone(), 1.into()])));
+        let dict = dict(&[]);
+        let deep = "RecursionError: maximum recursion depth exceeded";
+        assert_eq!(answer(&*dict, "update", [pairs]), deep);
+        assert_eq!(answer(&*dict, "__len__", []), "1");
+    }
+
+    #[test]
+    fn a_circle_is_there_as_long_as_an_iterator() {
+        use super::super::super::collector::garbage;
+        let dict = dict(&[("a", 1)]);
+        let itself = proxy("DictProxy", dict.clone());
+        assert_eq!(answer(&*dict, "__setitem__", ["me".into(), itself]), "None");
+        let keys = iterator(&dict);
+        let weak = Arc::downgrade(&dict);
+        assert!(garbage(vec![dict]).is_empty());
+        assert_eq!(answer(&*keys, "__next__", []), "'a'");
+        assert_eq!(answer(&*keys, "__next__", []), "'me'");
+        drop(keys);
+        assert_eq!(garbage(vec![weak.upgrade().unwrap()]).len(), 1);
+        weak.upgrade().unwrap().clear();
+        assert!(weak.upgrade().is_none());
+    }
+
+    #[test]
+    fn an_iterator_in_its_own_dict_is_a_circle() {
+        use super::super::super::collector::garbage;
+        let dict = dict(&[]);
+        let keys = iterator(&dict);
+        let inside = proxy("IteratorProxy", keys.clone());
+        assert_eq!(answer(&*dict, "__setitem__", ["i".into(), inside]), "None");
+        let weak = Arc::downgrade(&dict);
+        for object in garbage(vec![dict, keys]) {
+            object.clear();
+        }
+        assert!(weak.upgrade().is_none());
     }
 }

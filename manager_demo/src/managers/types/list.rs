@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use super::super::args::Args;
 use super::super::caller::{Caller, lock};
+use super::super::compare::Walk;
 use super::super::exception::Exception;
 use super::super::referent::{Failure, Referent, Reply};
 use super::super::value::{Make, Object, Step, Value};
@@ -155,6 +156,7 @@ impl List {
 
     /// Where the first item lies that is equal to the value, between the two bounds.
     fn find(&self, value: &Value, start: i64, stop: i64) -> Result<Option<usize>, Exception> {
+        let mut walk = Walk::new();
         self.with(|items| {
             let length = items.len() as i64;
             let cut = |at: i64| {
@@ -166,7 +168,7 @@ impl List {
             };
             for place in cut(start)..cut(stop) {
                 let place = place as usize;
-                if items[place].equals(value)? {
+                if walk.equals(&items[place], value)? {
                     return Ok(Some(place));
                 }
             }
@@ -194,19 +196,21 @@ impl List {
     }
 
     fn count(&self, value: &Value) -> Result<usize, Exception> {
+        let mut walk = Walk::new();
         self.with(|items| {
             let mut count = 0;
             for item in items.iter() {
-                count += usize::from(item.equals(value)?);
+                count += usize::from(walk.equals(item, value)?);
             }
             Ok(count)
         })
     }
 
     fn remove(&self, value: &Value) -> Result<(), Exception> {
+        let mut walk = Walk::new();
         self.with(|items| {
             for place in 0..items.len() {
-                if items[place].equals(value)? {
+                if walk.equals(&items[place], value)? {
                     return Ok(items.remove(place));
                 }
             }
@@ -240,6 +244,7 @@ impl List {
             }
         }
         let reverse = flag(&reverse)?;
+        let mut walk = Walk::new();
         self.with(|items| {
             match &*key.node() {
                 Value::None => {}
@@ -258,7 +263,7 @@ impl List {
             if reverse {
                 items.reverse();
             }
-            let result = sort::sort(items, &mut Value::less_than);
+            let result = sort::sort(items, &mut |a, b| walk.less_than(a, b));
             if reverse {
                 items.reverse();
             }
@@ -387,8 +392,9 @@ impl Referent for List {
         Ok(Value::list(self.copy()))
     }
 
+    /// Of more than [`MOST`] it gives one more, so that [`elements`](fn@elements) can tell.
     fn elements(&self) -> Option<Vec<Value>> {
-        Some(self.copy())
+        Some(self.with(|items| items.iter().take(MOST + 1).cloned().collect()))
     }
 
     fn visit(&self, see: &mut dyn FnMut(&Value)) {
@@ -468,6 +474,8 @@ fn flag(value: &Value) -> Result<bool, Exception> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::super::trial::{answer, local, proxy};
     use super::*;
 
@@ -555,5 +563,76 @@ mod tests {
         assert_eq!(list.repr().unwrap(), "[2, 1]");
         let hidden = "Traceback(\"KeyError: 'clear'\")";
         assert_eq!(answer(&*list, "clear", []), hidden);
+    }
+
+    /// 2**20 tuples to look at, in 20.
+    fn doubled() -> Value {
+        (0..20).fold(Value::from(0.5), |inner, _| {
+            Value::tuple([inner.clone(), inner])
+        })
+    }
+
+    #[test]
+    fn one_call_takes_so_many_steps() {
+        let list = List::new(Args::new([Value::list(vec![doubled(); 2000])])).unwrap();
+        let deep = "RecursionError: maximum recursion depth exceeded in comparison";
+        let begun = Instant::now();
+        assert_eq!(answer(&*list, "count", [doubled()]), deep);
+        let one = begun.elapsed();
+        // The first is equal; the second differs in the end.
+        assert_eq!(answer(&*list, "index", [doubled()]), "0");
+        let other = Value::tuple([doubled(), Value::None]);
+        let almost = Value::tuple([doubled(), 1.into()]);
+        let list = List::new(Args::new([Value::list(vec![almost; 2000])])).unwrap();
+        for method in ["index", "remove", "__contains__"] {
+            assert_eq!(answer(&*list, method, [other.clone()]), deep);
+        }
+        let pairs = |_| Value::list([Value::tuple([doubled(), 0.into()]), 1.into()]);
+        let list = List::new(Args::new([Value::list((0..2000).map(pairs))])).unwrap();
+        assert_eq!(answer(&*list, "sort", []), deep);
+        assert_eq!(answer(&*list, "__len__", []), "2000");
+        assert!(begun.elapsed() < 20 * one, "{:?}, {one:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn long_integers_take_steps() {
+        let power = |last: u32| Value::from((num_bigint::BigInt::from(1) << 8_000_000) + last);
+        let items = (0..2000).map(|index| power(index % 2));
+        // One of each would be the same object.
+        let [a, b] = [power(1), power(1)];
+        assert!(a.equals(&b).unwrap());
+        let list = List::new(Args::new([Value::list(items.take(40))])).unwrap();
+        let many = Value::list(list.copy().into_iter().cycle().take(20_000));
+        let list = List::new(Args::new([many])).unwrap();
+        let deep = "RecursionError: maximum recursion depth exceeded in comparison";
+        assert_eq!(answer(&*list, "count", [a]), deep);
+        assert_eq!(answer(&*list, "sort", []), deep);
+    }
+
+    #[test]
+    fn many_small_items_are_sorted() {
+        let item = |index: i64| Value::tuple([(index * 7919 % 300_007).into(), "x".into()]);
+        let list = List::new(Args::new([Value::list((0..300_007).map(item))])).unwrap();
+        assert_eq!(answer(&*list, "sort", []), "None");
+        assert_eq!(answer(&*list, "index", [(5, "x").into()]), "5");
+        assert_eq!(answer(&*list, "count", [(5, "x").into()]), "1");
+    }
+
+    #[test]
+    fn makes_no_more_items_than_most() {
+        let bytes = Value::bytes(vec![0; MOST + 1]);
+        assert!(List::new(Args::new([bytes])).is_err());
+        let text = Value::from("é".repeat(MOST + 1));
+        let list = list(&[]);
+        assert_eq!(answer(&*list, "extend", [text]), "MemoryError");
+        let bytes = Value::bytes(vec![0; MOST + 1]);
+        let array = super::super::SharedArray::new(Args::new(["b".into(), bytes])).unwrap();
+        let array = proxy("ArrayProxy", array);
+        assert_eq!(answer(&*list, "extend", [array]), "MemoryError");
+        let most = List::new(Args::new([Value::bytes(vec![0; MOST])])).unwrap();
+        assert_eq!(answer(&*most, "append", [0.into()]), "None");
+        let most = proxy("ListProxy", most);
+        assert_eq!(answer(&*list, "extend", [most]), "MemoryError");
+        assert_eq!(list.repr().unwrap(), "[]");
     }
 }

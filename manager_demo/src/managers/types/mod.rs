@@ -35,19 +35,17 @@ pub use self::{
     shared_value::SharedValue,
 };
 
+use super::compare::text;
+pub use super::convert::MOST;
 use super::exception::Exception;
 use super::referent::referent;
 use super::value::{Make, Step, Value};
-
-/// How many items one call may make: `[0] * 10**12` raises a `MemoryError`, as Python does when there is no memory.
-/// Python has no such limit of its own; so many items take half a GiB, and a reply as much again.
-pub const MOST: usize = 1 << 24;
 
 /// What Python gets by iterating over the value, also if it is a proxy of an object of this server.
 ///
 /// CPython's server asks such a proxy for one item after the other; this takes them all at once.
 ///
-/// Errors: as [`Value::elements`], and `MemoryError` if a proxy's object has more than [`MOST`].
+/// Errors: as [`Value::elements`], also for the object of a proxy.
 pub fn elements(value: &Value) -> Result<Vec<Value>, Exception> {
     match referent(value).and_then(|object| object.elements()) {
         Some(elements) if elements.len() > MOST => Err(Exception::memory_error()),
@@ -98,15 +96,6 @@ pub fn pairs(value: &Value) -> Option<Vec<(Value, Value)>> {
 
 /// A message that ends in a `str` and a quote; Rust's cannot hold each `str`.
 fn quoted(before: &str, name: &Value) -> Value {
-    let text = [before.as_bytes(), utf8(name), b"'"].concat();
+    let text = [before.as_bytes(), text(name).unwrap_or_default(), b"'"].concat();
     Value::text(&text).unwrap_or_else(|| before.into())
-}
-
-/// The bytes of a `str`, its lone surrogates as three each.
-fn utf8(text: &Value) -> &[u8] {
-    match text {
-        Value::Str(text) => text.as_bytes(),
-        Value::Surrogates(bytes) => bytes,
-        _ => &[],
-    }
 }

@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex};
 
 use super::super::args::Args;
 use super::super::caller::{Caller, lock};
-use super::super::compare::Key;
+use super::super::compare::{Key, Walk};
 use super::super::exception::Exception;
 use super::super::referent::{Failure, Referent, Reply};
 use super::super::value::{Make, Object, Step, Value};
 use super::dict::Table;
-use super::{quoted, utf8};
+use super::quoted;
 
 /// What every object of the class has, and `object` before it: methods.
 const METHODS: &[&str] = &[
@@ -116,9 +116,9 @@ impl Namespace {
                         "__dict__ must be set to a dictionary, not a '{name}'"
                     )));
                 };
-                let mut new = Table::default();
+                let (mut new, mut walk) = (Table::default(), Walk::new());
                 for (key, value) in pairs.iter() {
-                    new.set(Key::new(key.clone())?, value.clone());
+                    new.set(walk.hash(key)?, value.clone());
                 }
                 drop(self.with(|table| mem::replace(table, new)));
                 Ok(())
@@ -189,20 +189,6 @@ fn missing(name: &Value) -> Exception {
     Exception::new("builtins", "AttributeError", [quoted(before, name)])
 }
 
-/// What CPython's `__repr__` says of a key that it asks for the start of its name.
-fn no_name(key: &Value) -> Exception {
-    match &*key.node() {
-        Value::Bytes(_) => {
-            Exception::type_error("startswith first arg must be bytes or a tuple of bytes, not str")
-        }
-        key => {
-            let name = key.type_name();
-            let text = format!("'{name}' object has no attribute 'startswith'");
-            Exception::attribute_error(text)
-        }
-    }
-}
-
 fn not_writable() -> Exception {
     let text = "attribute '__weakref__' of 'Namespace' objects is not writable";
     Exception::attribute_error(text)
@@ -236,24 +222,7 @@ impl Referent for Namespace {
     }
 
     fn repr(&self) -> Result<String, Failure> {
-        let Value::Dict(pairs) = self.with(|table| table.copy()) else {
-            return Ok(String::new());
-        };
-        let mut shown = vec![];
-        for (name, value) in pairs.iter() {
-            let Some(text) = text(name) else {
-                return Err(no_name(name).into());
-            };
-            if !text.starts_with('_') {
-                let value = format!("={}", value.repr()?);
-                // These bytes are in the order of the code points.
-                let order = [utf8(name), value.as_bytes()].concat();
-                shown.push((order, format!("{text}{value}")));
-            }
-        }
-        shown.sort();
-        let shown: Vec<_> = shown.into_iter().map(|(_, text)| text).collect();
-        Ok(format!("Namespace({})", shown.join(", ")))
+        Ok(self.pickled().repr()?)
     }
 
     fn value(&self) -> Result<Value, Failure> {
