@@ -1,29 +1,25 @@
 //! Models: building blocks under [loom](https://docs.rs/loom), which tries every interleaving of their atomic operations.
 //!
-//! The code is the blocks' own, copied by `build.rs`; only threads, locks, atomics and the futex are loom's, and what
-//! is crossbeam's or tokio's is written anew on loom's. A wait without a time limit never ends by itself, so a wake-up
-//! that is lost is a deadlock, which loom reports. `cargo test -p models`
+//! The code is the blocks' own, copied by `build.rs`; only threads, locks, atomics, the futex and `poll` are loom's, and
+//! what is crossbeam's or tokio's is written anew on loom's. A wait without a time limit never ends by itself, so a
+//! wake-up that is lost is a deadlock, which loom reports. `cargo test -p models`
 
-// A block can do more than a model asks of it.
-#[allow(dead_code)]
-pub mod async_queue {
-    include!(concat!(env!("OUT_DIR"), "/async_queue.rs"));
+macro_rules! blocks {
+    ($($name:ident)*) => {$(
+        // A block can do more than a model asks of it.
+        #[allow(dead_code)]
+        pub mod $name {
+            include!(concat!(env!("OUT_DIR"), "/", stringify!($name), ".rs"));
+        }
+    )*};
 }
-#[allow(dead_code)]
-pub mod event {
-    include!(concat!(env!("OUT_DIR"), "/event.rs"));
-}
-#[allow(dead_code)]
-pub mod thread_queue {
-    include!(concat!(env!("OUT_DIR"), "/thread_queue.rs"));
-}
-#[allow(dead_code)]
-pub mod timers {
-    include!(concat!(env!("OUT_DIR"), "/timers.rs"));
-}
+
+blocks! { async_queue event thread_queue timers }
 
 pub mod channel;
 pub mod futex;
+pub mod managers;
+pub mod poll;
 pub mod sync;
 pub mod tasks;
 /// loom's threads, with the one name that they lack.
