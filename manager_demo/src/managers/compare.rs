@@ -1,7 +1,8 @@
 //! Python's `==`, `hash` and `<`, and what they rest on: a value's type and truth.
 //!
-//! Differs: an object whose class Python must know to compare it is equal to itself only, but for a few classes of the
-//!          standard library, whose parts are compared. So `Decimal('1.0')` is not `Decimal('1')`, and a `datetime`
+//! Differs: an object whose class Python must know to compare it equals one that is pickled alike: so do an enum's
+//!          members, named tuples and dataclasses in Python, other objects do not. `Decimal('1.0')` is not
+//!          `Decimal('1')`, an `IntEnum`'s member is no `int`, an `OrderedDict` no `dict`, and a `datetime`
 //!          equals one of the same time zone only. What takes too many steps, such as a small message that refers to
 //!          its own parts again and again, is a `RecursionError`; Python would take hours.
 
@@ -43,18 +44,14 @@ pub(super) fn levels(value: &Value) -> usize {
 /// Below this many items, looking at each is faster than hashing all.
 const FEW: usize = 8;
 
-/// Classes that Python compares, and hashes, by their parts.
-const PARTS: [(&str, &str); 10] = [
-    ("datetime", "date"),
-    ("datetime", "datetime"),
-    ("datetime", "time"),
-    ("datetime", "timedelta"),
-    ("datetime", "timezone"),
-    ("decimal", "Decimal"),
-    ("fractions", "Fraction"),
-    ("pathlib", "PosixPath"),
-    ("pathlib", "PurePosixPath"),
-    ("uuid", "UUID"),
+/// Modules whose objects Python compares by identity: what comes twice is never equal.
+const BY_IDENTITY: [&str; 6] = [
+    "builtins",
+    "functools",
+    "queue",
+    "_queue",
+    "threading",
+    "weakref",
 ];
 
 /// Python's `==`; one that takes too long, or nests too deep, is false.
@@ -693,6 +690,11 @@ impl Walk {
         if let Some(range) = Range::of(value) {
             to.write_u8(b'r');
             range.canonical().hash(to);
+        } else if is_filled(value)
+            || value.called("builtins", "slice").is_some()
+            || matches!(&*value.plain(), Value::List(_))
+        {
+            return Err(unhashable(value));
         } else if let Some((class, parts)) = parts(value) {
             to.write_u8(b'o');
             class.hash(to);
@@ -700,13 +702,6 @@ impl Walk {
             for part in &parts {
                 self.feed_part(part, to)?;
             }
-        } else if value.called("builtins", "slice").is_some()
-            || matches!(&*value.plain(), Value::List(_))
-            || value.class().is_some_and(|class| {
-                class.module == "collections" && UNHASHABLE.contains(&&*class.name)
-            })
-        {
-            return Err(unhashable(value));
         } else {
             feed_identity(value, to);
         }
@@ -729,7 +724,7 @@ impl Walk {
 }
 
 /// Classes of `collections` that have no hash.
-const UNHASHABLE: [&str; 3] = ["deque", "defaultdict", "OrderedDict"];
+const UNHASHABLE: [&str; 4] = ["Counter", "OrderedDict", "defaultdict", "deque"];
 
 fn is(a: &Value, b: &Value) -> bool {
     // Empty slices may lie at one place, whatever they are slices of.
@@ -784,25 +779,67 @@ pub(super) fn weight(value: &Value) -> usize {
     (copied(&arguments) + first.unwrap_or_default()) * size_of::<Value>()
 }
 
-/// The class and parts of an object that Python compares by them.
+/// The class and parts of an object, unless Python would compare it by its identity.
 fn parts(value: &Value) -> Option<(Arc<Global>, Vec<Value>)> {
     let Value::Object(object) = value.stored() else {
         return None;
     };
     let Object { make, steps } = &**object;
     let class = value.class()?;
-    if !PARTS.contains(&(&*class.module, &*class.name)) {
+    let exception = |end| class.name.ends_with(end);
+    if BY_IDENTITY.contains(&&*class.module)
+        || class.module.starts_with("multiprocessing")
+        || ["Error", "Exception", "Warning"].iter().any(exception)
+    {
         return None;
     }
     let (Make::Call { arguments, .. } | Make::New { arguments, .. }) = make;
     let mut parts = vec![value.part(arguments).into_owned()];
+    if let Make::New {
+        keywords: Some(keywords),
+        ..
+    } = make
+    {
+        parts.push(value.part(keywords).into_owned());
+    }
+    let all = |items: &[Value]| {
+        items
+            .iter()
+            .map(|item| value.part(item).into_owned())
+            .collect()
+    };
     for step in steps {
-        match step {
-            Step::State(state) => parts.push(value.part(state).into_owned()),
-            _ => return None,
-        }
+        parts.push(match step {
+            Step::State(state) => value.part(state).into_owned(),
+            Step::Extend(items) => Value::List(all(items)),
+            Step::Add(items) => Value::Set(all(items)),
+            // The order of an OrderedDict counts.
+            Step::Set(pairs) if class.name == "OrderedDict" => Value::list(
+                pairs
+                    .iter()
+                    .map(|(k, v)| Value::Tuple(all(&[k.clone(), v.clone()]))),
+            ),
+            Step::Set(pairs) => Value::Dict(
+                pairs
+                    .iter()
+                    .map(|(k, v)| (value.part(k).into_owned(), value.part(v).into_owned()))
+                    .collect(),
+            ),
+        });
     }
     Some((class, parts))
+}
+
+/// Whether it is a list, a dict or a set with a class of its own, which have no hash.
+fn is_filled(value: &Value) -> bool {
+    let Value::Object(object) = value.stored() else {
+        return false;
+    };
+    let filled = |step: &Step| !matches!(step, Step::State(_));
+    object.steps.iter().any(filled)
+        || value.class().is_some_and(|class| {
+            class.module == "collections" && UNHASHABLE.contains(&&*class.name)
+        })
 }
 
 /// The items of a dict or set, where they can be found.

@@ -368,7 +368,7 @@ fn reference(dict: Arc<Dict>) -> Value {
         address: Address::Unix(PathBuf::new()),
         ident: "".into(),
         exposed: None,
-        keep: Some(Arc::new(Kept(dict))),
+        keep: Some(Arc::new(Kept::new(dict))),
     }))
 }
 
@@ -636,7 +636,8 @@ mod tests {
 
     #[test]
     fn a_circle_is_there_as_long_as_an_iterator() {
-        use super::super::super::collector::garbage;
+        use super::super::super::collector::sort_out;
+        let garbage = |objects| sort_out(objects).1;
         let dict = dict(&[("a", 1)]);
         let itself = proxy("DictProxy", dict.clone());
         assert_eq!(answer(&*dict, "__setitem__", ["me".into(), itself]), "None");
@@ -653,7 +654,8 @@ mod tests {
 
     #[test]
     fn an_iterator_in_its_own_dict_is_a_circle() {
-        use super::super::super::collector::garbage;
+        use super::super::super::collector::sort_out;
+        let garbage = |objects| sort_out(objects).1;
         let dict = dict(&[]);
         let keys = iterator(&dict);
         let inside = proxy("IteratorProxy", keys.clone());
