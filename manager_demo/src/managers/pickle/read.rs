@@ -121,7 +121,8 @@ impl<'a, 'l> Reader<'a, 'l> {
             marks: Vec::with_capacity(8),
             memo: Vec::with_capacity(16),
             sparse: HashMap::new(),
-            nodes: Vec::with_capacity(16),
+            // In less than 1 KiB, which malloc has at hand.
+            nodes: Vec::with_capacity(12),
             chunks: Vec::with_capacity(16),
             pool: Vec::with_capacity(32),
             empty_tuple: None,
