@@ -610,6 +610,18 @@ mod tests {
     }
 
     #[test]
+    fn ranges_of_long_integers_take_steps() {
+        let range = |last: i64| {
+            let power = |bits: u32| num_bigint::BigInt::from(1) << bits;
+            let numbers = [power(4095), power(4096) - last, power(2048)];
+            Value::call(Value::global("builtins", "range"), numbers.map(Value::from))
+        };
+        let list = List::new(Args::new([Value::list(vec![range(1); 200_000])])).unwrap();
+        let deep = "RecursionError: maximum recursion depth exceeded in comparison";
+        assert_eq!(answer(&*list, "count", [range(2)]), deep);
+    }
+
+    #[test]
     fn many_small_items_are_sorted() {
         let item = |index: i64| Value::tuple([(index * 7919 % 300_007).into(), "x".into()]);
         let list = List::new(Args::new([Value::list((0..300_007).map(item))])).unwrap();
