@@ -766,8 +766,8 @@ pub(super) fn text(value: &Value) -> Option<&[u8]> {
     }
 }
 
-/// What it takes to look at the arguments of an object, in bytes: a container of a knot is copied, and a `range` of long
-/// integers divides them.
+/// What it takes to look at the arguments of an object, in bytes: a container of a knot is copied, and a `range` of
+/// long integers divides them.
 pub(super) fn weight(value: &Value) -> usize {
     let Value::Object(object) = value.stored() else {
         return 0;
