@@ -761,7 +761,8 @@ pub(super) fn text(value: &Value) -> Option<&[u8]> {
     }
 }
 
-/// About how many bytes are copied to look at the arguments of an object: a container of a knot is copied.
+/// What it takes to look at the arguments of an object, in bytes: a container of a knot is copied, and a `range` of
+/// long integers divides them.
 pub(super) fn weight(value: &Value) -> usize {
     let Value::Object(object) = value.stored() else {
         return 0;
@@ -776,7 +777,12 @@ pub(super) fn weight(value: &Value) -> usize {
         return 0;
     };
     let first = items.first().map(|first| copied(&arguments.part(first)));
-    (copied(&arguments) + first.unwrap_or_default()) * size_of::<Value>()
+    let long = |item: &Value| match item {
+        Value::Long(number) => number.bits().min(4096) as usize,
+        _ => 0,
+    };
+    let long: usize = items.iter().take(3).map(long).sum();
+    (copied(&arguments) + first.unwrap_or_default()) * size_of::<Value>() + long
 }
 
 /// The class and parts of an object, unless Python would compare it by its identity.

@@ -31,8 +31,8 @@ impl Value {
         Ok(writer.out)
     }
 
-    /// About the first `limit` bytes of what [`Value::repr`] shows, in about the time that these take; the attributes of
-    /// a Namespace may be there in another order then.
+    /// About the first `limit` bytes of what [`Value::repr`] shows, in about the time that these take; the attributes
+    /// of a Namespace may be there in another order then.
     ///
     /// Errors: as [`Value::repr`], for what is shown.
     pub fn repr_within(&self, limit: usize) -> Result<String, Exception> {
