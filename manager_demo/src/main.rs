@@ -8,8 +8,9 @@
 //! - A task is the name of a function that both programs have registered, with its arguments; a closure cannot travel,
 //!   nor can it in Python. A name that is not registered is refused, where Python imports it and calls it.
 //! - A child is started anew, not forked: a pipe tells it where the server is, and which objects it is to take.
-//! - A client that is killed takes nothing with it: what it waited for goes to others, its lock is released, what it
-//!   referred to is forgotten. CPython's server hands a dead client locks and items, and never gets them back.
+//! - A client that is killed on the server's machine takes nothing with it: what it waited for goes to others, its lock
+//!   is released, what it referred to is forgotten. CPython's server hands a dead client locks and items, and never gets
+//!   them back. A `Semaphore` stays taken, because it may be a signal; a `BoundedSemaphore` does not.
 //! - Who has not shown that it knows the key is not listened to, and there is a limit to whatever a client can send.
 
 mod all_locks;
