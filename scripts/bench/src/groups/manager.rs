@@ -41,7 +41,7 @@ pub const GROUP: Group = Group {
             unit: Unit::Time,
             contestants: &with_limit(
                 four_ways::<CONNECT, false>([200, 300, 500, 2000], &[], &[]),
-                limit("4 messages", 4000, |count| echo::<CONNECT>(count)),
+                limit("4 messages", 4000, echo::<CONNECT>),
             ),
         },
         Case {
@@ -54,7 +54,7 @@ pub const GROUP: Group = Group {
             unit: Unit::Time,
             contestants: &with_limit(
                 four_ways::<DICT, false>([4000, 6000, 6000, 20_000], FASTER, &NEAR_LIMIT),
-                limit("2 echoes", 20_000, |count| echo::<DICT>(count)),
+                limit("2 echoes", 20_000, echo::<DICT>),
             ),
         },
         Case {
@@ -62,7 +62,7 @@ pub const GROUP: Group = Group {
             unit: Unit::Time,
             contestants: &with_limit(
                 four_ways::<QUEUE, false>([3000, 5000, 5000, 20_000], &[], &NEAR_LIMIT),
-                limit("2 echoes", 20_000, |count| echo::<QUEUE>(count)),
+                limit("2 echoes", 20_000, echo::<QUEUE>),
             ),
         },
         Case {
@@ -74,7 +74,7 @@ pub const GROUP: Group = Group {
                     &[],
                     &[Over("CPython", 5.0), Within("2 echoes", 1.3)],
                 ),
-                limit("2 echoes", 20_000, |count| echo::<QUEUE_4>(count)),
+                limit("2 echoes", 20_000, echo::<QUEUE_4>),
             ),
         },
     ],
