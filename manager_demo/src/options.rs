@@ -64,7 +64,10 @@ pub fn parse(args: &[String]) -> Result<Options, String> {
             "--message" => (NUMBER, number(value).map(|bytes| limits.message = bytes)),
             _ => return Err(format!("there is no option {name:?}; --help names all")),
         };
-        taken.ok_or_else(|| format!("{name} takes {takes}, not {value:?}"))?;
+        taken.ok_or_else(|| match pair.get(1) {
+            Some(value) => format!("{name} takes {takes}, not {value:?}"),
+            None => format!("{name} needs a value: {takes}"),
+        })?;
     }
     if options.authkey_file.as_os_str().is_empty() {
         return Err("--authkey-file FILE is missing; --help says more".to_owned());
@@ -124,7 +127,7 @@ mod tests {
         );
         assert_eq!(
             wrong("--message 5 --message"),
-            format!("--message takes {NUMBER}, not \"\"")
+            format!("--message needs a value: {NUMBER}")
         );
         assert_eq!(
             wrong("--address x"),
@@ -132,7 +135,7 @@ mod tests {
         );
         assert_eq!(
             wrong("--authkey-file"),
-            format!("--authkey-file takes {FILE}, not \"\"")
+            format!("--authkey-file needs a value: {FILE}")
         );
         assert_eq!(wrong("x"), "there is no option \"x\"; --help names all");
         assert_eq!(

@@ -57,7 +57,10 @@ pub fn parse(args: &[String]) -> Result<Options, String> {
             "--drain" => (SECONDS, seconds(value).map(|time| limits.drain = time)),
             _ => return Err(format!("there is no option {name:?}; --help names all")),
         };
-        taken.ok_or_else(|| format!("{name} takes {takes}, not {value:?}"))?;
+        taken.ok_or_else(|| match pair.get(1) {
+            Some(value) => format!("{name} takes {takes}, not {value:?}"),
+            None => format!("{name} needs a value: {takes}"),
+        })?;
     }
     match (options.connect, args.len()) {
         (Some(_), 3..) => Err("--connect stands alone".to_owned()),
@@ -110,7 +113,7 @@ mod tests {
         );
         assert_eq!(
             wrong("--line 5 --line"),
-            format!("--line takes {NUMBER}, not \"\"")
+            format!("--line needs a value: {NUMBER}")
         );
         assert_eq!(
             wrong("--addr :80"),

@@ -295,10 +295,12 @@ fn select(names: &[String]) -> Result<Vec<Example>> {
         .cloned()
         .collect();
     let known = || {
-        all.iter()
-            .map(Example::full_name)
-            .collect::<Vec<_>>()
-            .join("\n  ")
+        // Those of the package, if there is one of that name.
+        let here = |example: &&Example| words.first() == Some(&&*example.package);
+        let here: Vec<_> = all.iter().filter(here).map(Example::full_name).collect();
+        let known = || all.iter().map(Example::full_name).collect();
+        let names: Vec<_> = if here.is_empty() { known() } else { here };
+        names.join("\n  ")
     };
     ensure!(
         !selected.is_empty(),
