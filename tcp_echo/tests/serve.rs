@@ -303,7 +303,11 @@ fn usage() {
             &["--addr", "127.0.0.1:65536"],
             format!("--addr {address} \"127.0.0.1:65536\""),
         ),
-        (&["--addr"], format!("--addr {address} \"\"")),
+        (
+            &["--addr"],
+            "--addr needs a value: an IP address and a port, such as 127.0.0.1:8081 or [::1]:8081"
+                .to_owned(),
+        ),
         (
             &["--connect", "127.0.0.1"],
             format!("--connect {address} \"127.0.0.1\""),
