@@ -286,11 +286,17 @@ impl Shared {
             }
             return Ok(());
         }
+        if connections.strangers.len() >= self.limits.strangers {
+            // It waits for nothing but its client, and so leaves at once; only then is there a place.
+            let oldest = connections.end_oldest_stranger();
+            let is_there = |connections: &mut Connections| {
+                oldest.is_some_and(|id| connections.all.contains_key(&id))
+            };
+            let left = self.ended.wait_timeout_while(connections, DRAIN, is_there);
+            connections = left.unwrap_or_else(PoisonError::into_inner).0;
+        }
         connections.all.insert(id, stream.clone());
         connections.strangers.push_back(id);
-        if connections.strangers.len() > self.limits.strangers {
-            connections.end_oldest_stranger();
-        }
         drop(connections);
         let leave = Leave {
             shared: self.clone(),
@@ -651,11 +657,13 @@ impl Drop for Shared {
 }
 
 impl Connections {
-    fn end_oldest_stranger(&mut self) {
-        let oldest = self.strangers.pop_front().and_then(|id| self.all.get(&id));
-        if let Some(stream) = oldest {
+    /// Returns which that was, if there is one.
+    fn end_oldest_stranger(&mut self) -> Option<u64> {
+        let oldest = self.strangers.pop_front()?;
+        if let Some(stream) = self.all.get(&oldest) {
             stream.shutdown().ok();
         }
+        Some(oldest)
     }
 }
 

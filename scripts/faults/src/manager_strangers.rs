@@ -113,8 +113,8 @@ pub fn ten_thousand(rounds: u32) -> Result<String> {
                 threads = threads.max(status("Threads:")?);
             }
         }
-        // One for each connection that the server bears: the thread of a stranger that it has ended takes a moment to end.
-        let most = Limits::default().connections as u64 + 100;
+        // One for each stranger that the server bears, and few others.
+        let most = Limits::default().strangers as u64 + 100;
         ensure!(threads < most, "{threads} threads");
         Ok(format!("{count} connections"))
     })?;
