@@ -1,43 +1,53 @@
-//! `Process`: a child process, forked or spawned, that does not outlive its parent.
-//!
-//! Python:  `multiprocessing.Process` with the start methods fork and spawn
-//! Differs: fork takes a closure, spawn a role, because a new program cannot be handed a closure.
-//! Linux:   the parent-death signal, and `/proc/self/task` for the number of threads.
-//!
-//! ```cargo
-//! [dependencies]
-//! anyhow = "1"
-//! libc = "0.2"
-//! rustix = { version = "1", features = ["process"] }
-//! ```
+//! `Process`: a child process that does not outlive its parent, and [`fork`].
 
-use std::ffi::OsString;
 use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::panic::{self, AssertUnwindSafe};
-use std::process::{Child, Command};
-use std::sync::OnceLock;
-use std::{env, fmt, fs};
+use std::process::Child;
+use std::{fmt, fs};
 
-use anyhow::{Context, Result, ensure};
+use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{self, Pid, Signal, WaitOptions, WaitStatus};
+
+use crate::connection::recv;
+use crate::error::{Context, ensure};
 
 /// A running child. Dropping it kills the child and waits for it, so no error path leaves one behind.
 ///
-/// The kernel kills the child when the thread that started it ends, however that ends: start children from a thread
-/// that outlives them, best from the main thread.
+/// The kernel kills the child when the thread that started it ends, however it ends: start children from a thread that
+/// outlives them, best from the main thread. (A child of a fork server ends with the server.)
 #[derive(Debug)]
-#[must_use = "a process that is dropped is killed"]
+#[must_use = "dropping a process kills it"]
 pub struct Process {
     pid: Pid,
+    /// The fork server's end of a child that is not this process's own.
+    served: Option<Served>,
     joined: bool,
+}
+
+/// A child of a fork server.
+#[derive(Debug)]
+struct Served {
+    /// A message arrives when the child has ended: its exit code.
+    news: OwnedFd,
+    pidfd: OwnedFd,
 }
 
 /// How a child has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
+    /// It has ended with this exit code.
     Code(i32),
+    /// This signal has killed it.
     Signal(i32),
+}
+
+impl Exit {
+    /// Returns whether the child has ended with exit code 0.
+    pub fn success(self) -> bool {
+        self == Exit::Code(0)
+    }
 }
 
 impl fmt::Display for Exit {
@@ -56,30 +66,99 @@ impl From<WaitStatus> for Exit {
     }
 }
 
+/// What the function of a child returns.
+///
+/// An error is printed to standard error and gives exit code 1, as it does in `main`.
+pub trait ExitStatus {
+    /// Returns the exit code, after printing the error, if it is one.
+    fn code(self) -> u8;
+}
+
+impl ExitStatus for () {
+    fn code(self) -> u8 {
+        0
+    }
+}
+
+impl ExitStatus for u8 {
+    fn code(self) -> u8 {
+        self
+    }
+}
+
+impl<T: ExitStatus, E: fmt::Display> ExitStatus for Result<T, E> {
+    fn code(self) -> u8 {
+        match self {
+            Ok(value) => value.code(),
+            Err(error) => {
+                // Not `eprintln!`: if nobody reads stderr it panics, and would unwind into what belongs to the parent.
+                // And one write, so that the line is whole even if the parent ends now, and this process with it.
+                let line = format!("{error:#}\n");
+                io::stderr().write_all(line.as_bytes()).ok();
+                1
+            }
+        }
+    }
+}
+
 impl Process {
-    /// The child's pid; it stays the child's until [`Process::join`].
+    pub(crate) fn served(pid: Pid, news: OwnedFd, pidfd: OwnedFd) -> Process {
+        Process {
+            pid,
+            served: Some(Served { news, pidfd }),
+            joined: false,
+        }
+    }
+
+    /// Returns the child's pid. No other process gets it before [`Process::join`].
     pub fn pid(&self) -> Pid {
         self.pid
     }
 
-    /// Ends the child at once.
-    pub fn kill(&self) -> Result<()> {
-        process::kill_process(self.pid, Signal::KILL).context("kill the child")
+    /// Kills the child with SIGKILL. A child that has ended already is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// Fails when this process may not send the child signals.
+    pub fn kill(&self) -> io::Result<()> {
+        let Some(served) = &self.served else {
+            return process::kill_process(self.pid, Signal::KILL).context("kill the child");
+        };
+        // The server may have joined it, and its pid may be another process's.
+        match process::pidfd_send_signal(&served.pidfd, Signal::KILL) {
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(error) => Err(error).context("kill the child"),
+        }
     }
 
-    /// Blocks until the child has ended.
-    pub fn join(mut self) -> Result<Exit> {
+    /// Blocks until the child has ended, and returns how.
+    ///
+    /// # Errors
+    ///
+    /// Fails when somebody else has waited for the child, or its fork server has died, and the child with it.
+    pub fn join(mut self) -> io::Result<Exit> {
         self.wait()
     }
 
-    fn wait(&mut self) -> Result<Exit> {
+    fn wait(&mut self) -> io::Result<Exit> {
         self.joined = true;
-        let ended =
-            rustix::io::retry_on_intr(|| process::waitpid(Some(self.pid), WaitOptions::empty()));
-        let (_, status) = ended
-            .context("wait for the child")?
-            .context("the child has not ended")?;
-        Ok(status.into())
+        let Some(served) = &self.served else {
+            let ended = retry_on_intr(|| process::waitpid(Some(self.pid), WaitOptions::empty()));
+            let (_, status) = ended
+                .context("wait for the child")?
+                .context("the child has not ended")?;
+            return Ok(status.into());
+        };
+        let mut buffer = Vec::new();
+        let received = recv(served.news.as_fd(), &mut buffer)?;
+        let (message, _) = received.context("the fork server ended before the child")?;
+        let exit = postcard::from_bytes(message.bytes(&buffer)).ok();
+        let (code, signal): (i32, bool) = exit.context("the fork server's message is damaged")?;
+        Ok(if signal {
+            Exit::Signal(code)
+        } else {
+            Exit::Code(code)
+        })
     }
 }
 
@@ -87,6 +166,7 @@ impl From<Child> for Process {
     fn from(child: Child) -> Process {
         Process {
             pid: Pid::from_child(&child),
+            served: None,
             joined: false,
         }
     }
@@ -101,12 +181,32 @@ impl Drop for Process {
     }
 }
 
-/// Runs `child` in a copy of this process; its value is the exit code, an error is printed and exit code 1.
+/// Runs a closure in a copy of this process: Python's `os.fork()`, or `Process(target=f).start()` under `fork`.
 ///
-/// `Send`, as if it were for another thread, so that the child takes no guard along whose lock only the parent holds.
+/// The child has a copy of this process's memory and its open descriptors. It ends with the closure, without running
+/// what the parent has set up for its own end. It is killed when the parent's calling thread ends.
 ///
-/// Cost: the kernel copies the page tables, so it grows with the memory in use. Fails in a process with threads.
-pub fn fork(child: impl FnOnce() -> Result<u8> + Send) -> Result<Process> {
+/// The closure is `Send`, as if it ran in another thread, so that it cannot take a lock's guard into the child.
+///
+/// Cost: the kernel copies the page tables, so it grows with the memory in use.
+///
+/// # Errors
+///
+/// Fails in a process with several threads: the child would have one of them, and the locks of all.
+///
+/// # Examples
+///
+/// ```
+/// use multiproc::{Exit, fork};
+///
+/// let process = fork(|| println!("child process {}", std::process::id()))?;
+/// assert_eq!(process.join()?, Exit::Code(0));
+///
+/// let process = fork(|| Err::<(), _>("exit code 1"))?;
+/// assert_eq!(process.join()?, Exit::Code(1));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn fork<R: ExitStatus>(child: impl FnOnce() -> R + Send) -> io::Result<Process> {
     ensure_one_thread()?;
     let parent = process::getpid();
     // What is buffered would be in both processes, and printed twice.
@@ -114,48 +214,41 @@ pub fn fork(child: impl FnOnce() -> Result<u8> + Send) -> Result<Process> {
     // SAFETY: there is no other thread whose locks or half-made state the child could inherit.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()).context("fork"),
-        0 if end_with(parent).is_err() => leave(Ok(Ok(1))), // There is nobody to be told.
-        0 => leave(panic::catch_unwind(AssertUnwindSafe(child))),
+        // Nobody is left to be told.
+        0 if end_with(parent).is_err() => leave(1),
+        0 => {
+            let code = panic::catch_unwind(AssertUnwindSafe(|| child().code()));
+            // The panic's message is printed; 101 is the exit code of a panic in Rust.
+            leave(code.unwrap_or(101))
+        }
         pid => Ok(Process {
             pid: Pid::from_raw(pid).context("fork returned no pid")?,
+            served: None,
             joined: false,
         }),
     }
 }
 
 /// Ends a forked child without running what the parent has set up for its own end.
-fn leave(result: std::thread::Result<Result<u8>>) -> ! {
-    let code = match result {
-        Ok(Ok(code)) => code.into(),
-        Ok(Err(error)) => {
-            // Not `eprintln!`: if nobody reads stderr it panics, and would unwind into what belongs to the parent.
-            // And one write, so that the line is whole even if the parent ends now, and this process with it.
-            io::stderr()
-                .write_all(format!("{error:#}\n").as_bytes())
-                .ok();
-            1
-        }
-        // The panic's message is printed; 101 is the code of a panic in Rust.
-        Err(_) => 101,
-    };
+fn leave(code: u8) -> ! {
     io::stdout().flush().ok();
     // SAFETY: ending the process has no precondition.
-    unsafe { libc::_exit(code) }
+    unsafe { libc::_exit(code.into()) }
 }
 
-/// Fork copies only the calling thread. A lock that another thread holds stays locked in the child for ever.
-pub fn ensure_one_thread() -> Result<()> {
+/// Fork copies only the calling thread. A lock that another thread holds stays locked in the child.
+fn ensure_one_thread() -> io::Result<()> {
     let threads = threads().context("count the threads")?;
     ensure!(
         threads == 1,
-        "fork with {threads} threads: the child would wait for ever for what they lock; fork first"
+        "fork beside {threads} threads: the child would never get the locks they hold; fork before you start threads"
     );
     Ok(())
 }
 
-/// How many threads may still run code of this program. One that was joined is in the list for a moment longer.
-fn threads() -> io::Result<usize> {
-    // Nearly always that is all, and much cheaper: the folder of a single thread, its own entry and its parent's.
+/// Counts the threads that may still run code of this program. One that was joined is in the list for a moment longer.
+pub(crate) fn threads() -> io::Result<usize> {
+    // The folder of a single thread, its own entry and its parent's: one look is much cheaper, and nearly always enough.
     if fs::metadata("/proc/self/task")?.nlink() == 3 {
         return Ok(1);
     }
@@ -171,10 +264,10 @@ fn threads() -> io::Result<usize> {
     Ok(threads)
 }
 
-/// Whether a thread's flags say that it is on its way out of the kernel, and never returns to the program.
+/// Returns whether a thread's flags say that it is leaving and never returns to the program.
 fn is_leaving(stat: &str) -> bool {
     const PF_EXITING: u32 = 4;
-    // pid (name) state ppid pgrp session tty tpgid flags ...: the name may hold anything.
+    // pid (name) state ppid pgrp session tty tpgid flags ...; the name may contain parentheses and spaces.
     let flags = stat
         .rsplit_once(')')
         .and_then(|(_, tail)| tail.split_whitespace().nth(6));
@@ -183,67 +276,9 @@ fn is_leaving(stat: &str) -> bool {
         .is_some_and(|flags: u32| flags & PF_EXITING != 0)
 }
 
-/// Starts this program again, in a role and with nothing of this process's memory or files but the standard streams.
-///
-/// Cost: vfork and exec, whatever memory is in use.
-pub fn spawn(role: &str) -> Result<Process> {
-    let mut command = command(role)?;
-    let child = command
-        .spawn()
-        .with_context(|| format!("start {:?} again", command.get_program()))?;
-    Ok(child.into())
-}
-
-/// The command behind [`spawn`], for those who want other standard streams.
-///
-/// Fails in a process that was itself started in a role and has not asked for it: it would go on and on.
-pub fn command(role: &str) -> Result<Command> {
-    ensure!(
-        ROLE.get().is_some() || role_argument().is_none(),
-        "this process was started in a role, and has not asked for it: call `role` first in main"
-    );
-    let mut command = Command::new(env::current_exe().context("find this program's file")?);
-    command
-        .args(env::args_os().skip(1))
-        .arg(format!("--role={role}@{}", process::getpid()));
-    Ok(command)
-}
-
-/// The role this process was started in; `None` in the program that the user started.
-///
-/// Ask first thing in `main`: it also has the kernel kill this process when its parent ends. If the parent has ended
-/// already, so does this process.
-pub fn role() -> Option<String> {
-    ROLE.get_or_init(find_role).clone()
-}
-
-/// Found once, because a child forked from this process has the same arguments, but another parent.
-static ROLE: OnceLock<Option<String>> = OnceLock::new();
-
-fn role_argument() -> Option<String> {
-    let args: Vec<_> = env::args_os().collect();
-    let role = |arg: &OsString| arg.to_str()?.strip_prefix("--role=").map(str::to_owned);
-    args.iter().rev().find_map(role)
-}
-
-fn find_role() -> Option<String> {
-    let role = role_argument()?;
-    let parent = role.rsplit_once('@').and_then(|(name, parent)| {
-        let parent = Pid::from_raw(parent.parse().ok()?)?;
-        Some((name, parent))
-    });
-    let Some((name, parent)) = parent else {
-        return Some(role);
-    };
-    if end_with(parent).is_err() {
-        writeln!(io::stderr(), "{name}: the parent has ended").ok();
-        std::process::exit(1);
-    }
-    Some(name.to_owned())
-}
-
-/// Has the kernel kill this process when its parent (to be exact, the parent's calling thread) ends. It may have ended.
-fn end_with(parent: Pid) -> io::Result<()> {
+/// Has the kernel kill this process when its parent (to be exact, the parent's calling thread) ends. Fails if it has
+/// ended already.
+pub(crate) fn end_with(parent: Pid) -> io::Result<()> {
     process::set_parent_process_death_signal(Some(Signal::KILL))?;
     match process::getppid() {
         Some(pid) if pid == parent => Ok(()),
@@ -253,11 +288,13 @@ fn end_with(parent: Pid) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]
     fn fork_beside_threads_is_refused() {
-        let error = std::thread::spawn(|| fork(|| Ok(0)).unwrap_err().to_string())
+        let error = std::thread::spawn(|| fork(|| {}).unwrap_err().to_string())
             .join()
             .unwrap();
         let threads: u32 = error.split(' ').nth(2).unwrap().parse().unwrap();
@@ -270,12 +307,6 @@ mod tests {
         assert!(is_leaving("7 (a) b) R 1 7 7 0 -1 4194308 0"));
         let own = fs::read_to_string("/proc/self/stat").unwrap();
         assert!(!is_leaving(&own));
-    }
-
-    /// The test program knows no roles: it refuses the argument, which makes it a child that fails.
-    #[test]
-    fn join_returns_the_exit_code() {
-        assert_eq!(spawn("none").unwrap().join().unwrap(), Exit::Code(101));
     }
 
     #[test]

@@ -1,86 +1,125 @@
 //! `Tracker`: a process that unlinks the shared memory which killed processes leave behind.
-//!
-//! Python:  `multiprocessing.resource_tracker`
-//! Differs: a name is registered before the segment is made, so there is no moment in which a kill leaks it.
-//!
-//! ```cargo
-//! [dependencies]
-//! anyhow = "1"
-//! rustix = { version = "1", features = ["shm"] }
-//! ```
 
 use std::collections::BTreeSet;
-use std::env;
-use std::io::{BufRead, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, PipeWriter, Write};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Stdio};
 
-use anyhow::{Context, Result, ensure};
 use rustix::{io::Errno, shm};
 
-/// The way to the tracker, for this process and all that it forks. Cost: one `write` for a name.
+use crate::error::{Context, ensure};
+use crate::reduction::Fd;
+use crate::spawn::start;
+
+/// The way to a resource tracker: Python's `multiprocessing.resource_tracker`.
 ///
-/// When the last of them is gone, however it ended,
-/// the tracker unlinks what is still registered and ends.
+/// The tracker is a process. When this process and every child it has forked are gone, however they ended, the tracker
+/// unlinks the names that are still registered, and ends. It is in a process group of its own: Ctrl-C must not end the
+/// process that cleans up after Ctrl-C.
+///
+/// Register a name before you make the segment: then no kill at any moment leaks it.
+///
+/// Cost: one `write` per name.
+///
+/// # Examples
+///
+/// ```
+/// use multiproc::init;
+/// use multiproc::resource_tracker::Tracker;
+///
+/// fn main() -> std::io::Result<()> {
+///     init([]);
+///     let tracker = Tracker::start()?;
+///     tracker.register("/a_segment")?;
+///     // Make the segment with shm_open, use it, unlink it.
+///     tracker.unregister("/a_segment")?;
+///     tracker.join()
+/// }
+/// ```
+#[derive(Debug)]
 pub struct Tracker {
-    names: ChildStdin,
+    names: PipeWriter,
     process: Child,
 }
 
 impl Tracker {
-    /// The role of the tracker process: its program calls [`track`] on its stdin.
-    pub const ROLE: &str = "resource_tracker";
-
-    /// Starts this program again in the role [`Tracker::ROLE`], in a process group of its own: Ctrl-C must not end the
-    /// one that cleans up after Ctrl-C.
-    pub fn start() -> Result<Tracker> {
-        let mut process = Command::new(env::current_exe().context("find this program's file")?)
-            .args(env::args_os().skip(1))
-            .arg(format!("--role={}", Self::ROLE))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .context("start the resource tracker")?;
-        let names = process.stdin.take().context("the tracker has no stdin")?;
+    /// Starts a tracker.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](crate::spawn()).
+    pub fn start() -> io::Result<Tracker> {
+        let (reader, names) = io::pipe().context("make a pipe")?;
+        let process =
+            start_tracker(serve, &Fd::from(reader)).context("start the resource tracker")?;
         Ok(Tracker { names, process })
     }
 
     /// Has the tracker unlink `name` at the end, unless it is unregistered before.
-    pub fn register(&self, name: &str) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// Fails when `name` cannot be the name of shared memory, or the tracker was killed.
+    pub fn register(&self, name: &str) -> io::Result<()> {
         self.send('+', name)
     }
 
-    /// Call this after unlinking `name`.
-    pub fn unregister(&self, name: &str) -> Result<()> {
+    /// Has the tracker forget `name`. Call this after unlinking it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tracker::register`].
+    pub fn unregister(&self, name: &str) -> io::Result<()> {
         self.send('-', name)
     }
 
-    /// A line of at most `PIPE_BUF` bytes is written whole, whoever else writes.
-    fn send(&self, sign: char, name: &str) -> Result<()> {
+    /// Sends a line. A line of at most `PIPE_BUF` bytes is written whole, even when several processes write.
+    fn send(&self, sign: char, name: &str) -> io::Result<()> {
         ensure!(
             name.len() < 256 && !name.contains('\n'),
-            "{name:?} is no name of shared memory"
+            "{name:?} cannot be the name of shared memory: at most 255 bytes, no line break"
         );
         (&self.names)
             .write_all(format!("{sign}{name}\n").as_bytes())
             .context("tell the resource tracker")
     }
 
-    /// Blocks until all others who know the tracker are gone too and it has cleaned up.
-    pub fn join(mut self) -> Result<()> {
+    /// Blocks until every other process that knows the tracker has ended, too, and the tracker has cleaned up.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the tracker could not unlink a name; it has printed which and why.
+    pub fn join(mut self) -> io::Result<()> {
         drop(self.names);
         let status = self
             .process
             .wait()
             .context("wait for the resource tracker")?;
-        ensure!(status.success(), "the resource tracker failed: {status}");
-        Ok(())
+        if status.success() {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!(
+                "the resource tracker failed: {status}"
+            )))
+        }
     }
 }
 
-/// The tracker's `main`: reads to the end, then unlinks what is left. What cannot be unlinked stops nothing else.
-pub fn track(names: impl BufRead) -> Result<()> {
+/// It must outlive this process, so it is bound to no parent.
+fn start_tracker<F: Fn(Fd) -> io::Result<()> + Copy>(_: F, names: &Fd) -> io::Result<Child> {
+    start::<F>(names, None, |command| {
+        command.stdout(Stdio::null()).process_group(0);
+    })
+}
+
+/// The tracker's process.
+pub(crate) fn serve(names: Fd) -> io::Result<()> {
+    track(BufReader::new(File::from(names.into_inner())))
+}
+
+/// Reads names to the end, then unlinks those that are left. A name that cannot be unlinked does not stop it.
+fn track(names: impl BufRead) -> io::Result<()> {
     let mut left = BTreeSet::new();
     for line in names.split(b'\n') {
         let line = String::from_utf8_lossy(&line.context("read a name")?).into_owned();
@@ -93,17 +132,25 @@ pub fn track(names: impl BufRead) -> Result<()> {
     let mut failed = Vec::new();
     for name in left {
         match shm::unlink(&name) {
-            // Registered, and then not made, or unlinked and not yet unregistered.
+            // The name was registered and the segment never made, or unlinked and not yet unregistered.
             Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => failed.push(format!("{name}: {error}")),
         }
     }
-    ensure!(failed.is_empty(), "cannot unlink {}", failed.join(", "));
-    Ok(())
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!(
+            "cannot unlink {}",
+            failed.join(", ")
+        )))
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use rustix::fs::Mode;
     use rustix::shm::OFlags;
 
@@ -135,15 +182,13 @@ mod tests {
 
     #[test]
     fn names_are_checked() {
-        let mut process = Command::new("cat")
-            .stdin(Stdio::piped())
+        let (reader, names) = io::pipe().unwrap();
+        let process = Command::new("cat")
+            .stdin(reader)
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let tracker = Tracker {
-            names: process.stdin.take().unwrap(),
-            process,
-        };
+        let tracker = Tracker { names, process };
         assert!(tracker.register("two\nlines").is_err());
         tracker.register("/name").unwrap();
         tracker.join().unwrap();
