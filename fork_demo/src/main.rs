@@ -7,6 +7,7 @@
 //! - The notes say that `multiprocessing` makes processes by importing instead of forking; on Linux it forks, up to 3.13.
 //! - Dropping a child that was not joined kills it, and a child dies with its parent, killed or not.
 
+mod by_hand;
 mod context;
 mod fork;
 mod forkserver;
@@ -23,5 +24,6 @@ demo::examples![
     process_subclass,
     start_methods,
     context,
-    resource_tracker
+    resource_tracker,
+    by_hand
 ];

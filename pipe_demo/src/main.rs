@@ -7,9 +7,10 @@
 //!   of a peer is always seen; under Python's fork the child holds a copy of its parent's end and waits for ever.
 //! - There is no `fileno`: use `IpcReceiverSet` to wait for several pipes.
 
+mod by_hand;
 mod locked_writers;
 mod ping_pong;
 mod pipe;
 mod poll;
 
-demo::examples![ping_pong, locked_writers, poll];
+demo::examples![ping_pong, locked_writers, poll, by_hand];

@@ -10,6 +10,7 @@
 
 mod apply;
 mod apply_async;
+mod by_hand;
 mod callbacks;
 // Building blocks of other packages, which can do more than these examples ask of them.
 #[allow(dead_code)]
@@ -54,5 +55,6 @@ demo::examples![
     get_timeout,
     task_error,
     worker_killed,
-    thread_pool
+    thread_pool,
+    by_hand
 ];

@@ -10,6 +10,7 @@
 //!   memory. Each example runs on either: `cargo run -p queue_demo -- queue ring`.
 
 mod bounded;
+mod by_hand;
 // A pool needs more of it.
 #[allow(dead_code)]
 mod channel;
@@ -43,5 +44,6 @@ demo::examples![
     bounded,
     simple_queue,
     joinable_queue,
-    consumer_killed
+    consumer_killed,
+    by_hand
 ];

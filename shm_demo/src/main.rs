@@ -6,6 +6,7 @@
 //! - Python's Lock is a semaphore: who is killed with it blocks everybody for ever. Here the next owner is told.
 //! - The children are forked, as Python's are on Linux up to 3.13: they inherit the mapping, which needs no name.
 
+mod by_hand;
 mod counter;
 mod holder_killed;
 mod lock;
@@ -25,5 +26,6 @@ demo::examples![
     value_array,
     sharedctypes,
     counter,
-    holder_killed
+    holder_killed,
+    by_hand
 ];
