@@ -10,13 +10,10 @@
 mod by_hand;
 mod context;
 mod fork;
-mod forkserver;
-mod multiprocessing;
 mod process_subclass;
 mod process_target;
 mod resource_tracker;
 mod start_methods;
-mod tracker;
 
 demo::examples![
     fork,

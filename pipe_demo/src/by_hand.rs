@@ -52,15 +52,12 @@ pub fn main() -> Result<()> {
 
 /// Talks to the child. Both ends are closed on return, which the child reads as the end of file.
 fn talk((to_child, from_child): Ends) -> Result<()> {
-    let send = |greeting| to_child.send(greeting).context("send to the child");
-    send("Hello".to_owned())?;
-    for round in 1..=ROUNDS {
-        let greeting = from_child.recv().context("receive from the child")?;
+    let mut greeting = "Hello".to_owned();
+    for _ in 0..ROUNDS {
+        to_child.send(greeting).context("send to the child")?;
+        greeting = from_child.recv().context("receive from the child")?;
         println!("Main process {} receive {greeting}", process::id());
         thread::sleep(SECOND);
-        if round < ROUNDS {
-            send(greeting)?;
-        }
     }
     Ok(())
 }

@@ -8,9 +8,8 @@
 //! - There is no `fileno`: use `IpcReceiverSet` to wait for several pipes.
 
 mod by_hand;
-mod locked_writers;
+//LW
 mod ping_pong;
-mod pipe;
 mod poll;
 
-demo::examples![ping_pong, locked_writers, poll, by_hand];
+demo::examples![ping_pong, poll, by_hand];
