@@ -1,14 +1,3 @@
-//! `contextvars`: values that belong to a task, a thread or one call, without being handed on.
-//!
-//! Choose the least that does: an argument (`explicit`); a value for the length of a future (`task_local`, tokio's own);
-//! variables that can be set, copied and reset as Python's (`contextvars.rs`), for programs that rely on those rules.
-
-#[allow(dead_code)]
-mod contextvars;
-mod copy_context;
-mod explicit;
-mod task_context;
-mod task_local;
-mod token;
-
-demo::examples![copy_context, token, task_context, task_local, explicit];
+fn main() -> std::process::ExitCode {
+    demo::run(env!("CARGO_PKG_NAME"), context_demo::EXAMPLES)
+}

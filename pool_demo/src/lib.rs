@@ -1,0 +1,40 @@
+//! `multiprocessing.Pool`: worker processes that run tasks.
+//!
+//! What differs from Python, and why:
+//! - The workers are this program, started again, so a program with threads can start and replace them; Python forks.
+//!   `init`, first in `main`, turns such a process into a worker.
+//! - A task is a function by name. Its argument and its result travel as bytes; a tuple stands for several arguments.
+//! - When a worker is killed, its task fails with an error that names the signal, and the worker is replaced. Python's
+//!   caller waits without end. A pool that cannot start workers says why.
+//! - The waiting tasks of a terminated pool fail; Python's callers wait without end.
+//! - For work that only has to be fast, use threads: thread_pool shows how, and why.
+//!
+//! by_hand builds a small pool on socket pairs, and lists what it lacks.
+
+pub mod apply;
+pub mod apply_async;
+pub mod by_hand;
+pub mod callbacks;
+pub mod get_timeout;
+pub mod long_tasks;
+pub mod map;
+pub mod map_async;
+pub mod map_chunksize;
+pub mod task_error;
+pub mod thread_pool;
+pub mod worker_killed;
+
+demo::examples![
+    apply,
+    apply_async,
+    long_tasks,
+    callbacks,
+    map,
+    map_chunksize,
+    map_async,
+    get_timeout,
+    task_error,
+    worker_killed,
+    thread_pool,
+    by_hand
+];
