@@ -1,20 +1,68 @@
-//! Context variables: values that belong to whoever runs, a thread, a task or one call, without being handed on.
+//! Python's `contextvars`: values that belong to a task, a thread or one call.
 //!
-//! Python:  the module `contextvars`; `in_context` is what `asyncio.create_task` does
-//! Differs: `get` returns a clone. A task gets a context of its own where it is wrapped: `tokio::spawn(in_context(f))`;
-//!          work for another thread: `let context = copy_context();` and there `context.run(f)`, as `asyncio.to_thread`.
-//! Blocks:  nothing; each lock is held for one look at a map, never while code of yours runs.
-//! Panics:  one in `run` or in a task goes on, and the context of before is restored.
-//! Threads: each begins with an empty context. All types here can be sent and shared; a context runs once at a time. A task
-//!          that is not wrapped has the context of whatever thread polls it: what it sets there, others see.
-//!          In destructors that run when a thread has lost its thread-locals, every variable is as if it were not set.
-//! Cost:    `get` is a look into an array of this thread, without a lock or an atomic operation, and a clone. A copy is one
-//!          reference count and an allocation, whatever the number of variables; the first `set` after it copies the
-//!          array, a pointer for each. A task: two allocations, and one for each poll.
+//! A [`ContextVar`] holds one value in each [`Context`]. Every thread has a context of its own, and [`in_context`] gives
+//! one to a future, as `asyncio.create_task` does. So a function can read the address of its client, or the language of
+//! its user, without getting it as an argument.
 //!
-//! ```cargo
-//! [dependencies]
 //! ```
+//! use contextvars::{ContextVar, in_context};
+//! use tokio::task::JoinSet;
+//!
+//! static CLIENT: ContextVar<u32> = ContextVar::new("client");
+//!
+//! #[tokio::main]
+//! async fn main() {
+//!     let mut tasks = JoinSet::new();
+//!     for client in 1..=3 {
+//!         tasks.spawn(in_context(async move {
+//!             CLIENT.set(client);
+//!             tokio::task::yield_now().await; // Other tasks run meanwhile.
+//!             (client, farewell())
+//!         }));
+//!     }
+//!     while let Some(ended) = tasks.join_next().await {
+//!         let (client, farewell) = ended.unwrap();
+//!         assert_eq!(farewell, format!("Good bye, client {client}"));
+//!     }
+//! }
+//!
+//! fn farewell() -> String {
+//!     CLIENT.get().map_or("nobody".to_owned(), |client| format!("Good bye, client {client}"))
+//! }
+//! ```
+//!
+//! # Python names
+//!
+//! | Python | here |
+//! |---|---|
+//! | `ContextVar('name')`, `ContextVar('name', default=1)` | [`ContextVar::new`], [`ContextVar::with_default`] |
+//! | `var.get()`, `var.set(value)`, `var.reset(token)` | [`ContextVar::get`], [`ContextVar::set`], [`ContextVar::reset`] |
+//! | `contextvars.copy_context()`, `ctx.copy()` | [`copy_context`], [`Context::copy`] |
+//! | `ctx.run(f)`, `ctx[var]` | [`Context::run`], [`Context::get`] |
+//! | `asyncio.create_task(coro)` | `tokio::spawn(in_context(future))` |
+//! | `asyncio.to_thread(f)` | `let context = copy_context();`, and in the thread `context.run(f)` |
+//! | `LookupError`, `ValueError`, `RuntimeError` | [`NotSet`], [`ResetError`], [`AlreadyEntered`] |
+//!
+//! # Differences
+//!
+//! - [`ContextVar::get`] returns a clone of the value.
+//! - A task that is not wrapped in [`in_context`] uses the context of the thread that polls it. What it sets there,
+//!   other tasks on that thread see.
+//! - A new thread begins with an empty context.
+//!
+//! Use less where less serves: an argument, or tokio's `task_local!` for a value that is set once at the start of a
+//! future.
+//!
+//! # Cost
+//!
+//! [`ContextVar::get`] indexes an array of this thread and clones the value; it takes no lock. [`copy_context`] is one
+//! allocation and one reference count, however many variables are set. The first `set` after it copies the array, one
+//! pointer for each variable. [`in_context`] costs two allocations, and one more for each poll.
+//!
+//! No function blocks. No lock is held while the destructor or `clone` of a value runs, so both may use variables.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs, missing_debug_implementations)]
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -28,28 +76,75 @@ use std::{error, fmt, mem};
 
 type Value = Arc<dyn Any + Send + Sync>;
 
-/// The values, each at the number of its variable.
+/// The values, each at the index of its variable.
 type Values = Vec<Option<Value>>;
 
-/// A variable that may have another value in each context. Usually a `static`.
+/// A variable that can have another value in each context. Usually a `static`.
+///
+/// # Examples
+///
+/// ```
+/// use contextvars::{ContextVar, NotSet};
+///
+/// static LANGUAGE: ContextVar<&str> = ContextVar::with_default("language", "en");
+/// static USER: ContextVar<String> = ContextVar::new("user");
+///
+/// assert_eq!(LANGUAGE.get(), Ok("en"));
+/// assert_eq!(USER.get(), Err(NotSet { var: "user" }));
+///
+/// USER.set("Ada".to_owned());
+/// assert_eq!(USER.get().as_deref(), Ok("Ada"));
+/// ```
 pub struct ContextVar<T> {
     name: &'static str,
     default: Option<T>,
     id: OnceLock<usize>,
 }
 
-/// What all variables are: a copy made by `copy_context`, or an empty one by `default`.
+/// The values of all variables, which can become a thread's current values for one call.
+///
+/// [`copy_context`] returns a copy of the current context, and `Context::default()` an empty one.
+///
+/// # Examples
+///
+/// ```
+/// use contextvars::{ContextVar, copy_context};
+///
+/// static VAR: ContextVar<&str> = ContextVar::new("var");
+///
+/// VAR.set("spam");
+/// let context = copy_context();
+/// context.run(|| VAR.set("ham"))?;
+/// assert_eq!(context.get(&VAR), Some("ham"));
+/// assert_eq!(VAR.get(), Ok("spam"));
+/// # Ok::<(), contextvars::AlreadyEntered>(())
+/// ```
 #[derive(Default)]
 pub struct Context(Arc<Variables>);
 
 #[derive(Default)]
 struct Variables {
-    /// Copies share the values until one of them changes them.
+    /// Copies share the values until one of them changes a value.
     values: Mutex<Arc<Values>>,
     entered: AtomicBool,
 }
 
-/// What a `set` has replaced, so that `reset` can bring it back, once.
+/// The value that a `set` replaced, which [`ContextVar::reset`] restores once.
+///
+/// # Examples
+///
+/// ```
+/// use contextvars::{ContextVar, ResetError};
+///
+/// static VAR: ContextVar<u32> = ContextVar::with_default("var", 0);
+///
+/// let mut token = VAR.set(1);
+/// assert_eq!(VAR.get(), Ok(1));
+/// VAR.reset(&mut token)?;
+/// assert_eq!(VAR.get(), Ok(0));
+/// assert_eq!(VAR.reset(&mut token), Err(ResetError::Used { var: "var" }));
+/// # Ok::<(), ResetError>(())
+/// ```
 pub struct Token<T> {
     id: usize,
     name: &'static str,
@@ -59,55 +154,101 @@ pub struct Token<T> {
     var: PhantomData<fn(T)>,
 }
 
-/// A context variable that is not set and has no default; Python's `LookupError`.
-#[derive(Debug, PartialEq, Eq)]
-pub struct NotSet(&'static str);
-
-/// Why a variable was not reset. The token is as before.
-#[derive(Debug, PartialEq, Eq)]
-pub enum ResetError {
-    /// Python's `RuntimeError`.
-    Used { var: &'static str },
-    /// Python's `ValueError`.
-    OtherVar {
-        var: &'static str,
-        token_of: &'static str,
-    },
-    /// Python's `ValueError`.
-    OtherContext { var: &'static str },
+/// The variable is not set and has no default; Python's `LookupError`.
+///
+/// # Examples
+///
+/// ```
+/// use contextvars::ContextVar;
+///
+/// static VAR: ContextVar<u32> = ContextVar::new("var");
+///
+/// let error = VAR.get().unwrap_err();
+/// assert_eq!(error.to_string(), "the context variable var is not set");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotSet {
+    /// The name of the variable.
+    pub var: &'static str,
 }
 
-/// The context runs already, further up or on another thread; Python's `RuntimeError`.
-#[derive(Debug, PartialEq, Eq)]
+/// The reason why a variable was not reset. The token stays usable.
+///
+/// # Examples
+///
+/// ```
+/// use contextvars::{ContextVar, ResetError, copy_context};
+///
+/// static VAR: ContextVar<u32> = ContextVar::new("var");
+///
+/// let mut token = VAR.set(1);
+/// let elsewhere = copy_context().run(|| VAR.reset(&mut token));
+/// assert_eq!(elsewhere, Ok(Err(ResetError::OtherContext { var: "var" })));
+/// VAR.reset(&mut token)?;
+/// # Ok::<(), ResetError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResetError {
+    /// The token has been used already; Python's `RuntimeError`.
+    Used {
+        /// The name of the variable.
+        var: &'static str,
+    },
+    /// Another variable made the token; Python's `ValueError`.
+    OtherVar {
+        /// The name of the variable.
+        var: &'static str,
+        /// The name of the variable that made the token.
+        token_of: &'static str,
+    },
+    /// The token was made in another context; Python's `ValueError`.
+    OtherContext {
+        /// The name of the variable.
+        var: &'static str,
+    },
+}
+
+/// The context is running already, in a caller or on another thread; Python's `RuntimeError`.
+///
+/// # Examples
+///
+/// ```
+/// use contextvars::{AlreadyEntered, copy_context};
+///
+/// let context = copy_context();
+/// assert_eq!(context.run(|| context.run(|| 1)), Ok(Err(AlreadyEntered)));
+/// assert_eq!(context.run(|| 1), Ok(1));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AlreadyEntered;
 
 /// The context of a thread.
 #[derive(Clone, Default)]
 struct Current {
     variables: Arc<Variables>,
-    /// What is in there, to be read without the lock: while a context is this thread's, no other thread changes it.
-    /// Nothing as long as it is empty, or is being changed.
+    /// The values in `variables`, to be read without the lock: while a context is this thread's, no other thread
+    /// changes it. `None` while they are empty or being changed.
     values: Option<Arc<Values>>,
 }
 
 thread_local! {
-    /// Nothing as long as nothing was set. Whoever looks takes a reference along, so that nothing is borrowed while code of
-    /// yours runs.
+    /// `None` until a variable is set. A reader clones the `Rc`, so that nothing is borrowed while a caller's code runs.
     static CURRENT: RefCell<Option<Rc<Current>>> = const { RefCell::new(None) };
 }
 
+/// Returns `None` while the thread ends and its thread-locals are already destroyed.
 fn current() -> Option<Rc<Current>> {
     CURRENT
         .try_with(|current| current.borrow().clone())
         .unwrap_or_default()
 }
 
-/// Changes a value in the current context, and returns the context and what the value was.
+/// Changes a value in the current context, and returns the context and the old value.
 fn change(id: usize, value: Option<Value>) -> (Weak<Variables>, Option<Value>) {
     let change = |current: &RefCell<Option<Rc<Current>>>| {
         let mut current = current.borrow_mut();
         let current = Rc::make_mut(current.get_or_insert_default());
-        // With a second reference to it, the array would be copied.
+        // A second reference would make `make_mut` below copy the array.
         current.values = None;
         let mut values = current.variables.lock();
         let all = Arc::make_mut(&mut values);
@@ -121,15 +262,53 @@ fn change(id: usize, value: Option<Value>) -> (Weak<Variables>, Option<Value>) {
     CURRENT.try_with(change).unwrap_or_default()
 }
 
-/// A copy of the current context: what is set in one of the two is not seen in the other.
+/// Returns a copy of the current context. A change in one of the two does not affect the other.
+///
+/// # Examples
+///
+/// Run a function on another thread with the same values, as `asyncio.to_thread` does:
+///
+/// ```
+/// use std::thread;
+///
+/// use contextvars::{ContextVar, copy_context};
+///
+/// static USER: ContextVar<&str> = ContextVar::new("user");
+///
+/// USER.set("Ada");
+/// let context = copy_context();
+/// let user = thread::spawn(move || context.run(|| USER.get())).join().unwrap();
+/// assert_eq!(user, Ok(Ok("Ada")));
+/// ```
 pub fn copy_context() -> Context {
     let values = current().and_then(|current| current.values.clone());
     Context::with(values.unwrap_or_default())
 }
 
-/// Gives `future` a context of its own: a copy of the current one, made now. It is the current one whenever the future is
-/// polled, on whatever thread, and when it is dropped, so that the cleanup of a cancelled task finds its values. Polled
-/// after its end, it is never ready.
+/// Gives `future` a context of its own: a copy of the current context, made by this call.
+///
+/// That context is current whenever the future is polled, on any thread. It is current while the future is dropped, too,
+/// so that the destructors of a cancelled task see the task's values.
+///
+/// # Examples
+///
+/// ```
+/// use contextvars::{ContextVar, in_context};
+///
+/// static CLIENT: ContextVar<u32> = ContextVar::new("client");
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// CLIENT.set(1);
+/// let task = tokio::spawn(in_context(async {
+///     assert_eq!(CLIENT.get(), Ok(1));
+///     CLIENT.set(2);
+///     CLIENT.get()
+/// }));
+/// assert_eq!(task.await.unwrap(), Ok(2));
+/// assert_eq!(CLIENT.get(), Ok(1));
+/// # }
+/// ```
 pub fn in_context<F: Future>(future: F) -> InContext<F> {
     InContext {
         future: Some(Box::pin(future)),
@@ -138,6 +317,7 @@ pub fn in_context<F: Future>(future: F) -> InContext<F> {
 }
 
 impl<T: Clone + Send + Sync + 'static> ContextVar<T> {
+    /// Creates a variable without a default. The name appears in errors.
     pub const fn new(name: &'static str) -> Self {
         ContextVar {
             name,
@@ -146,7 +326,7 @@ impl<T: Clone + Send + Sync + 'static> ContextVar<T> {
         }
     }
 
-    /// `get` returns `default` where the variable is not set.
+    /// Creates a variable whose [`get`](ContextVar::get) returns `default` where it is not set.
     pub const fn with_default(name: &'static str, default: T) -> Self {
         ContextVar {
             name,
@@ -155,16 +335,21 @@ impl<T: Clone + Send + Sync + 'static> ContextVar<T> {
         }
     }
 
-    /// The value in the current context, or else the default.
+    /// Returns a clone of the value in the current context, or of the default.
+    ///
+    /// # Errors
+    ///
+    /// [`NotSet`] if the variable is neither set nor has a default. In a destructor that runs after its thread has
+    /// destroyed its thread-locals, no variable is set.
     pub fn get(&self) -> Result<T, NotSet> {
         let current = current();
         let values = current.as_ref().and_then(|now| now.values.as_ref());
         let value = values.and_then(|values| self.find(values));
         let value = value.or(self.default.as_ref());
-        value.cloned().ok_or(NotSet(self.name))
+        value.cloned().ok_or(NotSet { var: self.name })
     }
 
-    /// Sets it in the current context.
+    /// Sets the variable in the current context. The token restores the old value; dropping it changes nothing.
     pub fn set(&self, value: T) -> Token<T> {
         let (context, old) = change(self.id(), Some(Arc::new(value)));
         Token {
@@ -177,7 +362,11 @@ impl<T: Clone + Send + Sync + 'static> ContextVar<T> {
         }
     }
 
-    /// Brings back what it was before the `set` that made the token, be it nothing.
+    /// Restores the value from before the `set` that returned the token. If there was none, the variable is unset.
+    ///
+    /// # Errors
+    ///
+    /// [`ResetError`] if the token was used before, or belongs to another variable or another context.
     pub fn reset(&self, token: &mut Token<T>) -> Result<(), ResetError> {
         let var = self.name;
         if token.used {
@@ -196,7 +385,7 @@ impl<T: Clone + Send + Sync + 'static> ContextVar<T> {
         Ok(())
     }
 
-    /// Given at the first use, so that a `static` can be made when the program is compiled.
+    /// Assigned at the first use, so that `new` can be `const`.
     fn id(&self) -> usize {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         *(self.id).get_or_init(|| NEXT.fetch_add(1, Ordering::Relaxed))
@@ -210,7 +399,15 @@ impl<T: 'static> ContextVar<T> {
 }
 
 impl Context {
-    /// Calls `f` with this as the current context: what it sets stays in it.
+    /// Calls `f` with this context as the current one, and returns its result. What `f` sets stays in this context.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyEntered`] if the context is running already; then `f` is not called.
+    ///
+    /// # Panics
+    ///
+    /// A panic of `f` passes through, and the thread's former context is current again.
     pub fn run<R>(&self, f: impl FnOnce() -> R) -> Result<R, AlreadyEntered> {
         if self.0.entered.swap(true, Ordering::Acquire) {
             return Err(AlreadyEntered);
@@ -220,12 +417,13 @@ impl Context {
         Ok(f())
     }
 
-    /// What the variable is set to in this context: `ctx[var]`. The default is not asked for.
+    /// Returns the value that the variable has in this context. The default does not count.
     pub fn get<T: Clone + 'static>(&self, var: &ContextVar<T>) -> Option<T> {
         let values = Arc::clone(&self.0.lock());
         var.find(&values).cloned()
     }
 
+    /// Returns a copy of this context.
     pub fn copy(&self) -> Context {
         let values = Arc::clone(&self.0.lock());
         Context::with(values)
@@ -240,13 +438,13 @@ impl Context {
 }
 
 impl Variables {
-    /// Nothing that is dropped under the lock is a value of yours, whose destructor might come back here.
+    /// No value is dropped under this lock, because a value's destructor may lock it again.
     fn lock(&self) -> MutexGuard<'_, Arc<Values>> {
         self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Has the thread go back to its context of before, also by a panic.
+/// Restores the thread's former context when it is dropped, also by a panic.
 struct Restore(Option<Rc<Current>>);
 
 impl Restore {
@@ -279,11 +477,30 @@ impl Drop for Leave<'_> {
     }
 }
 
-/// A future with a context of its own, made by `in_context`.
+/// A future with a context of its own, returned by [`in_context`].
+///
+/// It is never ready again once it has returned its result.
+///
+/// # Examples
+///
+/// A context belongs to the future, not to the thread that polls it:
+///
+/// ```
+/// use contextvars::{ContextVar, InContext, in_context};
+///
+/// static VAR: ContextVar<u32> = ContextVar::with_default("var", 0);
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let future: InContext<_> = in_context(async { VAR.get() });
+/// VAR.set(1);
+/// assert_eq!(future.await, Ok(0));
+/// # }
+/// ```
 pub struct InContext<F: Future> {
-    /// Nothing once it has finished.
+    /// `None` once it has finished.
     future: Option<Pin<Box<F>>>,
-    /// Nobody else has it, so it is never entered twice.
+    /// This future owns the only reference, so the context is never entered twice.
     context: Context,
 }
 
@@ -311,9 +528,36 @@ impl<F: Future> Drop for InContext<F> {
     }
 }
 
+impl<T> fmt::Debug for ContextVar<T> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let mut var = f.debug_struct("ContextVar");
+        var.field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_struct("Context").finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for Token<T> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let mut token = f.debug_struct("Token");
+        token.field("var", &self.name).field("used", &self.used);
+        token.finish_non_exhaustive()
+    }
+}
+
+impl<F: Future> fmt::Debug for InContext<F> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_struct("InContext").finish_non_exhaustive()
+    }
+}
+
 impl fmt::Display for NotSet {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "the context variable {} is not set", self.0)
+        write!(f, "the context variable {} is not set", self.var)
     }
 }
 
@@ -341,205 +585,10 @@ impl fmt::Display for ResetError {
 
 impl fmt::Display for AlreadyEntered {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("cannot enter the context: it runs already")
+        f.write_str("cannot enter the context: it is running already")
     }
 }
 
 impl error::Error for NotSet {}
 impl error::Error for ResetError {}
 impl error::Error for AlreadyEntered {}
-
-#[cfg(test)]
-mod tests {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
-    use std::sync::atomic::AtomicUsize;
-    use std::thread;
-
-    use tokio::task::{JoinSet, yield_now};
-
-    use super::*;
-
-    #[test]
-    fn a_default_or_an_error_that_names_the_variable() {
-        static EMPTY: ContextVar<u32> = ContextVar::new("empty");
-        static FULL: ContextVar<u32> = ContextVar::with_default("full", 7);
-        assert_eq!(
-            EMPTY.get().unwrap_err().to_string(),
-            "the context variable empty is not set"
-        );
-        assert_eq!(FULL.get(), Ok(7));
-        assert_eq!(copy_context().get(&FULL), None);
-    }
-
-    #[test]
-    fn reset_brings_back_the_old_value_once_and_only_where_it_belongs() {
-        let (a, b) = (ContextVar::new("a"), ContextVar::new("b"));
-        let mut first = a.set(1);
-        let mut second = a.set(2);
-        let error = b.reset(&mut second).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "cannot reset b: the token was made by another variable, a"
-        );
-        let error = copy_context().run(|| a.reset(&mut second)).unwrap();
-        assert_eq!(error, Err(ResetError::OtherContext { var: "a" }));
-        let error = thread::scope(|s| s.spawn(|| a.reset(&mut second)).join().unwrap());
-        assert_eq!(error, Err(ResetError::OtherContext { var: "a" }));
-        assert_eq!(a.get(), Ok(2));
-        a.reset(&mut second).unwrap();
-        assert_eq!(a.get(), Ok(1));
-        let error = a.reset(&mut second).unwrap_err().to_string();
-        assert_eq!(error, "cannot reset a: the token has been used already");
-        a.reset(&mut first).unwrap();
-        assert_eq!(a.get(), Err(NotSet("a")));
-    }
-
-    #[test]
-    fn a_context_runs_once_at_a_time() {
-        let context = copy_context();
-        let inner = context.run(|| {
-            let elsewhere = thread::scope(|s| s.spawn(|| context.run(|| ())).join().unwrap());
-            assert_eq!(elsewhere, Err(AlreadyEntered));
-            context.run(|| ())
-        });
-        assert_eq!(inner, Ok(Err(AlreadyEntered)));
-        assert_eq!(context.run(|| ()), Ok(()));
-    }
-
-    #[test]
-    fn copies_part_and_contexts_nest() {
-        let var = ContextVar::new("var");
-        var.set(1);
-        let (a, b) = (copy_context(), Context::default());
-        a.run(|| {
-            var.set(2);
-            b.run(|| {
-                assert_eq!(var.get(), Err(NotSet("var")));
-                var.set(3);
-            })
-            .unwrap();
-            assert_eq!(var.get(), Ok(2));
-        })
-        .unwrap();
-        assert_eq!(
-            (var.get(), a.get(&var), b.get(&var)),
-            (Ok(1), Some(2), Some(3))
-        );
-        assert_eq!(a.copy().get(&var), Some(2));
-    }
-
-    #[test]
-    fn a_panic_restores_the_context() {
-        let var = ContextVar::new("var");
-        var.set("outside");
-        let context = copy_context();
-        let panic = catch_unwind(AssertUnwindSafe(|| {
-            context.run(|| {
-                var.set("inside");
-                panic!("on purpose")
-            })
-        }));
-        assert!(panic.is_err());
-        assert_eq!(var.get(), Ok("outside"));
-        assert_eq!(context.run(|| var.get()), Ok(Ok("inside")));
-    }
-
-    /// Looks at a variable when it is cloned and dropped, in the context and at the end of a thread.
-    #[derive(Clone)]
-    struct Nosy;
-
-    static NOSY: ContextVar<Nosy> = ContextVar::new("nosy");
-    static DROPPED: AtomicUsize = AtomicUsize::new(0);
-
-    impl Drop for Nosy {
-        fn drop(&mut self) {
-            copy_context().get(&NUMBER);
-            DROPPED.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    #[test]
-    fn a_destructor_may_use_variables() {
-        let use_it = || {
-            let mut token = NOSY.set(Nosy);
-            NOSY.set(Nosy);
-            NOSY.reset(&mut token).unwrap();
-            NOSY.set(Nosy);
-        };
-        thread::spawn(use_it).join().unwrap();
-        assert_eq!(DROPPED.load(Ordering::Relaxed), 3);
-    }
-
-    static NUMBER: ContextVar<usize> = ContextVar::new("number");
-
-    /// Counts the tasks whose cleanup found another's value, or none.
-    struct Cleanup<'a>(usize, &'a AtomicUsize, &'a AtomicUsize);
-
-    impl Drop for Cleanup<'_> {
-        fn drop(&mut self) {
-            self.1.fetch_add(1, Ordering::Relaxed);
-            if NUMBER.get() != Ok(self.0) {
-                self.2.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    }
-
-    /// Of a thousand tasks on four threads a third is cancelled, some panic, and all others go on to the end.
-    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn a_thousand_tasks_see_only_their_own_values() {
-        static BEGUN: AtomicUsize = AtomicUsize::new(0);
-        static DONE: AtomicUsize = AtomicUsize::new(0);
-        static WRONG: AtomicUsize = AtomicUsize::new(0);
-        NUMBER.set(1_000_000);
-        let mut tasks = JoinSet::new();
-        let mut cancel = Vec::new();
-        for n in 0..1000 {
-            let task = in_context(async move {
-                assert_eq!(NUMBER.get(), Ok(1_000_000));
-                NUMBER.set(n);
-                let _cleanup = Cleanup(n, &DONE, &WRONG);
-                BEGUN.fetch_add(1, Ordering::Relaxed);
-                for round in 0.. {
-                    yield_now().await;
-                    assert_eq!(NUMBER.get(), Ok(n));
-                    let child = in_context(async {
-                        assert_eq!(NUMBER.get(), Ok(n));
-                        NUMBER.set(n + 1);
-                        yield_now().await;
-                        NUMBER.get()
-                    });
-                    assert_eq!(child.await, Ok(n + 1));
-                    if n % 3 != 0 && round == 20 {
-                        break;
-                    }
-                }
-                assert!(n % 10 != 1, "on purpose");
-            });
-            let handle = tasks.spawn(task);
-            cancel.extend((n % 3 == 0).then_some(handle));
-        }
-        while BEGUN.load(Ordering::Relaxed) < 1000 {
-            yield_now().await;
-        }
-        for handle in cancel {
-            handle.abort();
-        }
-        let (mut cancelled, mut panicked) = (0, 0);
-        while let Some(result) = tasks.join_next().await {
-            if let Err(error) = result {
-                cancelled += usize::from(error.is_cancelled());
-                panicked += usize::from(error.is_panic());
-            }
-        }
-        // 334 are divisible by 3; of the 100 that end in 1, 33 are as well, and never come to their panic.
-        assert_eq!((cancelled, panicked), (334, 67));
-        assert_eq!(DONE.load(Ordering::Relaxed), 1000);
-        assert_eq!(WRONG.load(Ordering::Relaxed), 0);
-        assert_eq!(NUMBER.get(), Ok(1_000_000));
-        // The worker threads are as they were, too.
-        for _ in 0..100 {
-            let untouched = tokio::spawn(async { NUMBER.get() }).await.unwrap();
-            assert_eq!(untouched, Err(NotSet("number")));
-        }
-    }
-}
