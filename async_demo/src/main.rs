@@ -81,13 +81,7 @@ mod condition;
 #[allow(dead_code)]
 mod console;
 #[allow(dead_code)]
-mod handle;
-#[allow(dead_code)]
-mod remote;
-#[allow(dead_code)]
 mod runtime;
-#[allow(dead_code)]
-mod task;
 #[allow(dead_code)]
 mod task_executor;
 #[allow(dead_code)]
