@@ -84,8 +84,6 @@ mod console;
 mod runtime;
 #[allow(dead_code)]
 mod task_executor;
-#[allow(dead_code)]
-mod task_set;
 
 // Building blocks of other packages.
 #[allow(dead_code)]
