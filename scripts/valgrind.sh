@@ -11,6 +11,6 @@ CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="valgrind --quiet --error-exitcode=
 CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=$CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER
 export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER
 
-cargo test -p shm_demo --bins -- --test-threads=1
+cargo test -p shm_demo --lib -- --test-threads=1
 # What takes minutes under valgrind and touches no other code: large items, and processes killed at random times.
-cargo test -p queue_demo --bins -- --test-threads=1 --skip full --skip every_size --skip killed
+cargo test -p queue_demo --lib -- --test-threads=1 --skip full --skip every_size --skip killed

@@ -1,12 +1,3 @@
-//! `contextvars`: values that belong to a task, a thread or one call.
-//!
-//! Choose the simplest that serves: an argument (`explicit`); a value for the length of a future (`task_local`, which is
-//! tokio's own); or variables that can be set, copied and reset by Python's rules (the crate `contextvars`).
-
-mod copy_context;
-mod explicit;
-mod task_context;
-mod task_local;
-mod token;
-
-demo::examples![copy_context, token, task_context, task_local, explicit];
+fn main() -> std::process::ExitCode {
+    demo::run(env!("CARGO_PKG_NAME"), context_demo::EXAMPLES)
+}

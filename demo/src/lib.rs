@@ -1,17 +1,29 @@
-//! The command line that all demo crates share: `demo::examples![ping_pong, poll]` makes `main`.
+//! The command line that all demo crates share.
+//!
+//! A crate's `lib.rs` lists its examples with `demo::examples![ping_pong, poll]`, and its `main.rs` passes the list to
+//! [`run`].
 
 use std::process::{self, Command, ExitCode};
 use std::{env, io, io::Write, os::unix::process::CommandExt, panic};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
 
-/// Name, text and `main` of an example. A `Usage:` in its header allows arguments. One with a `Serves:` runs until it is
-/// told to stop, and so only when it is named.
-pub type Example = (&'static str, &'static str, fn() -> Result<()>);
+/// An example: one file whose `main` the dispatcher runs.
+///
+/// The example takes arguments if its header has a line `Usage:`. If it has a line `Serves:`, the example runs until it
+/// is stopped, so the dispatcher runs it only by name.
+#[derive(Clone, Copy)]
+pub struct Example {
+    pub name: &'static str,
+    /// The file, relative to the crate's folder.
+    pub path: &'static str,
+    pub source: &'static str,
+    pub main: fn() -> Result<()>,
+}
 
-/// Makes `main` from the modules of a crate, one example each: `[a, b]`, or in folders `{ x { a } y { b } }`.
+/// Makes `EXAMPLES` from the modules of a crate, one example each: `[a, b]`, or in folders `{ x { a } y { b } }`.
 #[macro_export]
 macro_rules! examples {
     ($($name:ident),+ $(,)?) => { $crate::examples!(@ $("", $name / $name;)+); };
@@ -19,17 +31,237 @@ macro_rules! examples {
         $crate::examples!(@ $($(concat!(stringify!($dir), "/"), $name / $dir $name;)+)+);
     };
     (@ $($dir:expr, $name:ident / $($path:ident)+;)+) => {
-        fn main() -> ::std::process::ExitCode {
-            $crate::run(env!("CARGO_PKG_NAME"), &[$((
-                stringify!($name), include_str!(concat!($dir, stringify!($name), ".rs")), $($path)::+::main,
-            )),+])
-        }
+        /// The examples of this crate, in the order in which the dispatcher runs them.
+        pub const EXAMPLES: &[$crate::Example] = &[$($crate::Example {
+            name: stringify!($name),
+            path: concat!("src/", $dir, stringify!($name), ".rs"),
+            source: include_str!(concat!($dir, stringify!($name), ".rs")),
+            main: $($path)::+::main,
+        }),+];
     };
 }
 
-/// Runs the example that is named, or all, each in a process of its own. Exit code 2 is for usage.
+/// Runs the example that the command line names, or all of them, each in a process of its own.
+///
+/// The exit code is 1 if an example failed, and 2 if the command line is wrong.
 pub fn run(program: &str, examples: &[Example]) -> ExitCode {
-    // `println!` panics when it fails. That nobody reads any more (`| head -1`) is the reader's wish.
+    exit_quietly_without_reader();
+    let args: Vec<_> = env::args_os().skip(1).collect();
+    let args: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
+    let args: Vec<_> = args.iter().map(|arg| &**arg).collect();
+    let action = match parse(examples, &args) {
+        Ok(action) => action,
+        Err(usage) => return fail(program, &usage, 2),
+    };
+    match perform(action, program, examples) {
+        Ok(code) => code,
+        Err(_) if stdout_closed() => ExitCode::SUCCESS,
+        Err(error) => fail(program, &format!("{error:#}"), 1),
+    }
+}
+
+fn perform(action: Action, program: &str, examples: &[Example]) -> Result<ExitCode> {
+    match action {
+        Action::RunAll => return run_all(program, examples),
+        Action::Run(example) => (example.main)()?,
+        Action::Header(example) => print!("{}", example.help(program)),
+        Action::List => println!("{}", list(examples).trim_start()),
+        Action::Help => print!("{}", help(program, examples)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn fail(program: &str, error: &str, code: u8) -> ExitCode {
+    // One write keeps the line whole beside other processes' lines.
+    io::stderr()
+        .write_all(format!("{program}: {error}\n").as_bytes())
+        .ok();
+    ExitCode::from(code)
+}
+
+#[derive(Debug, PartialEq)]
+enum Action<'a> {
+    RunAll,
+    Run(&'a Example),
+    Header(&'a Example),
+    List,
+    Help,
+}
+
+impl PartialEq for Example {
+    fn eq(&self, other: &Example) -> bool {
+        self.path == other.path
+    }
+}
+
+impl std::fmt::Debug for Example {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// The error says in one line what is wrong with the command line.
+fn parse<'a>(examples: &'a [Example], args: &[&str]) -> Result<Action<'a>, String> {
+    let Some((&first, rest)) = args.split_first() else {
+        return Ok(Action::RunAll);
+    };
+    let extra = rest.iter().find(|arg| !arg.starts_with("--role="));
+    let alone = |action| match extra {
+        Some(extra) => Err(format!(
+            "unexpected argument '{extra}': '{first}' takes none"
+        )),
+        None => Ok(action),
+    };
+    let options = ["--list", "--help"];
+    match first {
+        "--list" => return alone(Action::List),
+        "--help" | "-h" => return alone(Action::Help),
+        _ => {}
+    }
+    if let Some(example) = examples.iter().find(|example| example.name == first) {
+        return match (extra, example.variants()) {
+            (None, _) => Ok(Action::Run(example)),
+            (Some(_), None) if example.key("Usage").is_some() => Ok(Action::Run(example)),
+            (Some(&("--help" | "-h")), _) => Ok(Action::Header(example)),
+            (Some(extra), Some(variants)) if variants.contains(extra) => Ok(Action::Run(example)),
+            (Some(extra), Some(variants)) => Err(format!(
+                "unexpected argument '{extra}': '{first}' takes {}",
+                variants.join(" or ")
+            )),
+            (Some(_), None) => alone(Action::Run(example)),
+        };
+    }
+    let is_option = first.starts_with('-');
+    let names = examples.iter().map(|example| example.name);
+    let near = match is_option {
+        true => nearest(first, options.into_iter()),
+        false => nearest(first, names),
+    };
+    let kind = if is_option { "option" } else { "example" };
+    Err(match near {
+        Some(near) => format!("unknown {kind} '{first}'; did you mean '{near}'?"),
+        None => format!("unknown {kind} '{first}' (--list prints the examples)"),
+    })
+}
+
+/// Returns the most similar name, if one is similar enough for a typing error.
+fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    names
+        .map(|name| (strsim::damerau_levenshtein(word, name), name))
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+impl Example {
+    /// The comment at the top of the file, without the manifest.
+    fn header(&self) -> impl Iterator<Item = &'static str> {
+        let mut fenced = false;
+        self.source
+            .lines()
+            .map_while(|line| line.strip_prefix("//!"))
+            .map(|line| line.strip_prefix(' ').unwrap_or(line))
+            .filter(move |line| {
+                let fence = line.starts_with("```");
+                fenced ^= fence;
+                !fenced && !fence
+            })
+    }
+
+    /// The first line of the value of a key of the header.
+    fn key(&self, key: &str) -> Option<&'static str> {
+        self.header()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))
+    }
+
+    /// The arguments, if the header has a list of them.
+    fn variants(&self) -> Option<Vec<&'static str>> {
+        let variants = self.key("Variants")?;
+        Some(variants.split(',').map(str::trim).collect())
+    }
+
+    fn title(&self) -> &'static str {
+        self.header().next().unwrap_or_default()
+    }
+
+    fn help(&self, program: &str) -> String {
+        let lines: Vec<&str> = self.header().collect();
+        let text = lines.join("\n");
+        let (name, path) = (self.name, self.path);
+        format!(
+            "{}\n\nRun:     cargo run -p {program} -- {name}\nSource:  {program}/{path}\n",
+            text.trim_end()
+        )
+    }
+}
+
+fn list(examples: &[Example]) -> String {
+    let line = |example: &Example| format!("\n{:20} {}", example.name, example.title());
+    examples.iter().map(line).collect()
+}
+
+fn help(program: &str, examples: &[Example]) -> String {
+    format!(
+        "Usage: {program} [EXAMPLE | --list | --help]
+
+Runs one example, or all of them one after the other.
+`{program} EXAMPLE --help` prints what an example shows.
+{}
+",
+        list(examples)
+    )
+}
+
+/// Runs all examples; fails if one of them fails.
+fn run_all(program: &str, examples: &[Example]) -> Result<ExitCode> {
+    let (executable, this) = (env::current_exe().context("find this program")?, getpid());
+    let (serving, bounded): (Vec<&Example>, Vec<_>) = examples
+        .iter()
+        .partition(|example| example.key("Serves").is_some());
+    let mut failed = Vec::new();
+    for example in &bounded {
+        if stdout_closed() {
+            return Ok(ExitCode::SUCCESS);
+        }
+        eprintln!("== {}: {}", example.name, example.title());
+        let mut command = Command::new(&executable);
+        let end_with_parent = move || {
+            set_parent_process_death_signal(Some(Signal::TERM))?;
+            let alive = getppid() == Some(this); // The parent may have ended before the call above.
+            alive.then_some(()).ok_or(io::ErrorKind::BrokenPipe.into())
+        };
+        // SAFETY: between fork and exec the closure makes two system calls, without heap or lock.
+        unsafe { command.pre_exec(end_with_parent) };
+        let status = command
+            .arg(example.name)
+            .status()
+            .with_context(|| format!("start the example {}", example.name))?;
+        failed.extend((!status.success()).then(|| format!("{} ({status})", example.name)));
+        eprintln!();
+    }
+    for example in serving {
+        let name = example.name;
+        eprintln!(
+            "left out: {name}, which runs until it is stopped (cargo run -p {program} -- {name})"
+        );
+    }
+    let (total, bad) = (bounded.len(), failed.len());
+    let s = if total == 1 { "" } else { "s" };
+    let count = format!(
+        "{total} example{s}, {} succeeded, {bad} failed",
+        total - bad
+    );
+    if failed.is_empty() {
+        eprintln!("{count}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("{count}: {}", failed.join(", "));
+    Ok(ExitCode::FAILURE)
+}
+
+/// Makes a failing `println!` end the program with a line on stderr instead of a panic, and with success if the reader
+/// of stdout has left (`| head -1`).
+fn exit_quietly_without_reader() {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         match info.payload().downcast_ref::<String>() {
@@ -41,82 +273,93 @@ pub fn run(program: &str, examples: &[Example]) -> ExitCode {
             _ => hook(info),
         }
     }));
-    let (line, code) = match dispatch(program, examples) {
-        Ok(Some(usage)) => (format!("{program}: {usage}\n"), 2),
-        Err(error) if !stdout_closed() => (format!("{program}: {error:#}\n"), 1),
-        _ => return ExitCode::SUCCESS,
-    };
-    io::stderr().write_all(line.as_bytes()).ok(); // In one write, so that it is whole.
-    ExitCode::from(code)
-}
-
-/// Returns what is wrong with the command line, if anything is.
-fn dispatch(program: &str, examples: &[Example]) -> Result<Option<String>> {
-    let line = |(name, text, _): &Example| format!("\n{name:20}{}", title(text));
-    let list: String = examples.iter().map(line).collect();
-    let args: Vec<_> = env::args_os().skip(1).collect();
-    let args: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
-    let name = args.first().map(|name| &**name);
-    let example = examples.iter().find(|example| Some(example.0) == name);
-    let extra = args.iter().skip(1).find(|arg| !arg.starts_with("--role="));
-    match (name, example, extra) {
-        (None, ..) => run_all(examples)?,
-        (Some("--list"), _, None) => println!("{}", list.trim_start()),
-        (Some("--help"), _, None) => println!("Usage: {program} [--list | EXAMPLE]{list}"),
-        (_, Some(e), _) if extra.is_none_or(|extra| takes(e.1, extra)) => e.2()?,
-        (Some(name @ ("--list" | "--help")), _, Some(extra))
-        | (Some(name), Some(_), Some(extra)) => {
-            return Ok(Some(format!("{name} takes no argument {extra:?}")));
-        }
-        (Some(name), ..) => return Ok(Some(format!("there is no example {name:?}, only:{list}"))),
-    }
-    Ok(None)
-}
-
-fn run_all(examples: &[Example]) -> Result<()> {
-    let (program, this) = (env::current_exe().context("find this program")?, getpid());
-    let mut failed = Vec::new();
-    let bounded = |example: &&Example| !example.1.contains("\n//! Serves:");
-    for (name, text, _) in examples
-        .iter()
-        .filter(bounded)
-        .take_while(|_| !stdout_closed())
-    {
-        eprintln!("== {name}:{}", title(text));
-        let mut command = Command::new(&program);
-        let end_with_parent = move || {
-            set_parent_process_death_signal(Some(Signal::TERM))?;
-            let alive = getppid() == Some(this); // It may have ended before the call above.
-            alive.then_some(()).ok_or(io::ErrorKind::BrokenPipe.into())
-        };
-        // SAFETY: between fork and exec the closure makes two system calls, without heap or lock.
-        unsafe { command.pre_exec(end_with_parent) };
-        let status = command.arg(name).status().context("start an example")?;
-        failed.extend((!status.success()).then(|| format!("{name} ({status})")));
-    }
-    ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
-    Ok(())
-}
-
-/// Whether the header says `Usage:`, and `Variants:`, if it has that too, names the argument.
-fn takes(text: &str, argument: &str) -> bool {
-    let variants = text
-        .lines()
-        .find_map(|line| line.strip_prefix("//! Variants:"));
-    let variant = |variants: &str| {
-        variants
-            .split(',')
-            .any(|variant| variant.trim() == argument)
-    };
-    text.contains("\n//! Usage:") && variants.is_none_or(variant)
-}
-
-fn title(s: &str) -> &str {
-    s.lines().next().unwrap_or("").trim_start_matches("//!")
 }
 
 fn stdout_closed() -> bool {
     let stdout = rustix::stdio::stdout();
     let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
     poll(&mut fds, Some(&Timespec::default())).is_ok() && fds[0].revents().contains(PollFlags::ERR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn example(name: &'static str, source: &'static str) -> Example {
+        Example {
+            name,
+            path: name,
+            source,
+            main: || Ok(()),
+        }
+    }
+
+    const EXAMPLES: &[Example] = &[
+        example(
+            "map",
+            "//! Map.\n//!\n//! Python: `map`\n//!\n//! ```cargo\n//! x\n//! ```\n\nuse x;\n",
+        ),
+        example(
+            "serve",
+            "//! Serve.\n//!\n//! Usage: serve [--port P]\n//! Serves: until Ctrl-C\n",
+        ),
+        example(
+            "peers",
+            "//! Peers.\n//!\n//! Usage: peers [a | b]\n//! Variants: a, b\n",
+        ),
+    ];
+
+    fn error(args: &[&str]) -> String {
+        parse(EXAMPLES, args).unwrap_err()
+    }
+
+    #[test]
+    fn options_and_examples() {
+        let [map, serve, peers] = EXAMPLES else {
+            panic!("three examples")
+        };
+        let of = |args: &[&str]| parse(EXAMPLES, args).unwrap();
+        assert_eq!(of(&[]), Action::RunAll);
+        assert_eq!(of(&["--list"]), Action::List);
+        assert_eq!(of(&["-h"]), Action::Help);
+        assert_eq!(of(&["--help"]), Action::Help);
+        assert_eq!(of(&["map"]), Action::Run(map));
+        assert_eq!(of(&["map", "-h"]), Action::Header(map));
+        assert_eq!(of(&["peers", "--help"]), Action::Header(peers));
+        assert_eq!(of(&["peers", "b"]), Action::Run(peers));
+        // It reads its own arguments, `--help` included.
+        assert_eq!(of(&["serve", "--help"]), Action::Run(serve));
+        assert_eq!(of(&["serve", "--port", "1"]), Action::Run(serve));
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_one_line_that_says_what_would_be_right() {
+        assert_eq!(
+            error(&["mpa"]),
+            "unknown example 'mpa'; did you mean 'map'?"
+        );
+        assert_eq!(
+            error(&["--lst"]),
+            "unknown option '--lst'; did you mean '--list'?"
+        );
+        assert_eq!(
+            error(&["elephant"]),
+            "unknown example 'elephant' (--list prints the examples)"
+        );
+        assert_eq!(
+            error(&["map", "x"]),
+            "unexpected argument 'x': 'map' takes none"
+        );
+        assert_eq!(
+            error(&["peers", "c"]),
+            "unexpected argument 'c': 'peers' takes a or b"
+        );
+    }
+
+    #[test]
+    fn an_example_explains_itself_without_its_manifest() {
+        let help =
+            "Map.\n\nPython: `map`\n\nRun:     cargo run -p x_demo -- map\nSource:  x_demo/map\n";
+        assert_eq!(EXAMPLES[0].help("x_demo"), help);
+    }
 }

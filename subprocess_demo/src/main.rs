@@ -1,14 +1,3 @@
-//! `subprocess`: commands as children.
-//!
-//! What differs from Python, and why:
-//! - Death by a signal is not a negative exit code but an `ExitStatus` without a code.
-//! - A missing program is an error of `spawn`, before there is any child.
-//! - The notes call `communicate` a dialogue. It sends once, closes stdin and reads to the end; here as there.
-//! - `kill` reaches one process. What the command has started itself is reached through its process group.
-
-mod call;
-mod communicate;
-mod popen;
-mod timeout;
-
-demo::examples![call, communicate, timeout];
+fn main() -> std::process::ExitCode {
+    demo::run(env!("CARGO_PKG_NAME"), subprocess_demo::EXAMPLES)
+}

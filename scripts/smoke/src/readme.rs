@@ -69,7 +69,7 @@ fn table(examples: &[Example]) -> Result<String> {
         } = example;
         if package != section {
             section = package;
-            let main = workspace::read(&folder.join("src/main.rs"))?;
+            let main = workspace::read(&folder.join("src/lib.rs"))?;
             let title = main.lines().next().unwrap_or_default();
             let title = title.trim_start_matches("//! ");
             let lead = if table.is_empty() { "" } else { "\n" };

@@ -94,7 +94,7 @@ pub fn examples() -> Result<Vec<Example>> {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        for (group, name) in listed(&folder.join("src/main.rs"))? {
+        for (group, name) in listed(&folder.join("src/lib.rs"))? {
             let path = format!("src/{group}{name}.rs");
             let header = Header::read(&folder.join(&path))?;
             examples.push(Example {

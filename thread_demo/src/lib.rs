@@ -1,0 +1,40 @@
+//! `threading` and `queue`: threads, what they share, and what they keep to themselves.
+//!
+//! What differs from Python, and why:
+//! - Threads run at the same time, on all cores: there is no GIL. What they share is therefore behind a lock, or atomic, or
+//!   not written to; anything else does not compile.
+//! - A lock owns what it guards, and the guard that `lock` returns gives it back when it goes out of scope.
+//! - Every thread is a daemon thread: the end of `main` ends the program. Who wants to wait joins, or uses a scope.
+//! - A panic in a thread comes out of its `join`; an exception in a Python thread is only printed.
+
+pub mod all_cores;
+pub mod bounded_queue;
+pub mod daemon;
+pub mod lock;
+pub mod periodic_timer;
+pub mod queue;
+pub mod scoped;
+pub mod select;
+pub mod thread_function;
+pub mod thread_local;
+pub mod thread_queue;
+pub mod thread_subclass;
+pub mod timer;
+pub mod timers;
+pub mod wait_group;
+
+demo::examples![
+    thread_function,
+    scoped,
+    thread_subclass,
+    lock,
+    thread_local,
+    wait_group,
+    all_cores,
+    timer,
+    periodic_timer,
+    queue,
+    bounded_queue,
+    daemon,
+    select
+];
