@@ -291,37 +291,44 @@ fn all_examples_but_the_server() {
 }
 
 fn usage() {
-    let address = "takes an IP address and a port, such as 127.0.0.1:8081 or [::1]:8081, not";
-    let seconds = "takes seconds, more than 0 and at most 1000000, not";
-    let number = "takes a whole number from 1 to 1000000000, not";
+    let address = "not an IP address and a port, such as 127.0.0.1:8081 or [::1]:8081";
+    let seconds = "not a number of seconds above 0 and up to 1000000";
+    let number = "not a whole number from 1 to 1000000000";
+    let invalid = |option: &str, value: &str, reason: &str| {
+        format!("error: invalid value '{value}' for '{option}': {reason}")
+    };
     for (args, complaint) in [
         (
             &["--addr", "localhost"][..],
-            format!("--addr {address} \"localhost\""),
+            invalid("--addr <IP:PORT>", "localhost", address),
         ),
         (
             &["--addr", "127.0.0.1:65536"],
-            format!("--addr {address} \"127.0.0.1:65536\""),
+            invalid("--addr <IP:PORT>", "127.0.0.1:65536", address),
         ),
         (
             &["--addr"],
-            "--addr needs a value: an IP address and a port, such as 127.0.0.1:8081 or [::1]:8081"
-                .to_owned(),
+            "error: a value is required for '--addr <IP:PORT>' but none was supplied".to_owned(),
         ),
         (
             &["--connect", "127.0.0.1"],
-            format!("--connect {address} \"127.0.0.1\""),
+            invalid("--connect <IP:PORT>", "127.0.0.1", address),
         ),
-        (&["--idle", "0"], format!("--idle {seconds} \"0\"")),
-        (&["--drain", "NaN"], format!("--drain {seconds} \"NaN\"")),
+        (
+            &["--connect", "127.0.0.1:1", "--idle", "1"],
+            "error: the argument '--connect <IP:PORT>' cannot be used with one or more of the other specified arguments".to_owned(),
+        ),
+        (&["--idle", "0"], invalid("--idle <SECONDS>", "0", seconds)),
+        (&["--idle", "inf"], invalid("--idle <SECONDS>", "inf", seconds)),
+        (&["--drain", "NaN"], invalid("--drain <SECONDS>", "NaN", seconds)),
         (
             &["--connections", "0"],
-            format!("--connections {number} \"0\""),
+            invalid("--connections <NUMBER>", "0", number),
         ),
-        (&["--line", "64K"], format!("--line {number} \"64K\"")),
+        (&["--line", "64K"], invalid("--line <BYTES>", "64K", number)),
         (
             &["--port", "80"],
-            "there is no option \"--port\"; --help names all".to_owned(),
+            "error: unexpected argument '--port' found".to_owned(),
         ),
     ] {
         let output = output(
@@ -329,7 +336,9 @@ fn usage() {
                 .arg("serve")
                 .args(args),
         );
-        assert_eq!(text(output.stderr), format!("serve: {complaint}\n"));
+        let text_of = text(output.stderr);
+        assert_eq!(text_of.lines().next(), Some(&*complaint), "{text_of}");
+        assert!(text_of.contains("try '--help'"), "{text_of}");
         assert_eq!(
             (text(output.stdout).as_str(), output.status.code()),
             ("", Some(2))

@@ -7,7 +7,7 @@
 //!          `JoinHandle::abort`.
 //! Order:   timers go off in the order of their times, however late; those of one time in the order in which they
 //!          were set.
-//! Needs:   handle.rs, remote.rs, runtime.rs, task.rs
+//! Needs:   runtime.rs
 //!
 //! ```cargo
 //! [dependencies]

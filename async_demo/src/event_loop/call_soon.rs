@@ -6,7 +6,7 @@
 //! Tokio:   `tokio::spawn(async { ... })` on the current_thread runtime, whose queue keeps the order too; but a task
 //!          is much more than a callback, and costs so.
 //! Order:   what a callback hands in runs in the next round, behind all that was there before.
-//! Needs:   handle.rs, remote.rs, runtime.rs, task.rs
+//! Needs:   runtime.rs
 //!
 //! ```cargo
 //! [dependencies]

@@ -6,7 +6,7 @@
 //!          only other threads may call it; its own thread may too.
 //! Tokio:   a `runtime::Handle` is for any thread: `handle.spawn(future)`.
 //! Order:   callbacks of one thread run in the order in which it handed them in; it prints nothing itself before.
-//! Needs:   handle.rs, remote.rs, runtime.rs, task.rs
+//! Needs:   runtime.rs
 //!
 //! ```cargo
 //! [dependencies]
@@ -18,8 +18,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 
-use crate::remote::Remote;
-use crate::runtime::EventLoop;
+use crate::runtime::{EventLoop, Remote};
 
 const SECOND: Duration = Duration::from_millis(100);
 

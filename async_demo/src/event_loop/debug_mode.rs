@@ -6,7 +6,7 @@
 //! Tokio:   has no such mode. The crate tokio-console shows how long each task is polled, in a build with `--cfg
 //!          tokio_unstable`; a future around one's own that measures each `poll` needs nothing of the kind.
 //! Order:   a callback is reported when it has returned, before the next one runs.
-//! Needs:   handle.rs, remote.rs, runtime.rs, task.rs
+//! Needs:   runtime.rs
 //!
 //! ```cargo
 //! [dependencies]

@@ -7,7 +7,7 @@
 //! Tokio:   each task catches its panic, which comes out of its `JoinHandle` as a `JoinError`; there is no handler
 //!          for all (`Builder::unhandled_panic` is not stable).
 //! Order:   callbacks run in the order in which they were handed in, whatever becomes of each.
-//! Needs:   handle.rs, remote.rs, runtime.rs, task.rs
+//! Needs:   runtime.rs
 //!
 //! ```cargo
 //! [dependencies]

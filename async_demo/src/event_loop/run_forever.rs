@@ -6,7 +6,7 @@
 //!          is a future that becomes ready, and what would be `close` is the end of the `Runtime`, which nobody can
 //!          use then.
 //! Order:   one thread, one queue: callbacks run in the order in which they were handed in.
-//! Needs:   handle.rs, remote.rs, runtime.rs, task.rs
+//! Needs:   runtime.rs
 //!
 //! ```cargo
 //! [dependencies]

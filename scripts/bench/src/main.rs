@@ -8,9 +8,6 @@ mod async_queue;
 #[path = "../../../queue_demo/src/channel.rs"]
 mod channel;
 #[allow(dead_code)]
-#[path = "../../../context_demo/src/contextvars.rs"]
-mod contextvars;
-#[allow(dead_code)]
 #[path = "../../../coroutine_demo/src/coroutine.rs"]
 mod coroutine;
 #[allow(dead_code)]

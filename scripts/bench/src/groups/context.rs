@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::hint::black_box;
 
 use anyhow::{Result, ensure};
+use contextvars::{ContextVar, copy_context};
 
-use crate::contextvars::{ContextVar, copy_context};
 use crate::workers::time;
 use bench::case::Goal::Over;
 use bench::case::{Case, Group, Unit, limit, ours, python};
