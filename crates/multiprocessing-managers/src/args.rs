@@ -3,8 +3,8 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use super::exception::Exception;
-use super::value::Value;
+use pickle_value::Exception;
+use pickle_value::Value;
 
 /// The arguments of a call.
 #[derive(Clone, Default)]

@@ -11,7 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 use sha2::{Sha256, Sha384};
 
-use super::framing::Frames;
+use crate::framing::Frames;
 
 const CHALLENGE: &[u8] = b"#CHALLENGE#";
 const WELCOME: &[u8] = b"#WELCOME#";
@@ -218,8 +218,8 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::transport::{Listener, Stream};
-    use super::super::value::Address;
+    use crate::transport::{Listener, Stream};
+    use pickle_value::Address;
     use super::*;
 
     fn new_client(frames: &mut Frames, key: &[u8]) -> Result<(), AuthError> {

@@ -2,15 +2,12 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::io::Errno;
-
-use super::referent::{Gone, Referent};
+use crate::sync::{
+    Arc, AsFd, AtomicBool, AtomicU64, Errno, EventfdFlags, Instant, Mutex, OnceLock, Ordering,
+    OwnedFd, PollFd, PollFlags, Timespec, Weak, eventfd, lock, poll, read, write,
+};
 
 /// A connection that calls methods. It is who owns an RLock, and who is told when a wait is over.
 pub struct Caller {
@@ -25,7 +22,7 @@ pub struct Caller {
 
 #[derive(Default)]
 struct Held {
-    objects: HashMap<usize, Weak<dyn Referent>>,
+    objects: HashMap<usize, Weak<dyn Hold>>,
     /// How many there may be before those that are no more are thrown out.
     limit: usize,
 }
@@ -43,6 +40,22 @@ pub enum Waited {
     TimedOut,
     /// The client has gone, or the server stops.
     Gone,
+}
+
+/// How a caller has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    /// Its connection has ended. Its process may go on, or has ended of its own accord, or nobody can tell.
+    Left,
+    /// Its process has ended without a farewell: it was killed.
+    Killed,
+}
+
+/// An object of which a caller may hold a part, such as a lock.
+pub trait Hold: Send + Sync {
+    /// A caller that called [`Caller::holds`] with this object has gone. Returns whether it still holds something that
+    /// only the death of its process gives back.
+    fn gone(&self, caller: u64, how: Gone) -> bool;
 }
 
 /// What has been handed to a client that may never have read it: an item, a lock.
@@ -142,7 +155,7 @@ impl Caller {
         if fds[0].revents().is_empty() {
             return Ok(!fds[1].revents().is_empty());
         }
-        match rustix::io::read(called, &mut [0; 8]) {
+        match read(called, &mut [0; 8]) {
             Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(false),
             Err(error) => Err(error.into()),
         }
@@ -158,9 +171,9 @@ impl Caller {
         lock(&self.receipt).take()
     }
 
-    /// From now on this caller may hold a part of the object, which learns when it has gone: [`Referent::gone`] is called
+    /// From now on this caller may hold a part of the object, which learns when it has gone: [`Hold::gone`] is called
     /// when its connection has ended, and again, with [`Gone::Killed`], if its process has then been killed.
-    pub fn holds(&self, object: &Arc<impl Referent>) {
+    pub fn holds(&self, object: &Arc<impl Hold + 'static>) {
         let mut held = lock(&self.held);
         let at = Arc::as_ptr(object) as usize;
         if held.objects.len() > held.limit {
@@ -168,13 +181,13 @@ impl Caller {
             held.limit = held.objects.len() * 2 + 16;
         }
         held.objects.entry(at).or_insert_with(|| {
-            let object: Weak<dyn Referent> = Arc::downgrade(object) as _;
+            let object: Weak<dyn Hold> = Arc::downgrade(object) as _;
             object
         });
     }
 
     /// The objects of which it may hold a part. For the server.
-    pub fn held(&self) -> Vec<Arc<dyn Referent>> {
+    pub fn held(&self) -> Vec<Arc<dyn Hold>> {
         lock(&self.held)
             .objects
             .values()
@@ -189,7 +202,7 @@ impl Ticket {
         self.called.store(true, Ordering::Release);
         if let Some(called) = self.caller.called.get() {
             // It can only fail when the counter is full, and then there is enough to wake anybody.
-            rustix::io::write(called, &1u64.to_ne_bytes()).ok();
+            write(called, &1u64.to_ne_bytes()).ok();
         }
     }
 
@@ -200,9 +213,4 @@ impl Ticket {
     pub fn caller(&self) -> &Arc<Caller> {
         &self.caller
     }
-}
-
-/// The lock; what it guards is whole between any two statements that could panic.
-pub(super) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -26,14 +26,14 @@ use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::args::Args;
-use super::auth::{self, AuthError};
-use super::caller::lock;
-use super::exception::Exception;
-use super::framing::Frames;
-use super::pickle;
-use super::transport::Stream;
-use super::value::{self, Address, Global, Keep, Value};
+use crate::args::Args;
+use crate::auth::{self, AuthError};
+use crate::sync::lock;
+use pickle_value::Exception;
+use crate::framing::Frames;
+use crate::transport::Stream;
+use pickle_value::managers::{address_value, as_address, as_token, dump_request_into, small_reply};
+use pickle_value::{Address, Global, Keep, Limits, Value, dumps, loads, loads_with};
 
 /// How long a server may take until it has answered a handshake.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -47,14 +47,14 @@ thread_local! {
 }
 
 /// The servers that this process knows: whoever connects to the same one uses the same connections.
-static SERVERS: Mutex<Vec<Weak<Server>>> = Mutex::new(Vec::new());
+static SERVERS: Mutex<Vec<Weak<Endpoint>>> = Mutex::new(Vec::new());
 
 /// A server, as its clients see it. Python's `SyncManager` or `BaseManager`, connected.
 ///
 /// A clone is the same; any thread may use it.
 #[derive(Clone)]
 pub struct Manager {
-    server: Arc<Server>,
+    server: Arc<Endpoint>,
 }
 
 /// An object that a server holds. Python's `BaseProxy`.
@@ -87,7 +87,7 @@ pub enum Error {
 }
 
 /// A server as one process sees it.
-struct Server {
+struct Endpoint {
     address: Address,
     key: Box<[u8]>,
     /// It was told to shut down: nobody says farewell to it.
@@ -99,16 +99,16 @@ struct Server {
 
 /// One count at the server.
 struct Reference {
-    server: Arc<Server>,
+    server: Arc<Endpoint>,
     /// As it travels, but without a `keep`. The address is the server's, as it calls itself.
-    token: value::Proxy,
+    token: pickle_value::Proxy,
     /// The process that has the count; a child of it has not.
     process: u32,
 }
 
 /// A thread's connection to a server.
 struct Connection {
-    server: Weak<Server>,
+    server: Weak<Endpoint>,
     process: u32,
     id: u64,
     frames: Frames,
@@ -126,7 +126,7 @@ impl Manager {
     ///
     /// [`Error::Io`] if nobody listens there, [`Error::Auth`] if it has another key.
     pub fn connect(address: &Address, authkey: &[u8]) -> Result<Manager, Error> {
-        let server = Server::at(address, authkey);
+        let server = Endpoint::at(address, authkey);
         server.control("dummy", Args::default())?;
         Ok(Manager { server })
     }
@@ -144,13 +144,13 @@ impl Manager {
         mut pipe: impl Write,
         values: impl IntoIterator<Item = Value>,
     ) -> Result<(), Error> {
-        let Server { address, key, .. } = &*self.server;
+        let Endpoint { address, key, .. } = &*self.server;
         let parts = [
-            pickle::address_value(address),
+            address_value(address),
             Value::bytes(key),
             Value::tuple(values),
         ];
-        let written = pipe.write_all(&pickle::dumps(&Value::tuple(parts)));
+        let written = pipe.write_all(&dumps(&Value::tuple(parts)));
         written.map_err(|source| Error::Io {
             what: "hand a manager over".to_owned(),
             source,
@@ -168,12 +168,12 @@ impl Manager {
         };
         let mut handed = vec![];
         pipe.read_to_end(&mut handed).map_err(failed)?;
-        let handed = pickle::loads(&handed).map_err(|error| Error::Protocol(error.to_string()))?;
+        let handed = loads(&handed).map_err(|error| Error::Protocol(error.to_string()))?;
         let parts = tuple(&handed);
         let Some([address, Value::Bytes(key), Value::Tuple(values)]) = parts.as_deref() else {
             return Err(unexpected("take_over", &handed));
         };
-        let address = pickle::as_address(address);
+        let address = as_address(address);
         let address = address.ok_or_else(|| unexpected("take_over", &handed))?;
         Ok((Manager::connect(&address, key)?, values.to_vec()))
     }
@@ -234,7 +234,7 @@ impl Manager {
 }
 
 impl Proxy {
-    fn new(server: Arc<Server>, token: value::Proxy) -> Self {
+    fn new(server: Arc<Endpoint>, token: pickle_value::Proxy) -> Self {
         let process = process::id();
         Proxy {
             reference: Arc::new(Reference {
@@ -248,7 +248,7 @@ impl Proxy {
     /// Calls a method, and blocks as long as the method does.
     ///
     /// A proxy in the result has a count, which it drops with the result; [`Proxy::attach`] makes it callable. A result may
-    /// take as much memory as [`pickle::Limits::default`] says, 1 GiB.
+    /// take as much memory as [`pickle_value::Limits::default`] says, 1 GiB.
     ///
     /// # Errors
     ///
@@ -289,7 +289,7 @@ impl Proxy {
     }
 
     /// Which connection this thread has to the server; never the same for two, or after it broke.
-    pub(super) fn connection(&self) -> Option<u64> {
+    pub(crate) fn connection(&self) -> Option<u64> {
         self.reference.server.with_calls(|calls, at| calls[at].id)
     }
 }
@@ -298,7 +298,7 @@ impl Proxy {
 impl From<&Proxy> for Value {
     fn from(proxy: &Proxy) -> Self {
         let keep: Keep = proxy.reference.clone();
-        Value::Proxy(Arc::new(value::Proxy {
+        Value::Proxy(Arc::new(pickle_value::Proxy {
             keep: Some(keep),
             ..copy(&proxy.reference.token)
         }))
@@ -313,13 +313,13 @@ impl From<Proxy> for Value {
 
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value::Proxy { class, ident, .. } = &self.reference.token;
+        let pickle_value::Proxy { class, ident, .. } = &self.reference.token;
         write!(f, "<{}, typeid '{}' at {ident}>", class.name, self.typeid())
     }
 }
 
-impl Server {
-    fn at(address: &Address, key: &[u8]) -> Arc<Server> {
+impl Endpoint {
+    fn at(address: &Address, key: &[u8]) -> Arc<Endpoint> {
         let mut servers = lock(&SERVERS);
         servers.retain(|server| server.strong_count() > 0);
         let known = servers.iter().filter_map(Weak::upgrade).find(|server| {
@@ -327,7 +327,7 @@ impl Server {
             server.address == *address && *server.key == *key && !stopped
         });
         known.unwrap_or_else(|| {
-            let server = Arc::new(Server {
+            let server = Arc::new(Endpoint {
                 address: address.clone(),
                 key: key.into(),
                 stopped: AtomicBool::new(false),
@@ -339,7 +339,7 @@ impl Server {
     }
 
     /// The server that calls itself so.
-    fn named(self: &Arc<Self>, name: &Address) -> Arc<Server> {
+    fn named(self: &Arc<Self>, name: &Address) -> Arc<Endpoint> {
         let same = match (&self.address, name) {
             (Address::Tcp(ours, port), Address::Tcp(host, other)) if port == other => {
                 let loopback = |host: &str| ["localhost", "127.0.0.1", "::1"].contains(&host);
@@ -351,7 +351,7 @@ impl Server {
         if same {
             self.clone()
         } else {
-            Server::at(name, &self.key)
+            Endpoint::at(name, &self.key)
         }
     }
 
@@ -412,7 +412,7 @@ impl Server {
 
     fn call(
         self: &Arc<Self>,
-        object: &value::Proxy,
+        object: &pickle_value::Proxy,
         method: &str,
         args: Args,
     ) -> Result<Value, Error> {
@@ -420,7 +420,7 @@ impl Server {
             Some(connection) => connection,
             None => self.accept()?,
         };
-        let mut keep = |proxy: &value::Proxy| -> Option<Keep> {
+        let mut keep = |proxy: &pickle_value::Proxy| -> Option<Keep> {
             // If it cannot be counted, it is only a name, and `attach` tries again and says why not.
             let proxy = self.count(proxy).ok()?;
             Some(proxy.reference)
@@ -442,7 +442,7 @@ impl Server {
         let [exposed, made] = &*parts else {
             return None;
         };
-        let (typeid, address, ident) = pickle::as_token(made)?;
+        let (typeid, address, ident) = as_token(made)?;
         let token = token(typeid, address, ident, names(exposed)?);
         Some(Proxy::new(self.clone(), token).into())
     }
@@ -454,18 +454,18 @@ impl Server {
         ident: Option<&str>,
         method: &str,
         args: &Args,
-        keep: &mut dyn FnMut(&value::Proxy) -> Option<Keep>,
+        keep: &mut dyn FnMut(&pickle_value::Proxy) -> Option<Keep>,
     ) -> Result<Answer, Error> {
         let lost = |error| self.lost(method, &error);
-        let sent = frames.send(|out| pickle::dump_request_into(ident, method, args, out));
+        let sent = frames.send(|out| dump_request_into(ident, method, &args.positional, &args.keywords, out));
         sent.map_err(lost)?;
         let reply = frames.recv(usize::MAX).map_err(lost)?;
         let reply = reply.ok_or_else(|| lost(ErrorKind::UnexpectedEof.into()))?;
-        let limits = pickle::Limits::default();
-        if let Some(("#RETURN", value)) = pickle::small_reply(reply, &limits) {
+        let limits = Limits::default();
+        if let Some(("#RETURN", value)) = small_reply(reply, &limits) {
             return Ok(Answer::Value(value));
         }
-        let reply = pickle::loads_with(reply, &limits, keep);
+        let reply = loads_with(reply, &limits, keep);
         let reply = reply.map_err(|error| Error::Protocol(format!("{method}: {error}")))?;
         let parts = tuple(&reply).ok_or_else(|| unexpected(method, &reply))?;
         let [kind, result] = &*parts else {
@@ -527,7 +527,7 @@ impl Server {
     }
 
     /// One count more for the object, which becomes the proxy's.
-    fn count(self: &Arc<Self>, proxy: &value::Proxy) -> Result<Proxy, Error> {
+    fn count(self: &Arc<Self>, proxy: &pickle_value::Proxy) -> Result<Proxy, Error> {
         let server = self.named(&proxy.address);
         let ident = Value::Str(proxy.ident.clone());
         server.control("incref", Args::new([ident]))?;
@@ -536,7 +536,7 @@ impl Server {
 }
 
 /// A connection that no call will use any more is closed. Other threads close theirs when they open one, or end.
-impl Drop for Server {
+impl Drop for Endpoint {
     fn drop(&mut self) {
         sweep();
     }
@@ -591,7 +591,7 @@ fn token(
     address: Address,
     ident: Arc<str>,
     exposed: Arc<[Arc<str>]>,
-) -> value::Proxy {
+) -> pickle_value::Proxy {
     let name = match &*typeid {
         "list" => "ListProxy",
         "dict" => "DictProxy",
@@ -606,7 +606,7 @@ fn token(
         "Pool" => "PoolProxy",
         _ => "AutoProxy",
     };
-    value::Proxy {
+    pickle_value::Proxy {
         class: Arc::new(Global {
             module: "multiprocessing.managers".into(),
             name: name.into(),
@@ -619,8 +619,8 @@ fn token(
     }
 }
 
-fn copy(proxy: &value::Proxy) -> value::Proxy {
-    value::Proxy {
+fn copy(proxy: &pickle_value::Proxy) -> pickle_value::Proxy {
+    pickle_value::Proxy {
         class: proxy.class.clone(),
         typeid: proxy.typeid.clone(),
         address: proxy.address.clone(),
@@ -647,7 +647,7 @@ fn text(method: &str, value: &Value) -> Result<String, Error> {
     text.ok_or_else(|| unexpected(method, value))
 }
 
-pub(super) fn unexpected(method: &str, value: &Value) -> Error {
+pub(crate) fn unexpected(method: &str, value: &Value) -> Error {
     let shown: String = value.to_string().chars().take(200).collect();
     Error::Protocol(format!("{method} returned {shown}"))
 }
@@ -688,285 +688,24 @@ impl std::error::Error for Error {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use std::io::{BufRead, BufReader};
-    use std::path::Path;
-    use std::process::{Child, Command, Stdio};
-    use std::sync::mpsc::{self, RecvTimeoutError};
-    use std::{fs, panic};
+mod tests {
+    use crate::transport::Listener;
 
-    use tempfile::TempDir;
-
-    use super::super::proxies::*;
-    use super::super::sync_manager::SyncManager;
-    use super::super::transport::Listener;
     use super::*;
 
-    /// How long a test may take.
-    const LIMIT: Duration = Duration::from_secs(60);
-    pub const KEY: &[u8] = b"secret";
+    const KEY: &[u8] = b"secret";
 
-    /// CPython's own server, in tests/cpython_server.py.
-    pub struct Python {
-        child: Child,
-        pub address: Address,
-        _folder: TempDir,
-    }
-
-    impl Python {
-        /// `None` where it cannot be had.
-        fn start(unix: bool) -> Option<Python> {
-            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cpython_server.py");
-            let python = Command::new("python3").arg("--version").output();
-            if python.is_err() || !script.exists() {
-                eprintln!(
-                    "not tested: there is no python3, or no {}",
-                    script.display()
-                );
-                return None;
-            }
-            let folder = tempfile::tempdir().unwrap();
-            let key_file = folder.path().join("key");
-            fs::write(&key_file, KEY).unwrap();
-            let path = folder.path().join("socket");
-            let address = if unix {
-                &path
-            } else {
-                Path::new("127.0.0.1:0")
-            };
-            let mut child = Command::new("python3")
-                .arg(script)
-                .arg("--address")
-                .arg(address)
-                .arg("--authkey-file")
-                .arg(&key_file)
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .spawn()
-                .unwrap();
-            let mut line = String::new();
-            let output = child.stdout.as_mut().unwrap();
-            BufReader::new(output).read_line(&mut line).unwrap();
-            let address = line.trim_end().parse().unwrap();
-            Some(Python {
-                child,
-                address,
-                _folder: folder,
-            })
-        }
-
-        pub fn manager(&self) -> Manager {
-            Manager::connect(&self.address, KEY).unwrap()
-        }
-
-        pub fn kill(&mut self) {
-            self.child.kill().unwrap();
-            self.child.wait().unwrap();
-        }
-    }
-
-    impl Drop for Python {
-        fn drop(&mut self) {
-            self.child.kill().ok();
-            self.child.wait().ok();
-        }
-    }
-
-    /// Runs a test with CPython's server on a Unix socket, and not for ever.
-    pub fn with_python(test: impl FnOnce(&mut Python) + Send + 'static) {
-        if let Some(mut python) = Python::start(true) {
-            limited(move || test(&mut python));
-        }
-    }
-
-    /// Runs a test with CPython's server, and with ours.
-    pub fn with_both(test: impl Fn(&Manager) + Copy + Send + 'static) {
-        with_python(move |python| test(&python.manager()));
-        limited(move || test(&SyncManager::start().unwrap()));
-    }
-
-    fn limited(test: impl FnOnce() + Send + 'static) {
-        let (sender, ended) = mpsc::channel();
-        let thread = thread::spawn(move || {
-            test();
-            sender.send(()).unwrap();
-        });
-        match ended.recv_timeout(LIMIT) {
-            Err(RecvTimeoutError::Timeout) => panic!("it took longer than {LIMIT:?}"),
-            _ => thread.join().unwrap_or_else(|e| panic::resume_unwind(e)),
-        }
-    }
-
+    #[cfg(feature = "server")]
     #[test]
-    fn counts_are_given_back() {
-        with_python(|python| {
-            let manager = python.manager();
-            let list = manager.list([1i64, 2]).unwrap();
-            let clone = list.clone();
-            assert_eq!(manager.number_of_objects().unwrap(), 1);
-            drop(list);
-            assert_eq!(clone.len().unwrap(), 2);
-            drop(clone);
-            assert_eq!(manager.number_of_objects().unwrap(), 0);
-            assert_eq!(manager.debug_info().unwrap(), "");
-            let connections = || CALLS.with_borrow(Vec::len);
-            assert_eq!(connections(), 1);
-            drop(manager);
-            assert_eq!(connections(), 0);
-        });
-    }
-
-    #[test]
-    fn over_tcp() {
-        let Some(python) = Python::start(false) else {
-            return;
-        };
-        limited(move || {
-            let manager = python.manager();
-            let dict = manager.dict([("a", 1i64)]).unwrap();
-            assert_eq!(dict.get("a").unwrap(), Some(1i64.into()));
-            let keys: Vec<_> = dict.iter().unwrap().map(Result::unwrap).collect();
-            assert_eq!(keys, ["a".into()]);
-            manager.shutdown().unwrap();
-        });
-    }
-
-    #[test]
-    fn the_wrong_key_and_nobody_there() {
-        with_python(|python| {
-            let error = Manager::connect(&python.address, b"wrong").err().unwrap();
-            assert!(matches!(error, Error::Auth(_)), "{error}");
-            python.kill();
-            let error = Manager::connect(&python.address, KEY).err().unwrap();
-            assert!(matches!(error, Error::Io { .. }), "{error}");
-        });
-    }
-
-    #[test]
-    fn every_kind_of_failure() {
-        with_both(|manager| {
-            let list = manager.list::<Value>([]).unwrap();
-            let error = list.get(7).unwrap_err();
-            assert!(error.is("builtins", "IndexError"), "{error}");
-            assert_eq!(error.to_string(), "IndexError: list index out of range");
-            let error = list.call("nothing", Args::default()).unwrap_err();
-            assert!(matches!(&error, Error::Remote(text) if text.contains("nothing")));
-            let error = manager.create("nothing", Args::default()).unwrap_err();
-            assert!(matches!(&error, Error::Remote(text) if text.contains("KeyError")));
-            let lock = manager.lock().unwrap();
-            let error = lock.value().unwrap_err();
-            assert!(matches!(&error, Error::Unserializable(_)), "{error}");
-            let error = manager.attach(&Value::None).unwrap_err();
-            assert!(matches!(&error, Error::Protocol(_)), "{error}");
-            // The connection is as good as before.
-            list.append(1i64).unwrap();
-            assert_eq!(list.repr().unwrap(), "[1]");
-        });
-    }
-
-    #[test]
-    fn proxies_inside_of_values() {
-        with_both(|manager| {
-            let dict = manager.dict::<&str, Value>([]).unwrap();
-            let inner = manager.list([1i64]).unwrap();
-            let queue = manager.queue(0).unwrap();
-            dict.set("list", &inner).unwrap();
-            dict.set("queue", Value::list([Value::from(&queue)]))
-                .unwrap();
-            // What is inside of another object has no count, and is alive all the same.
-            drop((inner, queue));
-            assert_eq!(manager.number_of_objects().unwrap(), 1);
-            let value = dict.get("list").unwrap().unwrap();
-            assert_eq!(manager.number_of_objects().unwrap(), 2);
-            let inner = ListProxy::from(manager.attach(&value).unwrap());
-            drop(value);
-            inner.append(2i64).unwrap();
-            assert_eq!(inner.to_vec().unwrap(), [1i64.into(), 2i64.into()]);
-            let value = dict.get("queue").unwrap().unwrap();
-            let Value::List(items) = &value else {
-                panic!("{value}");
-            };
-            let queue = QueueProxy::from(manager.attach(&items[0]).unwrap());
-            assert_eq!(queue.exposed().map(<[_]>::len), Some(9));
-            queue.put(&inner).unwrap();
-            let again = manager.attach(&queue.get().unwrap()).unwrap();
-            assert_eq!(again.ident(), inner.ident());
-            drop((queue, again, inner, value));
-            assert_eq!(manager.number_of_objects().unwrap(), 1);
-        });
-    }
-
-    #[test]
-    fn a_killed_server_leaves_nobody_waiting() {
-        with_python(|python| {
-            let manager = python.manager();
-            let event = manager.event().unwrap();
-            let lock = manager.lock().unwrap();
-            let (sender, waiting) = mpsc::channel();
-            let waiter = {
-                let event = event.clone();
-                thread::spawn(move || {
-                    event.is_set().unwrap();
-                    sender.send(()).unwrap();
-                    event.wait(None)
-                })
-            };
-            let guard = lock.lock().unwrap();
-            waiting.recv().unwrap();
-            thread::sleep(Duration::from_millis(50));
-            python.kill();
-            let error = waiter.join().unwrap().unwrap_err();
-            assert!(matches!(error, Error::Disconnected { .. }), "{error}");
-            let error = event.set().unwrap_err();
-            assert!(matches!(error, Error::Disconnected { .. }), "{error}");
-            // This thread has no connection any more, and gets none.
-            let error = event.set().unwrap_err();
-            assert!(matches!(error, Error::Io { .. }), "{error}");
-            let error = guard.release().unwrap_err();
-            assert!(matches!(error, Error::Disconnected { .. }), "{error}");
-        });
-    }
-
-    #[test]
-    fn a_server_that_ends_leaves_nobody_waiting() {
-        limited(|| {
-            let server = SyncManager::start().unwrap();
-            let queue = server.queue(0).unwrap();
-            let (sender, waiting) = mpsc::channel();
-            let waiter = thread::spawn(move || {
-                queue.len().unwrap();
-                sender.send(()).unwrap();
-                queue.get()
-            });
-            waiting.recv().unwrap();
-            drop(server);
-            let error = waiter.join().unwrap().unwrap_err();
-            assert!(matches!(error, Error::Disconnected { .. }), "{error}");
-        });
-    }
-
-    /// Then our server releases what the thread held.
-    #[test]
-    fn a_thread_that_ends_closes_its_connection() {
-        limited(|| {
-            let server = SyncManager::start().unwrap();
-            let lock = server.rlock().unwrap();
-            let other = lock.clone();
-            let thread = thread::spawn(move || other.acquire(true, None).unwrap());
-            assert!(thread.join().unwrap());
-            drop(lock.lock().unwrap());
-        });
-    }
-
-    #[test]
-    fn a_stopped_server_hears_no_farewell() {
-        with_python(|python| {
-            let manager = python.manager();
-            let list = manager.list([1i64]).unwrap();
-            manager.shutdown().unwrap();
-            python.child.wait().unwrap();
-            drop(list);
-        });
+    fn a_connection_is_closed_with_the_last_proxy_of_its_server() {
+        let manager = crate::SyncManager::start().unwrap();
+        let list = manager.list([1]).unwrap();
+        assert_eq!(list.len().unwrap(), 1);
+        let connections = || CALLS.with_borrow(Vec::len);
+        assert_eq!(connections(), 1);
+        drop(manager);
+        drop(list);
+        assert_eq!(connections(), 0);
     }
 
     #[test]
@@ -974,7 +713,7 @@ pub(super) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let address = Address::Unix(folder.path().join("socket"));
         let _listener = Listener::bind(&address).unwrap();
-        let server = Server::at(&address, KEY);
+        let server = Endpoint::at(&address, KEY);
         let begun = Instant::now();
         for ident in ["a", "b", "c"] {
             let token = token("list".into(), address.clone(), ident.into(), [].into());
@@ -986,9 +725,9 @@ pub(super) mod tests {
 
     #[test]
     fn names_of_one_server() {
-        let server = |host: &str| Server::at(&Address::Tcp(host.into(), 1), b"names");
+        let server = |host: &str| Endpoint::at(&Address::Tcp(host.into(), 1), b"names");
         let same = |ours, name: &str| {
-            let ours: Arc<Server> = server(ours);
+            let ours: Arc<Endpoint> = server(ours);
             Arc::ptr_eq(&ours, &ours.named(&Address::Tcp(name.into(), 1)))
         };
         assert!(same("localhost", "127.0.0.1"));

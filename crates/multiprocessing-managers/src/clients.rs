@@ -11,11 +11,11 @@ use std::{io, thread};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
-use super::caller::{Caller, lock};
-use super::peer::{self, Process};
-use super::referent::{Gone, Referent};
-use super::store::Store;
-use super::transport::Stream;
+use crate::sync::lock;
+use crate::peer::{self, Process};
+use crate::caller::{Caller, Gone, Hold};
+use crate::store::Store;
+use crate::transport::Stream;
 
 /// How long a process may take to end when its connection has ended, until it is taken for one that goes on.
 const PATIENCE: Timespec = Timespec {
@@ -24,7 +24,7 @@ const PATIENCE: Timespec = Timespec {
 };
 
 /// The client processes that this machine knows: all of Unix sockets, over TCP those of this machine.
-pub(super) struct Clients {
+pub(crate) struct Clients {
     known: Mutex<Vec<Arc<Client>>>,
     /// Wakes the watcher, because there is one more, or it is to end.
     changed: OwnedFd,
@@ -35,7 +35,7 @@ pub(super) struct Clients {
 /// A process that has connected.
 ///
 /// It has ended when its last connection has, too: a process that it forked may go on with that, as a daemon does.
-pub(super) struct Client {
+pub(crate) struct Client {
     /// Never the same for two processes, and never 0.
     pub id: u64,
     process: Process,
@@ -52,7 +52,7 @@ struct State {
     /// How it has ended.
     how: Option<Gone>,
     /// What callers of it held when their connections ended, and only its death gives back.
-    held: Vec<(u64, Weak<dyn Referent>)>,
+    held: Vec<(u64, Weak<dyn Hold>)>,
 }
 
 impl Clients {
@@ -148,7 +148,7 @@ impl Client {
 
     /// Tells the objects that a caller of this process may hold a part of that its connection has ended.
     pub fn caller_ended(&self, caller: &Caller) {
-        let left = |object: &Arc<dyn Referent>| object.gone(caller.id(), Gone::Left);
+        let left = |object: &Arc<dyn Hold>| object.gone(caller.id(), Gone::Left);
         let still: Vec<_> = caller.held().into_iter().filter(left).collect();
         let mut state = lock(&self.state);
         state.calls -= 1;

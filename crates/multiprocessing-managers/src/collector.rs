@@ -15,11 +15,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-use super::referent::{Kept, Referent};
-use super::value::Value;
+use crate::referent::{Kept, Referent};
+use pickle_value::Value;
 
 /// Of objects to which no client refers, those that are in use, and those that only refer to each other.
-pub(super) fn sort_out(objects: Vec<Arc<dyn Referent>>) -> (Objects, Objects) {
+pub(crate) fn sort_out(objects: Vec<Arc<dyn Referent>>) -> (Objects, Objects) {
     let at = |object: &Arc<dyn Referent>| Arc::as_ptr(object).cast::<()>() as usize;
     // One owner is `objects`.
     let node = |object| (at(object), Node::new(Arc::strong_count(object) - 1));

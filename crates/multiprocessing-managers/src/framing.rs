@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{read, retry_on_intr};
 use rustix::net::sockopt::set_tcp_quickack;
 
-use super::transport::Stream;
+use crate::transport::Stream;
 
 /// What a buffer has at first: most messages are smaller.
 const FIRST: usize = 4 << 10;

@@ -1,87 +1,65 @@
-//! `multiprocessing.managers`: objects that a server holds and clients share, in CPython's own protocol.
-//!
-//! Python:  `multiprocessing.managers`: `BaseManager`, `SyncManager`, `Manager()`
-//! Differs: no Python runs here, so a server calls no function that a client sends; it keeps it, and sends it on.
-//!
-//! Copy the folder whole, with the dependencies below, and write `mod managers;`. From the bytes up:
-//!
-//! | file | what it is |
-//! |---|---|
-//! | `transport.rs` | sockets of TCP and of Unix, and the text of an [`Address`] |
-//! | `framing.rs` | messages on a stream, each with its length |
-//! | `auth.rs` | both ends prove that they have the key |
-//! | `pickle/` | values as bytes, and back |
-//! | `value.rs`, `exception.rs`, `args.rs` | Python's values, its exceptions, the arguments of a call |
-//! | `compare.rs`, `repr.rs` | `==`, `hash`, `<`, `repr` of values, as in Python |
-//! | `convert.rs`, `typed.rs` | Rust's values as Python's, by `From` and by serde |
-//! | `referent.rs`, `caller.rs` | what a server holds, and who calls it and may have to wait |
-//! | `types/` | list, dict, Namespace, Lock, ..., Array: what a [`SyncManager`] can make |
-//! | `registry.rs` | the names by which a server makes objects: `register` |
-//! | `store.rs`, `collector.rs` | which objects there are, and for how long |
-//! | `peer.rs`, `clients.rs` | which processes the clients are, and what is given back when one is killed |
-//! | `server.rs` | the server: Python's `get_server()` |
-//! | `client.rs`, `proxies.rs` | the client: [`Manager`], [`Proxy`], and proxies with the methods of their types |
-//! | `sync_manager.rs` | a server in this process with its first client: `Manager()` |
-//! | `tasks.rs`, `remote_queue.rs` | functions by name; the notes' `RemoteQueueServer` and `RemoteQueueClient` |
-//!
-//! Its tests need fastrand, proptest, serde_bytes and tempfile, too.
-//!
-//! ```cargo
-//! [dependencies]
-//! getrandom = { version = "0.4", default-features = false, features = ["std"] }
-//! hmac = { version = "0.13", default-features = false }
-//! md-5 = { version = "0.11", default-features = false }
-//! nix = { version = "0.31", default-features = false, features = ["socket"] }
-//! num-bigint = { version = "0.5", default-features = false, features = ["std"] }
-//! num-traits = { version = "0.2", default-features = false, features = ["std"] }
-//! rustix = { version = "1", default-features = false, features = ["std", "event", "net", "process"] }
-//! serde = "1"
-//! sha2 = { version = "0.11", default-features = false }
-//! unicode-properties = { version = "0.1", default-features = false, features = ["general-category"] }
-//! ```
+//! CPython's `multiprocessing.managers`: a server that Python's clients use unchanged, and a client of Python's servers.
+
+#![warn(missing_docs)]
 
 pub mod args;
+#[cfg(not(loom))]
 pub mod auth;
+#[cfg(feature = "server")]
 pub mod caller;
+#[cfg(all(feature = "client", not(loom)))]
 pub mod client;
+#[cfg(all(feature = "server", not(loom)))]
 mod clients;
+#[cfg(all(feature = "server", not(loom)))]
 mod collector;
-pub mod compare;
-pub mod convert;
-pub mod exception;
+#[cfg(not(loom))]
 pub mod framing;
-pub mod peer;
-pub mod pickle;
+#[cfg(all(feature = "server", not(loom)))]
+mod peer;
+#[cfg(all(feature = "client", not(loom)))]
 pub mod proxies;
+#[cfg(feature = "server")]
 pub mod referent;
+#[cfg(all(feature = "server", not(loom)))]
 pub mod registry;
+#[cfg(all(feature = "client", not(loom)))]
 pub mod remote_queue;
-pub mod repr;
+#[cfg(all(feature = "server", not(loom)))]
 pub mod server;
-#[cfg(test)]
-mod server_tests;
+#[cfg(all(feature = "server", not(loom)))]
 mod store;
-pub mod sync_manager;
+#[cfg(not(loom))]
+mod sync;
+#[cfg(loom)]
+pub mod sync;
+#[cfg(all(feature = "client", feature = "server", not(loom)))]
+mod sync_manager;
 pub mod tasks;
+#[cfg(not(loom))]
 pub mod transport;
-pub mod typed;
+#[cfg(feature = "server")]
 pub mod types;
-pub mod value;
 
-// Whoever copies this uses some of them.
-#[allow(unused_imports)]
-pub use self::{
-    args::Args,
-    caller::Caller,
-    client::{Error, Manager, Proxy},
-    compare::Key,
-    exception::Exception,
-    proxies::*,
-    referent::{Failure, Gone, Kept, Referent, Reply, referent},
-    registry::Registry,
-    server::{Limits, Running, Server, Stop, Summary},
-    sync_manager::SyncManager,
-    tasks::{Task, TaskError, Tasks},
-    typed::{SerdeError, from_value, to_value},
-    value::{Address, Array, Global, Make, Object, Step, Value},
+pub use args::Args;
+#[cfg(feature = "server")]
+pub use caller::{Caller, Gone, Hold};
+#[cfg(all(feature = "client", not(loom)))]
+pub use client::{Error, Manager, Proxy};
+pub use pickle_value;
+pub use pickle_value::{
+    Address, Array, Exception, Global, InvalidAddress, Key, Make, Object, Step, Value,
 };
+#[cfg(feature = "serde")]
+pub use pickle_value::{SerdeError, from_value, to_value};
+#[cfg(all(feature = "client", not(loom)))]
+pub use proxies::*;
+#[cfg(feature = "server")]
+pub use referent::{Failure, Kept, Referent, Reply, referent};
+#[cfg(all(feature = "server", not(loom)))]
+pub use registry::Registry;
+#[cfg(all(feature = "server", not(loom)))]
+pub use server::{Limits, Running, Server, Stop, Summary};
+#[cfg(all(feature = "client", feature = "server", not(loom)))]
+pub use sync_manager::SyncManager;
+pub use tasks::{Task, TaskError, Tasks};

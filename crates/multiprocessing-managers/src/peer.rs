@@ -18,8 +18,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::caller::lock;
-use super::transport::Stream;
+use crate::sync::lock;
+use crate::transport::Stream;
 
 /// A process, whatever becomes of its number.
 #[derive(Debug)]
@@ -75,6 +75,20 @@ pub fn of(stream: &Stream, known: &[u32]) -> Option<Process> {
     match stream {
         Stream::Unix(stream) => of_unix(stream),
         Stream::Tcp(stream) => of_tcp(stream, known),
+    }
+}
+
+/// Names the peer in a report for people: the address of a TCP peer, the process behind a Unix socket.
+pub fn name(stream: &Stream) -> String {
+    match stream {
+        Stream::Tcp(stream) => match stream.peer_addr() {
+            Ok(peer) => peer.to_string(),
+            Err(_) => "a client that has left".to_owned(),
+        },
+        Stream::Unix(stream) => match of_unix(stream) {
+            Some(process) => format!("process {}", process.pid()),
+            None => "a process".to_owned(),
+        },
     }
 }
 
@@ -251,8 +265,8 @@ fn address(address: SocketAddr) -> (u8, [u8; 16]) {
 mod tests {
     use std::process::{self, Child, Command, Stdio};
 
-    use super::super::transport::Listener;
-    use super::super::value::Address;
+    use crate::transport::Listener;
+    use pickle_value::Address;
     use super::*;
 
     const LIMIT: Duration = Duration::from_secs(20);

@@ -5,10 +5,10 @@ use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
 
-use super::args::Args;
-use super::caller::Caller;
-use super::exception::Exception;
-use super::value::Value;
+use crate::args::Args;
+use crate::caller::{Caller, Gone, Hold};
+use pickle_value::Exception;
+use pickle_value::Value;
 
 /// An object that clients call through proxies. Calls come from many threads at once. An `Arc` of one is also an
 /// `Arc<dyn Any + Send + Sync>`, for who has to know its type.
@@ -56,7 +56,13 @@ pub trait Referent: Any + Send + Sync {
     }
 }
 
-/// What a server puts into [`Proxy::keep`](super::value::Proxy::keep): the object that the proxy stands for.
+impl<T: Referent> Hold for T {
+    fn gone(&self, caller: u64, how: Gone) -> bool {
+        Referent::gone(self, caller, how)
+    }
+}
+
+/// What a server puts into [`Proxy::keep`](pickle_value::Proxy::keep): the object that the proxy stands for.
 pub struct Kept(Option<Arc<dyn Referent>>);
 
 impl Kept {
@@ -126,15 +132,6 @@ pub enum Failure {
     Unserializable(String),
     /// The caller has gone, or the server stops: nobody waits for a reply.
     Gone,
-}
-
-/// How a caller has gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gone {
-    /// Its connection has ended. Its process may go on, or has ended of its own accord, or nobody can tell.
-    Left,
-    /// Its process has ended without a farewell: it was killed.
-    Killed,
 }
 
 impl From<Exception> for Failure {

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::args::Args;
-use super::exception::Exception;
-use super::referent::Referent;
-use super::types::{
+use crate::args::Args;
+use pickle_value::Exception;
+use crate::referent::Referent;
+use crate::types::{
     Barrier, Condition, Dict, Event, List, Lock, Namespace, Queue, RLock, Semaphore, SharedArray,
     SharedValue,
 };
@@ -56,7 +56,7 @@ impl Registry {
         self
     }
 
-    pub(super) fn make(&self, name: &str, args: Args) -> Result<Arc<dyn Referent>, Exception> {
+    pub fn make(&self, name: &str, args: Args) -> Result<Arc<dyn Referent>, Exception> {
         match self.0.get(name) {
             Some(make) => make(args),
             None => {

@@ -11,19 +11,20 @@ use std::{fmt, io, thread};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
-use super::args::Args;
-use super::auth::{self, AuthError};
-use super::caller::{Caller, lock};
-use super::clients::{Client, Clients};
-use super::compare::Key;
-use super::exception::Exception;
-use super::framing::Frames;
-use super::pickle;
-use super::referent::{Failure, Gone, Kept, Referent, Reply};
-use super::registry::Registry;
-use super::store::{Found, Store};
-use super::transport::{Listener, Stream};
-use super::value::{Address, Keep, Proxy, Value};
+use crate::args::Args;
+use crate::auth::{self, AuthError};
+use crate::caller::Caller;
+use crate::sync::lock;
+use crate::clients::{Client, Clients};
+use crate::framing::Frames;
+use crate::caller::Gone;
+use crate::peer;
+use crate::referent::{Failure, Kept, Referent, Reply};
+use crate::registry::Registry;
+use crate::store::{Found, Store};
+use crate::transport::{Listener, Stream};
+use pickle_value::managers::{as_token, dump_reply_into, small_request, token};
+use pickle_value::{Address, Exception, Keep, Key, Proxy, Value, loads_with};
 
 /// How long a peer that has closed its connection may take to refuse what was sent to it afterwards.
 const MOMENT: Duration = Duration::from_millis(200);
@@ -43,7 +44,7 @@ pub struct Limits {
     /// The largest message, in bytes.
     pub message: usize,
     /// How deep a value may be nested, and how much memory those of one message may take.
-    pub values: pickle::Limits,
+    pub values: pickle_value::Limits,
 }
 
 impl Default for Limits {
@@ -53,7 +54,7 @@ impl Default for Limits {
             strangers: 1024,
             handshake: Duration::from_secs(10),
             message: 256 << 20,
-            values: pickle::Limits::default(),
+            values: pickle_value::Limits::default(),
         }
     }
 }
@@ -281,7 +282,7 @@ impl Shared {
             if let Some(report) = self.report.get() {
                 report(&format!(
                     "{}: there are as many connections as there may be",
-                    stream.peer()
+                    peer::name(&stream)
                 ));
             }
             return Ok(());
@@ -367,7 +368,7 @@ impl Shared {
     /// One connection, from its first byte to its last.
     fn serve(&self, id: u64, stream: Arc<Stream>) {
         // Afterwards, it may not be known any more.
-        let peer = self.report.get().map(|_| stream.peer());
+        let peer = self.report.get().map(|_| peer::name(&stream));
         let report = |why: String| {
             if let (Some(report), Some(peer)) = (self.report.get(), &peer) {
                 report(&format!("{peer}: {why}"));
@@ -469,7 +470,7 @@ impl Shared {
             }
             "get_methods" => {
                 let [token] = args.bind("Server.get_methods", [("token", None)])?;
-                let token = pickle::as_token(&token);
+                let token = as_token(&token);
                 let (_, _, ident) = token.ok_or_else(|| Exception::type_error("not a token"))?;
                 let unknown = || Exception::key_error((&*ident).into());
                 Ok(names(
@@ -555,22 +556,7 @@ impl Shared {
         while let Some(frame) = frames.recv(self.limits.message)? {
             drop(caller.receipt());
             graced.clear();
-            // Most requests are small, and for something that is there.
-            let small = pickle::small_request(frame, &self.limits.values);
-            let small = small.and_then(|(ident, name, args)| {
-                let object = found.object(&self.store, ident)?;
-                let exposed = object.exposed().contains(&name);
-                exposed.then_some((object, name, args))
-            });
-            let result = match small {
-                Some((object, name, args)) => {
-                    object.call(caller, name, Args::new(args.iter().cloned()))
-                }
-                None => match self.understand(frame) {
-                    Ok(request) => self.method(caller, request),
-                    Err(exception) => Err(Failure::Traceback(exception.to_string())),
-                },
-            };
+            let result = self.call(caller, frame, &mut found);
             let (kind, result) = match result {
                 Ok(Reply::Value(value)) => ("#RETURN", value),
                 Ok(Reply::Object(object)) => ("#PROXY", self.proxy(object, client)),
@@ -588,43 +574,29 @@ impl Shared {
         Ok(())
     }
 
-    fn method(&self, caller: &Arc<Caller>, request: Request) -> Result<Reply, Failure> {
-        let Request {
-            ident,
-            method,
-            args,
-            keywords,
-        } = request;
-        let around = |exception: Exception| Failure::Traceback(exception.to_string());
-        let known = ident.as_str().and_then(|ident| self.store.find(ident));
-        let Some(object) = known else {
-            return Err(around(
-                Key::new(ident).map_or_else(|e| e, |key| Exception::key_error(key.into_value())),
-            ));
-        };
-        let name = method.as_str().unwrap_or_default();
-        if object.exposed().contains(&name) {
-            return object.call(caller, name, arguments(&args, &keywords)?);
+    /// Does what a request asks for.
+    fn call(
+        &self,
+        caller: &Arc<Caller>,
+        frame: &[u8],
+        found: &mut Found,
+    ) -> Result<Reply, Failure> {
+        // Most requests are small, and for an object that this connection has called before.
+        if let Some((ident, name, args)) = small_request(frame, &self.limits.values)
+            && let Some(object) = found.object(&self.store, ident)
+        {
+            return method(&*object, caller, name, Ok(Args::new(args.iter().cloned())));
         }
-        let none = || match arguments(&args, &keywords) {
-            Ok(args) if args.positional.is_empty() && args.keywords.is_empty() => Ok(()),
-            Ok(_) => Err(around(Exception::type_error(format!(
-                "{name} takes no arguments"
-            )))),
-            Err(exception) => Err(around(exception)),
+        let request = self.understand(frame).map_err(around)?;
+        let known = request.ident.as_str().and_then(|ident| self.store.find(ident));
+        let Some(object) = known else {
+            let unknown = Key::new(request.ident).map(|key| Exception::key_error(key.into_value()));
+            return Err(around(unknown.unwrap_or_else(|unhashable| unhashable)));
         };
-        match name {
-            "__str__" => none().and_then(|()| object.str()).map(Reply::from),
-            "__repr__" => none().and_then(|()| object.repr()).map(Reply::from),
-            "#GETVALUE" => none().and_then(|()| object.value()).map(Reply::Value),
-            _ => {
-                let exposed = object.exposed().join(", ");
-                let text = format!(
-                    "{method} is no method of {}; there are: {exposed}",
-                    object.typeid()
-                );
-                Err(around(Exception::key_error(text.into())))
-            }
+        let args = arguments(&request.args, &request.keywords);
+        match request.method.as_str() {
+            Some(name) => method(&*object, caller, name, args),
+            None => Err(no_method(&*object, &request.method)),
         }
     }
 
@@ -632,7 +604,7 @@ impl Shared {
     fn proxy(&self, object: Arc<dyn Referent>, client: u64) -> Value {
         let (typeid, exposed) = (object.typeid(), names(object.exposed()));
         let ident = self.store.enter(object, client);
-        Value::tuple([exposed, pickle::token(typeid, &self.address, ident)])
+        Value::tuple([exposed, token(typeid, &self.address, ident)])
     }
 
     /// A request, or what is wrong with it.
@@ -642,7 +614,7 @@ impl Shared {
             self.proxies.store(true, Ordering::Relaxed);
             Some(Arc::new(Kept::new(object)))
         };
-        let request = pickle::loads_with(frame, &self.limits.values, &mut keep);
+        let request = loads_with(frame, &self.limits.values, &mut keep);
         let request = request.map_err(|error| {
             Exception::new("pickle", "UnpicklingError", [error.to_string().into()])
         });
@@ -682,6 +654,43 @@ impl Drop for Leave {
             .retain(|stranger| *stranger != self.id);
         self.shared.ended.notify_all();
     }
+}
+
+/// Calls a method of the object.
+fn method(
+    object: &dyn Referent,
+    caller: &Arc<Caller>,
+    name: &str,
+    args: Result<Args, Exception>,
+) -> Result<Reply, Failure> {
+    if object.exposed().contains(&name) {
+        return object.call(caller, name, args?);
+    }
+    let none = || match args {
+        Ok(args) if args.positional.is_empty() && args.keywords.is_empty() => Ok(()),
+        Ok(_) => {
+            let text = format!("{name} takes no arguments");
+            Err(around(Exception::type_error(text)))
+        }
+        Err(exception) => Err(around(exception)),
+    };
+    match name {
+        "__str__" => none().and_then(|()| object.str()).map(Reply::from),
+        "__repr__" => none().and_then(|()| object.repr()).map(Reply::from),
+        "#GETVALUE" => none().and_then(|()| object.value()).map(Reply::Value),
+        _ => Err(no_method(object, &name.into())),
+    }
+}
+
+fn no_method(object: &dyn Referent, name: &Value) -> Failure {
+    let (typeid, exposed) = (object.typeid(), object.exposed().join(", "));
+    let text = format!("{name} is no method of {typeid}; there are: {exposed}");
+    around(Exception::key_error(text.into()))
+}
+
+/// What goes wrong around a method, and not in it.
+fn around(exception: Exception) -> Failure {
+    Failure::Traceback(exception.to_string())
 }
 
 /// A request: the method of an object, or, on a fresh connection, a function of the server. Its parts are whatever came.
@@ -739,7 +748,7 @@ fn arguments(args: &Value, keywords: &Value) -> Result<Args, Exception> {
 }
 
 fn reply(frames: &mut Frames, kind: &str, result: Value) -> io::Result<()> {
-    frames.send(|out| pickle::dump_reply_into(kind, &result, out))
+    frames.send(|out| dump_reply_into(kind, &result, out))
 }
 
 fn names(exposed: &[&str]) -> Value {

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
-use super::collector;
-use super::exception::Exception;
-use super::referent::Referent;
+use crate::collector;
+use pickle_value::Exception;
+use crate::referent::Referent;
 
 const PATIENCE: usize = 32;
 
@@ -14,7 +14,7 @@ const PATIENCE: usize = 32;
 ///
 /// An object lives as long as a client refers to it, or a value that the server stores. It keeps its name as long, and
 /// no name is ever given twice.
-pub(super) struct Store {
+pub(crate) struct Store {
     table: RwLock<Table>,
     /// Different in each server, so that no other server's names are among these.
     prefix: u32,
@@ -36,7 +36,7 @@ struct Table {
 
 /// The last objects that a connection has called, so that it need not look for them in the table each time.
 #[derive(Default)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// The store's when these were found.
     generation: usize,
     objects: Vec<(Box<str>, Weak<dyn Referent>)>,
@@ -278,5 +278,35 @@ impl Record {
         }
         self.counts.clear();
         self.kept.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::args::Args;
+    use crate::types::List;
+
+    use super::*;
+
+    /// One process' message is not known for its own; it ends by itself, and another still refers to the object.
+    #[test]
+    fn a_message_that_cannot_be_told_takes_nothing_away() {
+        let store = Store::new().unwrap();
+        let (other, ends, unknown) = (1, 2, 0);
+        let list = List::new(Args::default()).unwrap();
+        let ident = store.enter(list, other);
+        store.incref(&ident, ends).unwrap();
+        store.decref(&ident, unknown).unwrap();
+        let (killed, unkept) = store.forget(ends);
+        assert!(!killed && unkept.is_empty());
+        assert!(store.find(&ident).is_some());
+        store.decref(&ident, other).unwrap();
+        assert!(store.find(&ident).is_none());
+        // And who has more than anybody can have taken back was killed.
+        let ident = store.enter(List::new(Args::default()).unwrap(), ends);
+        store.incref(&ident, ends).unwrap();
+        store.incref(&ident, other).unwrap();
+        store.decref(&ident, unknown).unwrap();
+        assert!(store.forget(ends).0);
     }
 }

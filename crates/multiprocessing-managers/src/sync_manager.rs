@@ -7,10 +7,10 @@
 use std::ops::Deref;
 use std::path::PathBuf;
 
-use super::client::{Error, Manager};
-use super::registry::Registry;
-use super::server::{Running, Server};
-use super::value::Address;
+use crate::client::{Error, Manager};
+use crate::registry::Registry;
+use crate::server::{Running, Server};
+use pickle_value::Address;
 
 /// A server of the thirteen types, which ends when this is dropped, and the [`Manager`] that is its first client.
 pub struct SyncManager {

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::args::Args;
-use super::exception::Exception;
-use super::value::{Make, Object, Step, Value};
+use crate::args::Args;
+use pickle_value::Exception;
+use pickle_value::{Make, Object, Step, Value};
 
 /// How many partials may be one inside of the other; also what ends a circle of them.
 const LAYERS: usize = 1000;
@@ -191,7 +191,6 @@ impl std::error::Error for TaskError {}
 
 #[cfg(test)]
 mod tests {
-    use super::super::pickle;
     use super::*;
 
     fn tasks() -> Tasks {
@@ -239,7 +238,7 @@ mod tests {
             _rebuild_partial\x94\x93\x94\x8c\x08builtins\x94\x8c\x05print\x94\x93\x94\x8c\x01a\x94\x85\x94}\x94\
             \x8c\x03sep\x94\x8c\x01x\x94s\x87\x94R\x94.";
         for pickle in [&plain[..], forking] {
-            assert_eq!(said(&pickle::loads(pickle).unwrap()), "'a' sep='x'");
+            assert_eq!(said(&pickle_value::loads(pickle).unwrap()), "'a' sep='x'");
         }
     }
 

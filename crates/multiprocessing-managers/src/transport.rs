@@ -5,17 +5,13 @@
 //!          connections may wait to be accepted.
 //! Linux:   names in the abstract namespace.
 
-use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf, absolute};
-use std::str::FromStr;
 use std::time::{Duration, Instant};
 use std::{fs, process};
 
@@ -24,8 +20,7 @@ use rustix::net::sockopt::{self, Timeout, set_socket_timeout};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags};
 use rustix::net::{Shutdown, SocketType};
 
-use super::peer;
-use super::value::Address;
+use pickle_value::Address;
 
 /// How many connections may wait to be accepted, unless the system allows fewer (`net.core.somaxconn`).
 const BACKLOG: i32 = 4096;
@@ -47,7 +42,7 @@ impl Stream {
     pub fn connect(address: &Address, timeout: Option<Duration>) -> io::Result<Stream> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let (host, port) = match address {
-            Address::Unix(path) => return connect_unix(path, timeout).map(Stream::Unix),
+            Address::Unix(_) => return connect_unix(address, timeout).map(Stream::Unix),
             Address::Tcp(host, port) => (host, *port),
         };
         let addresses = resolve(host, port)?;
@@ -97,20 +92,6 @@ impl Stream {
         Ok(())
     }
 
-    /// The other end, for people: an address, or the process, if it can be told.
-    pub fn peer(&self) -> String {
-        match self {
-            Stream::Tcp(stream) => match stream.peer_addr() {
-                Ok(peer) => peer.to_string(),
-                Err(_) => "a client that has left".to_owned(),
-            },
-            Stream::Unix(_) => match peer::of(self, &[]) {
-                Some(process) => format!("process {}", process.pid()),
-                None => "a process".to_owned(),
-            },
-        }
-    }
-
     /// Whether the other end is on this machine. A connection that has been reset does not know any more.
     pub fn is_local(&self) -> bool {
         match self {
@@ -135,9 +116,9 @@ impl Stream {
             Stream::Tcp(stream) => stream.local_addr()?.into(),
             Stream::Unix(stream) => {
                 let address = stream.local_addr()?;
-                let name = address.as_abstract_name().map(abstract_path);
-                let path = || address.as_pathname().map(Path::to_owned);
-                Address::Unix(name.or_else(path).unwrap_or_default())
+                let name = address.as_abstract_name().map(Address::from_abstract_name);
+                let path = || Address::Unix(address.as_pathname().map(Path::to_owned).unwrap_or_default());
+                name.unwrap_or_else(path)
             }
         })
     }
@@ -190,12 +171,14 @@ impl Write for Stream {
 pub struct Listener {
     socket: Socket,
     address: Address,
+    /// Goes after the socket.
+    _file: Option<SocketFile>,
 }
 
 #[derive(Debug)]
 enum Socket {
     Tcp(TcpListener),
-    Unix(UnixListener, Option<SocketFile>),
+    Unix(UnixListener),
 }
 
 #[derive(Debug)]
@@ -226,19 +209,21 @@ impl Listener {
                 Ok(Listener {
                     socket: Socket::Tcp(listener),
                     address: Address::Tcp(host.clone(), port),
+                    _file: None,
                 })
             }
             Address::Unix(path) => {
                 let socket = unix_socket()?;
-                net::bind(&socket, &unix_address(path)?)?;
-                let file = match abstract_name(path) {
+                net::bind(&socket, &unix_address(address)?)?;
+                let file = match address.abstract_name() {
                     Some(_) => None,
                     None => Some(SocketFile::new(path)?),
                 };
                 net::listen(&socket, BACKLOG)?;
                 Ok(Listener {
-                    socket: Socket::Unix(socket.into(), file),
+                    socket: Socket::Unix(socket.into()),
                     address: address.clone(),
+                    _file: file,
                 })
             }
         }
@@ -256,7 +241,7 @@ impl Listener {
                     stream.set_nodelay(true).ok();
                     Stream::Tcp(stream)
                 }),
-                Socket::Unix(listener, _) => listener.accept().map(|(s, _)| Stream::Unix(s)),
+                Socket::Unix(listener) => listener.accept().map(|(s, _)| Stream::Unix(s)),
             };
             match accepted {
                 // It has gone before it was accepted.
@@ -276,7 +261,7 @@ impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.socket {
             Socket::Tcp(listener) => listener.as_fd(),
-            Socket::Unix(listener, _) => listener.as_fd(),
+            Socket::Unix(listener) => listener.as_fd(),
         }
     }
 }
@@ -335,8 +320,8 @@ fn connect_tcp(address: &SocketAddr, timeout: Option<Duration>) -> io::Result<Tc
     Ok(stream)
 }
 
-fn connect_unix(path: &Path, timeout: Option<Duration>) -> io::Result<UnixStream> {
-    let (socket, address) = (unix_socket()?, unix_address(path)?);
+fn connect_unix(address: &Address, timeout: Option<Duration>) -> io::Result<UnixStream> {
+    let (socket, address) = (unix_socket()?, unix_address(address)?);
     // The time to send is the time to connect.
     set_socket_timeout(&socket, Timeout::Send, timeout)?;
     match retry_on_intr(|| net::connect(&socket, &address)) {
@@ -352,105 +337,16 @@ fn unix_socket() -> io::Result<OwnedFd> {
     Ok(net::socket_with(family, kind, SocketFlags::CLOEXEC, None)?)
 }
 
-fn unix_address(path: &Path) -> io::Result<SocketAddrUnix> {
-    let address = match abstract_name(path) {
-        Some(name) => SocketAddrUnix::new_abstract_name(name),
-        None if path.as_os_str().is_empty() => Err(Errno::INVAL),
-        None => SocketAddrUnix::new(path),
+fn unix_address(address: &Address) -> io::Result<SocketAddrUnix> {
+    let found = match (address, address.abstract_name()) {
+        (_, Some(name)) => SocketAddrUnix::new_abstract_name(name),
+        (Address::Unix(path), None) if !path.as_os_str().is_empty() => SocketAddrUnix::new(path),
+        _ => Err(Errno::INVAL),
     };
-    address.map_err(|_| {
-        let text = format!("{} cannot be the name of a socket", path.display());
+    found.map_err(|_| {
+        let text = format!("{address} cannot be the name of a Unix socket");
         io::Error::new(ErrorKind::InvalidInput, text)
     })
-}
-
-/// The name in the abstract namespace.
-fn abstract_name(path: &Path) -> Option<&[u8]> {
-    path.as_os_str().as_bytes().strip_prefix(&[0])
-}
-
-fn abstract_path(name: &[u8]) -> PathBuf {
-    OsString::from_vec([&[0], name].concat()).into()
-}
-
-/// `127.0.0.1:9697`, `localhost:0`, `[::1]:5000`, `/tmp/x.sock`, `unix:relative/x.sock`, `unix:@abstract`. An empty
-/// host is every address of the machine.
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Address::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Address::Tcp(host, port) => write!(f, "{host}:{port}"),
-            Address::Unix(path) => match abstract_name(path) {
-                Some(name) => write!(f, "unix:@{}", OsStr::from_bytes(name).display()),
-                None if path.is_absolute() => write!(f, "{}", path.display()),
-                // What begins with an @ would be taken for an abstract name.
-                None if path.as_os_str().as_bytes().starts_with(b"@") => {
-                    write!(f, "unix:./{}", path.display())
-                }
-                None => write!(f, "unix:{}", path.display()),
-            },
-        }
-    }
-}
-
-/// A text that is no [`Address`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidAddress(String);
-
-impl fmt::Display for InvalidAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = &self.0;
-        let forms = "HOST:PORT, [IPV6]:PORT, /PATH, unix:PATH and unix:@NAME are";
-        write!(f, "{text:?} is no address; {forms}")
-    }
-}
-
-impl std::error::Error for InvalidAddress {}
-
-/// What [`Address`] displays as.
-impl FromStr for Address {
-    type Err = InvalidAddress;
-
-    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
-        parse(text).ok_or_else(|| InvalidAddress(text.to_owned()))
-    }
-}
-
-fn parse(text: &str) -> Option<Address> {
-    let path = text.strip_prefix("unix:");
-    if let Some(path) = path.or(text.starts_with('/').then_some(text)) {
-        let name = path.strip_prefix('@');
-        let valid = !path.contains('\0') && !name.unwrap_or(path).is_empty();
-        return valid.then(|| match name {
-            Some(name) => Address::Unix(abstract_path(name.as_bytes())),
-            None => Address::Unix(path.into()),
-        });
-    }
-    let (host, port) = text.rsplit_once(':')?;
-    let host = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
-        Some(host) => {
-            let (number, _zone) = host.split_once('%').unwrap_or((host, ""));
-            number.parse::<Ipv6Addr>().ok()?;
-            host
-        }
-        None => host,
-    };
-    let bracketed = host.len() + port.len() + 1 < text.len();
-    let forbidden = |c: char| c.is_whitespace() || c.is_control() || "[]/".contains(c);
-    if host.contains(forbidden) || host.contains(':') != bracketed {
-        return None;
-    }
-    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
-    Some(Address::Tcp(
-        host.to_owned(),
-        port.parse().ok().filter(|_| digits)?,
-    ))
-}
-
-impl From<SocketAddr> for Address {
-    fn from(address: SocketAddr) -> Self {
-        Address::Tcp(address.ip().to_string(), address.port())
-    }
 }
 
 #[cfg(test)]
@@ -483,66 +379,6 @@ mod tests {
         client.read_exact(&mut buffer).unwrap();
         assert_eq!(&buffer, b"pong");
         [client, server]
-    }
-
-    #[test]
-    fn texts_of_addresses() {
-        let tcp = |host: &str, port| Address::Tcp(host.to_owned(), port);
-        let unix = |path: &str| Address::Unix(path.into());
-        for (text, address) in [
-            ("127.0.0.1:9697", tcp("127.0.0.1", 9697)),
-            ("localhost:0", tcp("localhost", 0)),
-            (":65535", tcp("", 65535)),
-            ("[::1]:5000", tcp("::1", 5000)),
-            ("[fe80::1%eth0]:5000", tcp("fe80::1%eth0", 5000)),
-            ("/tmp/x.sock", unix("/tmp/x.sock")),
-            ("unix:x.sock", unix("x.sock")),
-            ("unix:./@x", unix("./@x")),
-            ("unix:@abstract", unix("\0abstract")),
-        ] {
-            assert_eq!(text.parse(), Ok(address.clone()));
-            assert_eq!(address.to_string(), text);
-        }
-        assert_eq!("unix:/tmp/x".parse(), Ok(unix("/tmp/x")));
-        assert_eq!(unix("@x").to_string(), "unix:./@x");
-        for text in [
-            "",
-            ":",
-            "localhost",
-            "localhost:",
-            "localhost:+1",
-            "localhost:65536",
-            "localhost:-1",
-            "a b:1",
-            "::1:5000",
-            "[::1]",
-            "[::1]:",
-            "[localhost]:1",
-            "[]:1",
-            "::1",
-            "unix:",
-            "unix:@",
-            "unix:a\0b",
-            "http://x:80",
-            "x.sock",
-        ] {
-            let error = text.parse::<Address>().unwrap_err().to_string();
-            assert!(
-                error.contains(" is no address; ") && !error.contains('\n'),
-                "{text}"
-            );
-        }
-        let address = Address::from(SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 7)));
-        assert_eq!(address.to_string(), "[::1]:7");
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_an_address_or_not(text in r"(unix:|/|\[)?[a:@/.1%\PC]{0,12}(\])?(:[0-9]{1,6})?") {
-            if let Ok(address) = text.parse::<Address>() {
-                prop_assert_eq!(address.to_string().parse(), Ok(address));
-            }
-        }
     }
 
     #[test]

@@ -6,9 +6,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[path = "../src/managers/mod.rs"]
-#[allow(dead_code, unused_imports)]
-mod managers;
 mod program;
 
 use std::io::{BufRead, BufReader};
@@ -20,7 +17,7 @@ use std::{env, fs, str};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tempfile::TempDir;
 
-use managers::{Address, Registry};
+use multiprocessing_managers::{Address, Registry};
 use program::Program;
 
 const CONFORMANCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance.py");
@@ -137,7 +134,7 @@ struct Server {
 /// Where it runs: in this process, or in one of its own.
 #[allow(dead_code)] // It is only dropped.
 enum Running {
-    Ours(managers::Running),
+    Ours(multiprocessing_managers::Running),
     Cpython(Program),
 }
 
@@ -163,7 +160,7 @@ fn server(network: Network) -> Server {
             Network::Tcp => Address::Tcp("127.0.0.1".to_owned(), 0),
             Network::Unix => Address::Unix(path),
         };
-        let server = managers::Server::bind(&address, KEY, Registry::sync_manager()).unwrap();
+        let server = multiprocessing_managers::Server::bind(&address, KEY, Registry::sync_manager()).unwrap();
         let running = server.start().unwrap();
         let address = match running.address() {
             Address::Tcp(host, port) => format!("{host}:{port}"),

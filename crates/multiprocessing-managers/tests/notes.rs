@@ -5,9 +5,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[path = "../src/managers/mod.rs"]
-#[allow(dead_code, unused_imports)]
-mod managers;
 mod program;
 
 use std::io;
@@ -22,10 +19,9 @@ use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType, recv, sendto, socket};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
-use managers::proxies::QueueProxy;
-use managers::remote_queue::{DEFAULT_AUTHKEY, RemoteQueueClient, RemoteQueueServer};
-use managers::types::Queue;
-use managers::{Address, Args, Error, Manager, Registry, Server, Task, Tasks, Value};
+use multiprocessing_managers::remote_queue::{DEFAULT_AUTHKEY, RemoteQueueClient, RemoteQueueServer};
+use multiprocessing_managers::types::Queue;
+use multiprocessing_managers::{Address, Args, Error, Manager, QueueProxy, Registry, Server, Task, Tasks, Value};
 use program::Program;
 
 const NOTES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/notes");

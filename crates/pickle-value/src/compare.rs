@@ -16,15 +16,15 @@ use std::sync::{Arc, LazyLock};
 use num_bigint::{BigInt, Sign};
 use num_traits::{FromPrimitive, One, ToPrimitive, Zero};
 
-use super::exception::Exception;
-use super::value::{Array, Global, Make, Object, Step, Value};
+use crate::exception::Exception;
+use crate::value::{Array, Global, Make, Object, Step, Value};
 
 /// How deep lists and tuples may lie in each other; dicts, sets and objects count for four. Python's limit is 1000
 /// calls of any kind.
-pub(super) const DEPTH: usize = 950;
+pub(crate) const DEPTH: usize = 950;
 
 /// How many values a call may look at to compare or hash them; a text counts as one more for every 64 bytes.
-pub(super) const STEPS: usize = 1 << 24;
+pub(crate) const STEPS: usize = 1 << 24;
 
 /// How many more for each comparison or hash of the call: a long list can be sorted, if its items are small.
 const EACH: usize = 16;
@@ -34,7 +34,7 @@ const OBJECT: usize = 16 * 64;
 
 /// For how many levels of [`DEPTH`] a value counts: what takes more of the stack than a list does counts for more, so
 /// that a thread's usual 2 MiB always hold, even in an unoptimized program.
-pub(super) fn levels(value: &Value) -> usize {
+pub(crate) fn levels(value: &Value) -> usize {
     match value.stored() {
         Value::Object(_) | Value::Dict(_) | Value::Set(_) | Value::FrozenSet(_) => 4,
         _ => 1,
@@ -150,7 +150,7 @@ impl Value {
     }
 
     /// The class of an object, as far as the way it is made says it.
-    pub(super) fn class(&self) -> Option<Arc<Global>> {
+    pub(crate) fn class(&self) -> Option<Arc<Global>> {
         let Value::Object(object) = self.stored() else {
             return None;
         };
@@ -188,7 +188,7 @@ impl Value {
     }
 
     /// The value, or the list that it is made as: what a view of a dict becomes when it is sent.
-    pub(super) fn plain(&self) -> Cow<'_, Value> {
+    pub fn plain(&self) -> Cow<'_, Value> {
         if let (Value::Object(_), Some(arguments)) =
             (self.stored(), self.called("builtins", "list"))
         {
@@ -209,7 +209,7 @@ impl Value {
 
 /// What a name is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Class,
     /// A function that is not written in Python.
     Builtin,
@@ -223,7 +223,7 @@ const FUNCTIONS: &str = "abs aiter all anext any ascii bin breakpoint callable c
                          __build_class__ __import__";
 
 impl Global {
-    pub(super) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> Kind {
         let upper = self.last().starts_with(|first: char| first.is_uppercase());
         match &*self.module {
             "builtins" if FUNCTIONS.split(' ').any(|name| name == self.name) => Kind::Builtin,
@@ -241,7 +241,7 @@ impl Global {
     }
 
     /// The name without the class that it lies in.
-    pub(super) fn last(&self) -> &str {
+    pub(crate) fn last(&self) -> &str {
         self.name.rsplit('.').next().unwrap_or(&self.name)
     }
 }
@@ -327,7 +327,7 @@ impl From<Exception> for Trouble {
 
 /// Walks through values: all the comparisons and hashes of one call together take so many steps and no more. After an
 /// error it is of no use.
-pub(super) struct Walk {
+pub struct Walk {
     depth: usize,
     steps: usize,
 }
@@ -753,7 +753,7 @@ fn unhashable(value: &Value) -> Trouble {
 }
 
 /// The bytes of a `str`, its lone surrogates as three each.
-pub(super) fn text(value: &Value) -> Option<&[u8]> {
+pub fn text(value: &Value) -> Option<&[u8]> {
     match value {
         Value::Str(text) => Some(text.as_bytes()),
         Value::Surrogates(bytes) => Some(bytes),
@@ -763,7 +763,7 @@ pub(super) fn text(value: &Value) -> Option<&[u8]> {
 
 /// What it takes to look at the arguments of an object, in bytes: a container of a knot is copied, and a `range` of
 /// long integers divides them.
-pub(super) fn weight(value: &Value) -> usize {
+pub(crate) fn weight(value: &Value) -> usize {
     let Value::Object(object) = value.stored() else {
         return 0;
     };
@@ -1021,7 +1021,7 @@ fn feed_identity(value: &Value, to: &mut DefaultHasher) {
 }
 
 /// A `range`.
-pub(super) struct Range {
+pub(crate) struct Range {
     pub start: BigInt,
     pub step: BigInt,
     pub len: BigInt,

@@ -6,15 +6,11 @@ use std::sync::{Arc, LazyLock};
 
 use num_bigint::BigInt;
 use num_traits::ToPrimitive;
-use serde::de::DeserializeOwned;
 
-use super::compare::{Key, Range, Walk};
-use super::exception::Exception;
-use super::repr::code_points;
-// Whoever copies this may look for them here.
-#[allow(unused_imports)]
-pub use super::typed::{SerdeError, from_value, to_value};
-use super::value::{Array, Value, is_surrogatepass};
+use crate::compare::{Key, Range, Walk};
+use crate::exception::Exception;
+use crate::repr::code_points;
+use crate::value::{Array, Value, is_surrogatepass};
 
 /// How many items one call may make: `[0] * 10**12` raises a `MemoryError`, as Python does when there is no memory.
 /// Python has no such limit of its own; so many items take half a GiB, and a reply as much again.
@@ -368,29 +364,6 @@ impl<K: DictKey, V: Into<Value>, S> From<HashMap<K, V, S>> for Value {
     }
 }
 
-macro_rules! try_from {
-    ($([$($T:ident)?] $type:ty,)*) => {$(
-        impl<$($T: DeserializeOwned)?> TryFrom<&Value> for $type {
-            type Error = SerdeError;
-
-            fn try_from(value: &Value) -> Result<Self, SerdeError> {
-                from_value(value)
-            }
-        }
-
-        impl<$($T: DeserializeOwned)?> TryFrom<Value> for $type {
-            type Error = SerdeError;
-
-            fn try_from(value: Value) -> Result<Self, SerdeError> {
-                from_value(&value)
-            }
-        }
-    )*};
-}
-
-try_from!([] i8, [] i16, [] i32, [] i64, [] i128, [] isize, [] u8, [] u16, [] u32, [] u64, [] u128, [] usize,);
-try_from!([] f32, [] f64, [] bool, [] char, [] String, [T] Vec<T>,);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -515,23 +488,5 @@ mod tests {
         assert!(item('u', &[255; 4]).is_err());
         assert!(item('d', &[0; 7]).is_err());
         assert!(item('x', &[0; 8]).is_err());
-    }
-
-    #[test]
-    fn python_values_become_rust_values() {
-        assert_eq!(i64::try_from(&Value::from(5)), Ok(5));
-        assert_eq!(u128::try_from(Value::from(u128::MAX)), Ok(u128::MAX));
-        assert_eq!(f64::try_from(Value::from(5)), Ok(5.0));
-        assert_eq!(String::try_from(Value::from("a")).as_deref(), Ok("a"));
-        assert_eq!(Vec::<u8>::try_from(Value::from([1, 2])), Ok(vec![1, 2]));
-        let text = |result: Result<u8, SerdeError>| result.unwrap_err().to_string();
-        assert_eq!(
-            text(u8::try_from(Value::from("a"))),
-            "expected an integer, found str"
-        );
-        assert_eq!(
-            text(u8::try_from(Value::from(300))),
-            "invalid value: integer `300`, expected u8"
-        );
     }
 }

@@ -1,10 +1,10 @@
 //! Python's exceptions, as values: what a server replies and a client is told.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::{error, fmt};
 
-use super::typed::SerdeError;
-use super::value::{Global, Make, Step, Value};
+use crate::value::{Global, Make, Object, Step, Value};
 
 /// An exception, as its class and arguments. No Python runs, so a class is only a name.
 #[derive(Clone)]
@@ -113,7 +113,7 @@ impl Exception {
                     arguments: arguments.clone(),
                 };
                 let steps = vec![Step::State(state.clone())];
-                Value::Object(std::sync::Arc::new(super::value::Object { make, steps }))
+                Value::Object(Arc::new(Object { make, steps }))
             }
             (_, made) => made,
         }
@@ -144,13 +144,6 @@ impl Exception {
             args: args.to_vec(),
             state,
         })
-    }
-}
-
-/// An argument of a task that is not what it expects.
-impl From<SerdeError> for Exception {
-    fn from(error: SerdeError) -> Self {
-        Exception::type_error(error.to_string())
     }
 }
 

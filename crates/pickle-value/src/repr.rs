@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-use super::compare::{DEPTH, Kind, levels, text, weight};
-use super::exception::Exception;
-use super::value::{Array, DIGITS, Global, Make, Object, Proxy, Step, Value};
+use crate::compare::{DEPTH, Kind, levels, text, weight};
+use crate::exception::Exception;
+use crate::value::{Array, DIGITS, Global, Make, Object, Proxy, Step, Value};
 
 /// The most bytes that a `repr` may have; what has to be looked at, and is not shown, counts as well.
 const LIMIT: usize = 64 << 20;
@@ -587,7 +587,7 @@ fn is_printable(char: char) -> bool {
 }
 
 /// The code points of a text in UTF-8, lone surrogates among them.
-pub(super) fn code_points(bytes: &[u8]) -> impl Iterator<Item = u32> + Clone {
+pub(crate) fn code_points(bytes: &[u8]) -> impl Iterator<Item = u32> + Clone {
     bytes
         .chunk_by(|_, next| next & 0xc0 == 0x80)
         .map(|char| match *char {
@@ -689,7 +689,7 @@ const PARTIAL: Global = Global {
 mod tests {
     use std::process::Command;
 
-    use super::super::value::Address;
+    use crate::address::Address;
     use super::*;
 
     fn long(text: &str) -> Value {

@@ -16,8 +16,9 @@ use num_traits::ToPrimitive;
 use serde::de::{self, Deserialize, DeserializeOwned, DeserializeSeed, Unexpected, Visitor};
 use serde::ser::{self, Serialize};
 
-use super::compare::STEPS;
-use super::value::{Make, Step, Value};
+use crate::compare::STEPS;
+use crate::exception::Exception;
+use crate::value::{Make, Step, Value};
 
 /// How deep values may lie in each other that become those of a Rust type, which may contain itself.
 const DEPTH: usize = 128;
@@ -742,6 +743,36 @@ impl<'de> de::VariantAccess<'de> for Content<'_> {
     }
 }
 
+/// An argument of a task that is not what it expects.
+impl From<SerdeError> for Exception {
+    fn from(error: SerdeError) -> Self {
+        Exception::type_error(error.to_string())
+    }
+}
+
+macro_rules! try_from {
+    ($([$($T:ident)?] $type:ty,)*) => {$(
+        impl<$($T: DeserializeOwned)?> TryFrom<&Value> for $type {
+            type Error = SerdeError;
+
+            fn try_from(value: &Value) -> Result<Self, SerdeError> {
+                from_value(value)
+            }
+        }
+
+        impl<$($T: DeserializeOwned)?> TryFrom<Value> for $type {
+            type Error = SerdeError;
+
+            fn try_from(value: Value) -> Result<Self, SerdeError> {
+                from_value(&value)
+            }
+        }
+    )*};
+}
+
+try_from!([] i8, [] i16, [] i32, [] i64, [] i128, [] isize, [] u8, [] u16, [] u32, [] u64, [] u128, [] usize,);
+try_from!([] f32, [] f64, [] bool, [] char, [] String, [T] Vec<T>,);
+
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, HashMap};
@@ -751,7 +782,7 @@ mod tests {
     use serde::{Deserialize, Serialize};
     use serde_bytes::ByteBuf;
 
-    use super::super::value::Object;
+    use crate::value::Object;
     use super::*;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -952,5 +983,23 @@ mod tests {
         };
         let error = Nested::deserialize(reader).unwrap_err();
         assert!(error.to_string().ends_with("too many parts"));
+    }
+
+    #[test]
+    fn python_values_become_rust_values() {
+        assert_eq!(i64::try_from(&Value::from(5)), Ok(5));
+        assert_eq!(u128::try_from(Value::from(u128::MAX)), Ok(u128::MAX));
+        assert_eq!(f64::try_from(Value::from(5)), Ok(5.0));
+        assert_eq!(String::try_from(Value::from("a")).as_deref(), Ok("a"));
+        assert_eq!(Vec::<u8>::try_from(Value::from([1, 2])), Ok(vec![1, 2]));
+        let text = |result: Result<u8, SerdeError>| result.unwrap_err().to_string();
+        assert_eq!(
+            text(u8::try_from(Value::from("a"))),
+            "expected an integer, found str"
+        );
+        assert_eq!(
+            text(u8::try_from(Value::from(300))),
+            "invalid value: integer `300`, expected u8"
+        );
     }
 }

@@ -4,14 +4,15 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use num_bigint::BigInt;
 use num_traits::ToPrimitive;
 
+use crate::address::Address;
+
 /// CPython's `sys.get_int_max_str_digits()`: it converts no longer decimals, because that takes quadratic time.
-pub(super) const DIGITS: usize = 4300;
+pub(crate) const DIGITS: usize = 4300;
 
 /// A Python value. It never changes once it is made, and a clone is the same object: what occurs twice in a message is
 /// one object for the reader too.
@@ -116,15 +117,6 @@ pub struct Proxy {
 
 pub type Keep = Arc<dyn Any + Send + Sync>;
 
-/// Where a server listens.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Address {
-    /// A host, by its name or number, and a port.
-    Tcp(String, u16),
-    /// A Unix socket. A path that begins with a NUL is a name in Linux's abstract namespace.
-    Unix(PathBuf),
-}
-
 impl Value {
     /// The value with its parts at hand: never a [`Value::Knot`]. What looks into containers looks through this.
     pub fn node(&self) -> Cow<'_, Value> {
@@ -151,7 +143,7 @@ impl Value {
 
     /// The value as its knot holds it, with parts that may be [`Value::Inner`]: take them by [`Value::part`]. Unlike
     /// [`Value::node`] this copies nothing.
-    pub(super) fn stored(&self) -> &Value {
+    pub(crate) fn stored(&self) -> &Value {
         match self {
             Value::Knot(knot, index) => &knot[*index],
             value => value,
@@ -159,7 +151,7 @@ impl Value {
     }
 
     /// A part of [`Value::stored`], as it is outside of its knot.
-    pub(super) fn part<'a>(&self, part: &'a Value) -> Cow<'a, Value> {
+    pub(crate) fn part<'a>(&self, part: &'a Value) -> Cow<'a, Value> {
         match (self, part) {
             (Value::Knot(knot, _), Value::Inner(index)) => {
                 Cow::Owned(Value::Knot(knot.clone(), *index))
@@ -323,7 +315,7 @@ impl Value {
 
 impl Object {
     /// The values that it is made of.
-    pub(super) fn parts(&self) -> Vec<&Value> {
+    pub fn parts(&self) -> Vec<&Value> {
         let mut parts = match &self.make {
             Make::Call {
                 callable,
@@ -383,7 +375,7 @@ impl Object {
 
 impl Array {
     /// Bytes of an item, as on 64-bit Linux. `None` for what is no typecode.
-    pub(super) fn size_of(typecode: char) -> Option<usize> {
+    pub fn size_of(typecode: char) -> Option<usize> {
         Some(match typecode {
             'b' | 'B' => 1,
             'h' | 'H' => 2,
@@ -395,7 +387,7 @@ impl Array {
 }
 
 /// Whether it is what Python encodes with `surrogatepass`: UTF-8, and surrogates in three bytes.
-pub(super) fn is_surrogatepass(bytes: &[u8]) -> bool {
+pub(crate) fn is_surrogatepass(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     while let Err(error) = std::str::from_utf8(rest) {
         rest = match rest.get(error.valid_up_to()..) {

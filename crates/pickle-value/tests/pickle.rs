@@ -1,15 +1,22 @@
 //! Pickles against the dumps of the protocol's document, against random bytes, and against CPython.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pickle_value::managers::{as_token, token};
+use pickle_value::{
+    Address, Array, Error, Global, Keep, Limits, Make, Object, Proxy, Step, Value, dump_into,
+    dumps, loads, loads_with,
+};
 use proptest::prelude::*;
-
-use super::super::value::{Array, Global};
-use super::*;
 
 /// A value as text that says everything, also what is the same object: two are alike if their texts are.
 fn shape(value: &Value) -> String {
@@ -245,7 +252,7 @@ fn proxies() {
         assert_eq!((&*typeid, there, &*ident), ("Queue", address.clone(), "7f"));
         let proxy = Value::Proxy(Arc::new(Proxy {
             class: Arc::new(Global {
-                module: MANAGERS.into(),
+                module: "multiprocessing.managers".into(),
                 name: "AutoProxy".into(),
             }),
             typeid: "Queue".into(),
@@ -1024,7 +1031,7 @@ fn cpython() {
     eprint!("{said}");
 }
 
-/// How long the common messages take: `cargo test --release -p manager_demo pickle -- --ignored --nocapture`.
+/// How long the common messages take: `cargo test --release -p pickle-value --test pickle -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement"]
 fn speed() {

@@ -8,13 +8,15 @@ use std::sync::{Arc, Mutex};
 use num_bigint::Sign;
 use num_traits::ToPrimitive;
 
-use super::super::args::Args;
-use super::super::caller::{Caller, lock};
-use super::super::exception::Exception;
-use super::super::referent::{Failure, Referent, Reply};
-use super::super::value::{Array, Value};
+use crate::args::Args;
+use crate::caller::Caller;
+use crate::sync::lock;
+use pickle_value::Exception;
+use crate::referent::{Failure, Referent, Reply};
+use pickle_value::{Array, Value};
 use super::index::{Index, place};
-use super::{MOST, elements, quoted};
+use super::values::{elements, quoted};
+use pickle_value::MOST;
 
 /// An array. Each call is one step: no other thread sees it half done.
 pub struct SharedArray {
@@ -382,8 +384,8 @@ fn float(value: &Value) -> Result<f64, Exception> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::List;
-    use super::super::trial::{answer, proxy};
+    use crate::types::List;
+    use crate::types::trial::{answer, proxy};
     use super::*;
 
     #[test]

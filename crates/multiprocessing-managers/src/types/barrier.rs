@@ -6,13 +6,15 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::super::args::Args;
-use super::super::caller::{Caller, lock};
-use super::super::exception::Exception;
-use super::super::referent::{Failure, Referent, Reply};
-use super::super::value::Value;
+use crate::args::Args;
+use crate::caller::Caller;
+use crate::sync::lock;
+use pickle_value::Exception;
+use crate::referent::{Failure, Referent, Reply};
+use pickle_value::Value;
 use super::line::{Line, Turn};
-use super::{quoted, timeout};
+use super::timeout;
+use super::values::quoted;
 
 /// Whoever completes the number of parties lets all go, and may use it again at once. A timeout breaks it for all,
 /// until it is reset.
@@ -205,7 +207,7 @@ impl Referent for Barrier {
 mod tests {
     use std::thread;
 
-    use super::super::trial::*;
+    use crate::types::trial::*;
     use super::*;
 
     const NEW: Make = |args| Ok(Barrier::new(args)?);

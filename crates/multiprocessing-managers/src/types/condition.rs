@@ -8,11 +8,12 @@ use std::any::Any;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use super::super::args::Args;
-use super::super::caller::{Caller, Receipt, lock};
-use super::super::exception::Exception;
-use super::super::referent::{Failure, Referent, Reply, referent};
-use super::super::value::Value;
+use crate::args::Args;
+use crate::caller::{Caller, Receipt};
+use crate::sync::lock;
+use pickle_value::Exception;
+use crate::referent::{Failure, Referent, Reply, referent};
+use pickle_value::Value;
 use super::line::{Line, Turn};
 use super::lock::Lock;
 use super::rlock::RLock;
@@ -254,9 +255,10 @@ mod tests {
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::thread;
 
-    use super::super::super::referent::{Gone, Kept};
-    use super::super::super::value::{Address, Global, Proxy};
-    use super::super::trial::*;
+    use crate::caller::Gone;
+use crate::referent::Kept;
+    use pickle_value::{Address, Global, Proxy};
+    use crate::types::trial::*;
     use super::*;
 
     const NEW: Make = |args| Ok(Condition::new(args)?);
@@ -463,7 +465,7 @@ mod tests {
 
     #[test]
     fn other_proxies_are_refused() {
-        let event = super::super::Event::new(Args::default()).unwrap();
+        let event = crate::types::Event::new(Args::default()).unwrap();
         let refused = over(event).err().unwrap();
         assert!(refused.is("builtins", "TypeError"));
     }

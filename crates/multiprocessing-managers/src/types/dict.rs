@@ -12,13 +12,15 @@ use std::mem;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Weak};
 
-use super::super::args::Args;
-use super::super::caller::{Caller, lock};
-use super::super::compare::{Key, Walk};
-use super::super::exception::Exception;
-use super::super::referent::{Failure, Kept, Referent, Reply, referent};
-use super::super::value::{Address, Global, Proxy, Value};
-use super::{MOST, elements, pairs};
+use crate::args::Args;
+use crate::caller::Caller;
+use crate::sync::lock;
+use pickle_value::{Key, Walk};
+use pickle_value::Exception;
+use crate::referent::{Failure, Kept, Referent, Reply, referent};
+use pickle_value::{Address, Global, Proxy, Value};
+use super::values::{elements, pairs};
+use pickle_value::MOST;
 
 /// Keys and values, in the order in which the keys came.
 #[derive(Default)]
@@ -500,8 +502,8 @@ fn hash(
 
 #[cfg(test)]
 mod tests {
-    use super::super::List;
-    use super::super::trial::{answer, local, proxy};
+    use crate::types::List;
+    use crate::types::trial::{answer, local, proxy};
     use super::*;
 
     fn dict(pairs: &[(&str, i64)]) -> Arc<Dict> {
@@ -582,7 +584,7 @@ mod tests {
 
     #[test]
     fn takes_the_dicts_of_collections() {
-        use super::super::super::value::{Make, Object, Step};
+        use pickle_value::{Make, Object, Step};
         let ordered = Value::Object(Arc::new(Object {
             make: Make::Call {
                 callable: Value::global("collections", "OrderedDict"),
@@ -636,7 +638,7 @@ mod tests {
 
     #[test]
     fn a_circle_is_there_as_long_as_an_iterator() {
-        use super::super::super::collector::sort_out;
+        use crate::collector::sort_out;
         let garbage = |objects| sort_out(objects).1;
         let dict = dict(&[("a", 1)]);
         let itself = proxy("DictProxy", dict.clone());
@@ -654,7 +656,7 @@ mod tests {
 
     #[test]
     fn an_iterator_in_its_own_dict_is_a_circle() {
-        use super::super::super::collector::sort_out;
+        use crate::collector::sort_out;
         let garbage = |objects| sort_out(objects).1;
         let dict = dict(&[]);
         let keys = iterator(&dict);

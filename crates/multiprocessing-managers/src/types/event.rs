@@ -4,11 +4,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::super::args::Args;
-use super::super::caller::{Caller, lock};
-use super::super::exception::Exception;
-use super::super::referent::{Failure, Referent, Reply};
-use super::super::value::Value;
+use crate::args::Args;
+use crate::caller::Caller;
+use crate::sync::lock;
+use pickle_value::Exception;
+use crate::referent::{Failure, Referent, Reply};
+use pickle_value::Value;
 use super::line::{Line, Turn};
 use super::timeout;
 
@@ -104,7 +105,7 @@ impl Referent for Event {
 mod tests {
     use std::thread;
 
-    use super::super::trial::*;
+    use crate::types::trial::*;
     use super::*;
 
     const NEW: Make = |args| Ok(Event::new(args)?);

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use num_bigint::Sign;
 
-use super::super::exception::Exception;
-use super::super::value::Value;
+use pickle_value::Exception;
+use pickle_value::Value;
 
 /// What may stand in brackets.
 pub enum Index {

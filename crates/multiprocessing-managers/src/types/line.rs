@@ -2,28 +2,28 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::super::caller::{Caller, Ticket, Waited, lock};
+use crate::caller::{Caller, Ticket, Waited};
+use crate::sync::{Arc, Instant, Mutex, MutexGuard, lock};
 
 /// A line of callers, each of whom waits for a `T` and has brought a `B`. It lies under the lock of the object that
 /// they wait for. What there is is given to the first at once, so nobody can take it in between, and nobody who has
 /// gone takes anything: whoever leaves finds what was given, and gives it back.
-pub(super) struct Line<T, B = ()> {
+pub struct Line<T, B = ()> {
     next: u64,
     waiting: BTreeMap<u64, (Arc<Ticket>, B)>,
     given: HashMap<u64, T>,
 }
 
 /// A place in a [`Line`].
-pub(super) struct Place {
+pub struct Place {
     number: u64,
     ticket: Arc<Ticket>,
 }
 
 /// How the wait in a line ended.
-pub(super) enum Turn<T> {
+pub enum Turn<T> {
     Given(T),
     TimedOut,
     /// The client has gone; what it was given meanwhile is for somebody else.

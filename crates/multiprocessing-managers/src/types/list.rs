@@ -8,14 +8,17 @@
 use std::mem;
 use std::sync::{Arc, Mutex};
 
-use super::super::args::Args;
-use super::super::caller::{Caller, lock};
-use super::super::compare::Walk;
-use super::super::exception::Exception;
-use super::super::referent::{Failure, Referent, Reply};
-use super::super::value::{Make, Object, Step, Value};
+use crate::args::Args;
+use crate::caller::Caller;
+use crate::sync::lock;
+use pickle_value::Walk;
+use pickle_value::Exception;
+use crate::referent::{Failure, Referent, Reply};
+use pickle_value::{Make, Object, Step, Value};
 use super::index::{Index, Slice, clamped, place};
-use super::{MOST, elements, sort};
+use super::sort;
+use super::values::elements;
+use pickle_value::MOST;
 
 /// A list. Each call is one step: no other thread sees it half done.
 pub struct List {
@@ -476,7 +479,7 @@ fn flag(value: &Value) -> Result<bool, Exception> {
 mod tests {
     use std::time::Instant;
 
-    use super::super::trial::{answer, local, proxy};
+    use crate::types::trial::{answer, local, proxy};
     use super::*;
 
     fn list(items: &[i64]) -> Arc<List> {
@@ -516,7 +519,7 @@ mod tests {
             "TypeError: can only concatenate list (not \"ListProxy\") to list"
         );
         let array = Value::list([7.into()]);
-        let array = super::super::SharedArray::new(Args::new(["b".into(), array])).unwrap();
+        let array = crate::types::SharedArray::new(Args::new(["b".into(), array])).unwrap();
         let array = proxy("ArrayProxy", array);
         assert_eq!(answer(&*first, "extend", [array]), "None");
         assert_eq!(first.repr().unwrap(), "[1, 3, 7]");
@@ -638,7 +641,7 @@ mod tests {
         let list = list(&[]);
         assert_eq!(answer(&*list, "extend", [text]), "MemoryError");
         let bytes = Value::bytes(vec![0; MOST + 1]);
-        let array = super::super::SharedArray::new(Args::new(["b".into(), bytes])).unwrap();
+        let array = crate::types::SharedArray::new(Args::new(["b".into(), bytes])).unwrap();
         let array = proxy("ArrayProxy", array);
         assert_eq!(answer(&*list, "extend", [array]), "MemoryError");
         let most = List::new(Args::new([Value::bytes(vec![0; MOST])])).unwrap();

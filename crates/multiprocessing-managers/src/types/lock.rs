@@ -7,11 +7,13 @@
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use super::super::args::Args;
-use super::super::caller::{Caller, Receipt, lock};
-use super::super::exception::Exception;
-use super::super::referent::{Failure, Gone, Referent, Reply};
-use super::super::value::Value;
+use crate::args::Args;
+use crate::caller::{Caller, Receipt};
+use crate::sync::lock;
+use pickle_value::Exception;
+use crate::caller::Gone;
+use crate::referent::{Failure, Referent, Reply};
+use pickle_value::Value;
 use super::line::{Line, Turn};
 use super::timeout;
 
@@ -93,7 +95,7 @@ impl Lock {
     }
 
     /// Releases it if it is still as that caller acquired it.
-    pub(super) fn take_back(&self, caller_id: u64) {
+    pub(crate) fn take_back(&self, caller_id: u64) {
         let mut state = lock(&self.state);
         if state.owner == Some(caller_id) {
             state.pass();
@@ -157,7 +159,7 @@ impl Referent for Lock {
 }
 
 /// What a function of C without parameters says of arguments.
-pub(super) fn no_arguments(function: &str, args: &Args) -> Result<(), Exception> {
+pub(crate) fn no_arguments(function: &str, args: &Args) -> Result<(), Exception> {
     let fail = |text: String| {
         Err(Exception::type_error(format!(
             "{function}() takes no {text}"
@@ -175,7 +177,7 @@ mod tests {
     use std::sync::mpsc;
     use std::thread;
 
-    use super::super::trial::*;
+    use crate::types::trial::*;
     use super::*;
 
     fn new() -> Arc<Lock> {
@@ -242,7 +244,7 @@ mod tests {
             &[],
             &calls,
         );
-        let rlock: Make = |args| Ok(super::super::RLock::new(args)?);
+        let rlock: Make = |args| Ok(crate::types::RLock::new(args)?);
         compare(rlock, "threading.RLock", Args::default(), &[], &calls);
         let held = [
             ("acquire", args([false.into()])),

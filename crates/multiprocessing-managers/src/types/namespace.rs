@@ -7,14 +7,15 @@ use std::borrow::Cow;
 use std::mem;
 use std::sync::{Arc, Mutex};
 
-use super::super::args::Args;
-use super::super::caller::{Caller, lock};
-use super::super::compare::{Key, Walk};
-use super::super::exception::Exception;
-use super::super::referent::{Failure, Referent, Reply};
-use super::super::value::{Make, Object, Step, Value};
+use crate::args::Args;
+use crate::caller::Caller;
+use crate::sync::lock;
+use pickle_value::{Key, Walk};
+use pickle_value::Exception;
+use crate::referent::{Failure, Referent, Reply};
+use pickle_value::{Make, Object, Step, Value};
 use super::dict::Table;
-use super::quoted;
+use super::values::quoted;
 
 /// What every object of the class has, and `object` before it: methods.
 const METHODS: &[&str] = &[
@@ -153,7 +154,7 @@ impl Namespace {
 }
 
 /// An object of `multiprocessing.managers`, as Python pickles it.
-pub(super) fn made(class: &'static str, state: Value) -> Value {
+pub(crate) fn made(class: &'static str, state: Value) -> Value {
     Value::Object(Arc::new(Object {
         make: Make::New {
             class: Value::global("multiprocessing.managers", class),
@@ -245,7 +246,7 @@ impl Referent for Namespace {
 
 #[cfg(test)]
 mod tests {
-    use super::super::trial::{answer, proxy};
+    use crate::types::trial::{answer, proxy};
     use super::*;
 
     fn namespace() -> Arc<Namespace> {

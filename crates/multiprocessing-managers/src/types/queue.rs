@@ -9,11 +9,13 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use super::super::args::Args;
-use super::super::caller::{Caller, Receipt, lock};
-use super::super::exception::Exception;
-use super::super::referent::{Failure, Gone, Referent, Reply};
-use super::super::value::Value;
+use crate::args::Args;
+use crate::caller::{Caller, Receipt};
+use crate::sync::lock;
+use pickle_value::Exception;
+use crate::caller::Gone;
+use crate::referent::{Failure, Referent, Reply};
+use pickle_value::Value;
 use super::line::{Line, Turn};
 use super::timeout::{self, compared};
 
@@ -361,7 +363,7 @@ mod tests {
     use std::thread;
     use std::time::Instant;
 
-    use super::super::trial::*;
+    use crate::types::trial::*;
     use super::*;
 
     const NEW: Make = |args| Ok(Queue::new(args)?);

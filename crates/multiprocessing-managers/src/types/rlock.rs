@@ -8,11 +8,13 @@
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use super::super::args::Args;
-use super::super::caller::{Caller, lock};
-use super::super::exception::Exception;
-use super::super::referent::{Failure, Gone, Referent, Reply};
-use super::super::value::Value;
+use crate::args::Args;
+use crate::caller::Caller;
+use crate::sync::lock;
+use pickle_value::Exception;
+use crate::caller::Gone;
+use crate::referent::{Failure, Referent, Reply};
+use pickle_value::Value;
 use super::line::{Line, Turn};
 use super::lock::no_arguments;
 use super::timeout;
@@ -79,7 +81,7 @@ impl RLock {
 
     /// Releases it at once, and returns how often it was acquired: what [`RLock::enter`] takes; 0 if it is not the
     /// caller's.
-    pub(super) fn leave(&self, caller_id: u64) -> usize {
+    pub(crate) fn leave(&self, caller_id: u64) -> usize {
         let mut state = lock(&self.state);
         if state.owner != caller_id {
             return 0;
@@ -90,7 +92,7 @@ impl RLock {
     }
 
     /// Acquires it, which the caller does not own, as often as `depth` says.
-    pub(super) fn enter(
+    pub(crate) fn enter(
         &self,
         caller: &Arc<Caller>,
         depth: usize,
@@ -176,7 +178,7 @@ impl Referent for RLock {
 mod tests {
     use std::thread;
 
-    use super::super::trial::*;
+    use crate::types::trial::*;
     use super::*;
 
     fn new() -> Arc<RLock> {

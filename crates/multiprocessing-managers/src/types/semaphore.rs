@@ -8,11 +8,13 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use super::super::args::Args;
-use super::super::caller::{Caller, Receipt, lock};
-use super::super::exception::Exception;
-use super::super::referent::{Failure, Gone, Referent, Reply};
-use super::super::value::Value;
+use crate::args::Args;
+use crate::caller::{Caller, Receipt};
+use crate::sync::lock;
+use pickle_value::Exception;
+use crate::caller::Gone;
+use crate::referent::{Failure, Referent, Reply};
+use pickle_value::Value;
 use super::line::{Line, Turn};
 use super::timeout::{self, compared, not_an_integer};
 
@@ -274,7 +276,7 @@ fn initial(function: &str, args: Args) -> Result<i64, Exception> {
 mod tests {
     use std::thread;
 
-    use super::super::trial::*;
+    use crate::types::trial::*;
     use super::*;
 
     const PLAIN: Make = |args| Ok(Semaphore::new(args)?);

@@ -7,11 +7,12 @@
 use std::mem;
 use std::sync::{Arc, Mutex};
 
-use super::super::args::Args;
-use super::super::caller::{Caller, lock};
-use super::super::exception::Exception;
-use super::super::referent::{Failure, Referent, Reply};
-use super::super::value::Value;
+use crate::args::Args;
+use crate::caller::Caller;
+use crate::sync::lock;
+use pickle_value::Exception;
+use crate::referent::{Failure, Referent, Reply};
+use pickle_value::Value;
 use super::namespace::made;
 
 /// A value, with a typecode that means nothing.
@@ -104,8 +105,8 @@ impl Referent for SharedValue {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::value::{Object, Step};
-    use super::super::trial::{answer, proxy};
+    use pickle_value::{Object, Step};
+    use crate::types::trial::{answer, proxy};
     use super::*;
 
     #[test]

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use num_traits::{Signed, ToPrimitive};
 
-use super::super::args::Args;
-use super::super::exception::Exception;
-use super::super::value::Value;
+use crate::args::Args;
+use pickle_value::Exception;
+use pickle_value::Value;
 
 /// A number as a `float`, for a comparison with a small one: infinite where it is too large.
 ///
 /// Errors: `TypeError`, as for `value < 0` or `value > 0`, whichever `operator` is.
-pub(super) fn compared(value: &Value, operator: &str) -> Result<f64, Exception> {
+pub(crate) fn compared(value: &Value, operator: &str) -> Result<f64, Exception> {
     match value {
         Value::Float(number) => Ok(*number),
         Value::Long(number) if number.is_negative() => Ok(f64::NEG_INFINITY),
@@ -26,7 +26,7 @@ pub(super) fn compared(value: &Value, operator: &str) -> Result<f64, Exception> 
     }
 }
 
-pub(super) fn not_an_integer(value: &Value) -> Exception {
+pub(crate) fn not_an_integer(value: &Value) -> Exception {
     let class = value.type_name();
     Exception::type_error(format!(
         "'{class}' object cannot be interpreted as an integer"
@@ -64,7 +64,7 @@ fn nanoseconds(timeout: &Value) -> Result<i64, Exception> {
 
 /// The timeout of `lock.acquire(blocking=True, timeout=-1)`, a function of C: `None` to wait for ever, zero not to
 /// wait.
-pub(super) fn acquire(args: Args) -> Result<Option<Duration>, Exception> {
+pub(crate) fn acquire(args: Args) -> Result<Option<Duration>, Exception> {
     const NAMES: [&str; 2] = ["blocking", "timeout"];
     let fail = |text: String| Err(Exception::type_error(text));
     let given = args.positional.len() + args.keywords.len();
@@ -136,7 +136,7 @@ pub(super) fn acquire(args: Args) -> Result<Option<Duration>, Exception> {
 }
 
 /// The timeout of `Condition.wait(timeout)`: `None` to wait for ever, zero not to wait.
-pub(super) fn condition(timeout: &Value) -> Result<Option<Duration>, Exception> {
+pub(crate) fn condition(timeout: &Value) -> Result<Option<Duration>, Exception> {
     match timeout {
         Value::None => Ok(None),
         timeout if compared(timeout, ">")? > 0.0 => {
@@ -150,7 +150,7 @@ pub(super) fn condition(timeout: &Value) -> Result<Option<Duration>, Exception> 
 
 /// The timeout of what waits until `time() + timeout`: semaphores and barriers. They wait for ever if it is not a
 /// number.
-pub(super) fn until(timeout: &Value) -> Result<Option<Duration>, Exception> {
+pub(crate) fn until(timeout: &Value) -> Result<Option<Duration>, Exception> {
     match timeout {
         Value::Float(seconds) if seconds.is_nan() => Ok(None),
         Value::None | Value::Complex(..) => condition(timeout),
@@ -162,7 +162,7 @@ pub(super) fn until(timeout: &Value) -> Result<Option<Duration>, Exception> {
 }
 
 /// The timeout of a queue's `put` and `get`, in seconds; for ever if there is none.
-pub(super) fn queue(timeout: &Value) -> Result<f64, Exception> {
+pub(crate) fn queue(timeout: &Value) -> Result<f64, Exception> {
     match timeout {
         Value::None => Ok(f64::NAN),
         timeout if compared(timeout, "<")? < 0.0 => Err(Exception::value_error(
@@ -173,7 +173,7 @@ pub(super) fn queue(timeout: &Value) -> Result<f64, Exception> {
 }
 
 /// What a queue makes of its timeout when it has to wait.
-pub(super) fn of_seconds(seconds: f64) -> Result<Option<Duration>, Exception> {
+pub(crate) fn of_seconds(seconds: f64) -> Result<Option<Duration>, Exception> {
     until(&Value::Float(seconds))
 }
 

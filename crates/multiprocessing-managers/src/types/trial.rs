@@ -7,11 +7,12 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::super::args::Args;
-use super::super::caller::Caller;
-use super::super::exception::Exception;
-use super::super::referent::{Failure, Gone, Kept, Referent, Reply};
-use super::super::value::{Address, Global, Proxy, Value};
+use crate::args::Args;
+use crate::caller::Caller;
+use pickle_value::Exception;
+use crate::caller::Gone;
+use crate::referent::{Failure, Kept, Referent, Reply};
+use pickle_value::{Address, Global, Proxy, Value};
 
 /// As long as a test may take to find out that it hangs.
 pub const LIMIT: Duration = Duration::from_secs(20);

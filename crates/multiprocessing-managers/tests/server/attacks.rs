@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::super::client::Manager;
-use super::super::pickle::dumps;
+use multiprocessing_managers::*;
+
 use super::*;
 
 /// How long a call of somebody else may take meanwhile; in a debug build, with other tests beside it, a little longer.

@@ -4,15 +4,9 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
-use super::super::args::Args;
-use super::super::caller::{Caller, lock};
-use super::super::client::Manager;
-use super::super::exception::Exception;
-use super::super::proxies::*;
-use super::super::referent::Referent;
-use super::super::store::Store;
-use super::super::types::trial::{Dice, proxy};
-use super::super::types::{Dict, List, Namespace, Queue};
+use multiprocessing_managers::types::{Dict, List, Namespace, Queue};
+use multiprocessing_managers::*;
+
 use super::*;
 
 fn count(place: &Address) -> i64 {
@@ -124,7 +118,7 @@ fn a_reply_keeps_what_it_refers_to() {
     for taken in [true, false] {
         let inner = create(place, ["list".into()]);
         let name = || Value::Str(inner.clone());
-        let proxy = super::super::pickle::token("list", place, inner.clone());
+        let proxy = pickle_value::managers::token("list", place, inner.clone());
         // As clients send it.
         let rebuild = |token: Value| {
             Value::call(
@@ -339,26 +333,4 @@ fn long_chains_are_let_go_of() {
     let whole = Args::new([proxy("ListProxy", chain(first.clone()))]);
     first.call(&Caller::local(), "append", whole).ok().unwrap();
     first.clear();
-}
-
-/// One process' message is not known for its own; it ends by itself, and another still refers to the object.
-#[test]
-fn a_message_that_cannot_be_told_takes_nothing_away() {
-    let store = Store::new().unwrap();
-    let (other, ends, unknown) = (1, 2, 0);
-    let list = List::new(Args::default()).unwrap();
-    let ident = store.enter(list, other);
-    store.incref(&ident, ends).unwrap();
-    store.decref(&ident, unknown).unwrap();
-    let (killed, unkept) = store.forget(ends);
-    assert!(!killed && unkept.is_empty());
-    assert!(store.find(&ident).is_some());
-    store.decref(&ident, other).unwrap();
-    assert!(store.find(&ident).is_none());
-    // And who has more than anybody can have taken back was killed.
-    let ident = store.enter(List::new(Args::default()).unwrap(), ends);
-    store.incref(&ident, ends).unwrap();
-    store.incref(&ident, other).unwrap();
-    store.decref(&ident, unknown).unwrap();
-    assert!(store.forget(ends).0);
 }

@@ -6,11 +6,8 @@ use std::sync::{LazyLock, Mutex};
 
 use proptest::prelude::*;
 
-use super::super::args::Args;
-use super::super::caller::{Caller, lock};
-use super::super::client::Manager;
-use super::super::pickle::dumps;
-use super::super::referent::{Failure, Referent, Reply, referent};
+use multiprocessing_managers::*;
+
 use super::*;
 
 /// Names of methods and functions, and some that are none.
@@ -217,7 +214,7 @@ impl Bed {
         match raw.0.recv(usize::MAX) {
             Ok(None) => {}
             Ok(Some(reply)) => {
-                let reply = super::super::pickle::loads(reply).unwrap();
+                let reply = loads(reply).unwrap();
                 let Value::Tuple(parts) = &reply else {
                     panic!("{reply}");
                 };

@@ -3,11 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use super::super::args::Args;
-use super::super::caller::{Caller, lock};
-use super::super::referent::{Gone, Referent, Reply};
-use super::super::types::trial::Dice;
-use super::super::types::{Lock, Queue, RLock, Semaphore};
+use multiprocessing_managers::types::{Lock, Queue, RLock, Semaphore};
+use multiprocessing_managers::*;
+
 use super::*;
 
 /// How often each kill is done.

@@ -3,7 +3,8 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::super::client::Manager;
+use multiprocessing_managers::*;
+
 use super::*;
 
 fn limited(connections: usize, strangers: usize) -> Running {

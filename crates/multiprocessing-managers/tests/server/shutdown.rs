@@ -4,11 +4,8 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
-use super::super::args::Args;
-use super::super::caller::{Caller, lock};
-use super::super::client::{Error, Manager};
-use super::super::exception::Exception;
-use super::super::referent::{Failure, Referent, Reply};
+use multiprocessing_managers::*;
+
 use super::*;
 
 /// As long as an end may take, with a client that does not read.

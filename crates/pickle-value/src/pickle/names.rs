@@ -3,7 +3,7 @@
 /// The names of Python 3 for what an old pickle calls `module.name`.
 ///
 /// Source: CPython 3.11, `Lib/_compat_pickle.py`, both of its tables.
-pub(super) fn of_python3<'a>(module: &'a str, name: &'a str) -> (&'a str, &'a str) {
+pub(crate) fn of_python3<'a>(module: &'a str, name: &'a str) -> (&'a str, &'a str) {
     match (module, name) {
         ("__builtin__", "xrange") => ("builtins", "range"),
         ("__builtin__", "reduce") => ("functools", "reduce"),

@@ -10,9 +10,9 @@ mod values;
 
 use std::collections::HashMap;
 
-use super::super::value::{Keep, Proxy, Value};
+use crate::value::{Keep, Proxy, Value};
 use super::opcode::*;
-use super::{Error, Limits};
+use super::limits::{Error, Limits};
 use text::raw_unicode;
 use values::LongKey;
 
@@ -84,7 +84,7 @@ enum What {
     Add,
 }
 
-pub(super) struct Reader<'a, 'l> {
+pub(crate) struct Reader<'a, 'l> {
     pickle: &'a [u8],
     at: usize,
     /// Where the present opcode began.
@@ -110,7 +110,7 @@ pub(super) struct Reader<'a, 'l> {
 }
 
 impl<'a, 'l> Reader<'a, 'l> {
-    pub(super) fn new(pickle: &'a [u8], limits: &'l Limits) -> Self {
+    pub(crate) fn new(pickle: &'a [u8], limits: &'l Limits) -> Self {
         Reader {
             pickle,
             at: 0,
@@ -134,7 +134,7 @@ impl<'a, 'l> Reader<'a, 'l> {
         }
     }
 
-    pub(super) fn read(
+    pub(crate) fn read(
         mut self,
         keep: &mut dyn FnMut(&Proxy) -> Option<Keep>,
     ) -> Result<Value, Error> {

@@ -6,8 +6,8 @@
 use std::str::from_utf8;
 use std::sync::Arc;
 
-use super::super::value::Value;
-use super::Limits;
+use crate::value::Value;
+use super::limits::Limits;
 use super::opcode::*;
 
 /// How many values may lie on the stack. It bounds the memory, together with what the bytes of texts take.
@@ -20,12 +20,12 @@ const CONTAINERS: usize = 16;
 const MEMORY: usize = 64 << 10;
 
 /// The value, if it is one that is known here.
-pub(super) fn read(pickle: &[u8], limits: &Limits) -> Option<Value> {
+pub(crate) fn read(pickle: &[u8], limits: &Limits) -> Option<Value> {
     values(&mut &*pickle, limits, STOP)?.pop()
 }
 
 /// A request, `(ident, name, args, {})`: the ident, the name, the arguments. The names lie in the pickle itself.
-pub(super) fn request<'a>(
+pub fn request<'a>(
     pickle: &'a [u8],
     limits: &Limits,
 ) -> Option<(&'a str, &'a str, Arc<[Value]>)> {
@@ -45,7 +45,7 @@ pub(super) fn request<'a>(
 }
 
 /// A reply, `(kind, value)`.
-pub(super) fn reply<'a>(pickle: &'a [u8], limits: &Limits) -> Option<(&'a str, Value)> {
+pub fn reply<'a>(pickle: &'a [u8], limits: &Limits) -> Option<(&'a str, Value)> {
     let mut rest = pickle;
     begin(&mut rest)?;
     let kind = text(&mut rest)?;
@@ -169,7 +169,7 @@ fn part<'a>(rest: &mut &'a [u8], length: u32) -> Option<&'a [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::value::Proxy;
+    use crate::value::Proxy;
     use super::super::{dumps, read::Reader};
     use super::*;
 
@@ -216,12 +216,11 @@ mod tests {
 
     #[test]
     fn requests_and_replies() {
-        use super::super::super::args::Args;
         use super::super::{dump_reply_into, dump_request_into};
         let limits = Limits::default();
-        let args = Args::new([1.into(), "x".into(), Value::tuple([2.into()])]);
+        let args = [1.into(), "x".into(), Value::tuple([2.into()])];
         let mut pickle = vec![];
-        dump_request_into(Some("7f"), "put", &args, &mut pickle);
+        dump_request_into(Some("7f"), "put", &args, &[], &mut pickle);
         let asked = |pickle: &[u8]| {
             let (ident, name, args) = request(pickle, &limits)?;
             Some(Value::tuple([
@@ -237,7 +236,7 @@ mod tests {
         assert_eq!(asked(&pickle), whole);
         assert_eq!(asked(cpython), whole);
         let mut answer = vec![];
-        dump_reply_into("#RETURN", &args.positional[2], &mut answer);
+        dump_reply_into("#RETURN", &args[2], &mut answer);
         let answered = |pickle: &[u8]| {
             let (kind, value) = reply(pickle, &limits)?;
             Some(Value::tuple([kind.into(), value]))

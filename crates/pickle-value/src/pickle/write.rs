@@ -13,10 +13,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::slice;
 use std::sync::Arc;
 
-use super::super::args::Args;
-use super::super::value::{Global, Make, Object, Proxy, Step, Value};
+use crate::value::{Global, Make, Object, Proxy, Step, Value};
 use super::opcode::*;
-use super::{MANAGERS, address_value};
+use crate::token::{MANAGERS, address_value};
 
 /// CPython begins again as often as it meets a value that is not made yet, which can take quadratic time; this so often.
 const BEGUN: u8 = 8;
@@ -53,7 +52,7 @@ enum Work<'v> {
     Write(&'v Value, Knot<'v>),
 }
 
-pub(super) struct Writer<'v, 'o> {
+pub(crate) struct Writer<'v, 'o> {
     out: &'o mut Vec<u8>,
     work: Vec<Work<'v>>,
     memo: HashMap<Id, u32, BuildHasherDefault<Places>>,
@@ -65,7 +64,7 @@ pub(super) struct Writer<'v, 'o> {
 }
 
 impl<'v, 'o> Writer<'v, 'o> {
-    pub(super) fn new(out: &'o mut Vec<u8>) -> Self {
+    pub(crate) fn new(out: &'o mut Vec<u8>) -> Self {
         Writer {
             out,
             work: vec![],
@@ -77,27 +76,33 @@ impl<'v, 'o> Writer<'v, 'o> {
         }
     }
 
-    pub(super) fn write(mut self, value: &'v Value) {
+    pub(crate) fn write(mut self, value: &'v Value) {
         self.out.extend([PROTO, 4]);
         self.whole(value);
         self.out.push(STOP);
     }
 
-    pub(super) fn write_reply(mut self, kind: &str, value: &'v Value) {
+    pub(crate) fn write_reply(mut self, kind: &str, value: &'v Value) {
         self.out.extend([PROTO, 4]);
         self.leaf(TEXT, kind.as_bytes(), None);
         self.whole(value);
         self.out.extend([TUPLE2, STOP]);
     }
 
-    pub(super) fn write_request(mut self, ident: Option<&str>, name: &str, args: &'v Args) {
+    pub(crate) fn write_request(
+        mut self,
+        ident: Option<&str>,
+        name: &str,
+        args: &'v [Value],
+        keywords: &'v [(Arc<str>, Value)],
+    ) {
         self.out.extend([PROTO, 4, MARK]);
         match ident {
             Some(ident) => self.leaf(TEXT, ident.as_bytes(), None),
             None => self.out.push(NONE),
         }
         self.leaf(TEXT, name.as_bytes(), None);
-        let tuple = match args.positional.len() {
+        let tuple = match args.len() {
             0 => EMPTY_TUPLE,
             1 => TUPLE1,
             2 => TUPLE2,
@@ -107,9 +112,9 @@ impl<'v, 'o> Writer<'v, 'o> {
                 TUPLE
             }
         };
-        args.positional.iter().for_each(|value| self.whole(value));
+        args.iter().for_each(|value| self.whole(value));
         self.out.extend([tuple, EMPTY_DICT]);
-        for (name, value) in &args.keywords {
+        for (name, value) in keywords {
             self.leaf(TEXT, name.as_bytes(), None);
             self.whole(value);
             self.out.push(SETITEM);

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use num_bigint::BigInt;
 
-use super::super::super::value::{Keep, Make, Object, Proxy, Step, Value};
-use super::super::{Error, MANAGERS, as_token};
+use crate::value::{Keep, Make, Object, Proxy, Step, Value};
+use super::super::limits::Error;
+use crate::token::{MANAGERS, as_token};
 use super::{END, Item, Kind, Node, Reader, What};
 
 /// A node whose parts are being visited: the next is at `at` in the pool.
@@ -17,7 +18,7 @@ struct Frame {
 }
 
 impl<'a> Reader<'a, '_> {
-    pub(super) fn finish(
+    pub(crate) fn finish(
         mut self,
         root: Item,
         keep: &mut dyn FnMut(&Proxy) -> Option<Keep>,
@@ -383,7 +384,7 @@ enum Key<'k> {
 
 /// A key that would take long to compare and to hash for each dict that has it.
 #[derive(PartialEq, Eq, Hash)]
-pub(super) enum LongKey {
+pub(crate) enum LongKey {
     Text(Arc<[u8]>),
     Bytes(Arc<[u8]>),
     Int(Arc<BigInt>),

@@ -1,5 +1,7 @@
 //! What a server promises, with real sockets: our client, unmodified Python, and peers that send whatever they like.
 
+#![allow(clippy::unwrap_used)]
+
 mod attacks;
 mod counts;
 mod fuzz;
@@ -9,18 +11,15 @@ mod shutdown;
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
-use super::auth;
-use super::framing::Frames;
-use super::pickle;
-use super::registry::Registry;
-use super::server::{Limits, Running, Server};
-use super::transport::Stream;
-use super::value::{Address, Value};
+use multiprocessing_managers::framing::Frames;
+use multiprocessing_managers::transport::Stream;
+use multiprocessing_managers::*;
+use pickle_value::{dumps, loads};
 
 const KEY: &[u8] = b"secret";
 
@@ -89,7 +88,7 @@ impl Raw {
 
     /// Kind and result; `None` at the end of the connection.
     fn reply(&mut self) -> Option<(String, Value)> {
-        let reply = pickle::loads(self.0.recv(usize::MAX).ok()??).unwrap();
+        let reply = loads(self.0.recv(usize::MAX).ok()??).unwrap();
         let Value::Tuple(parts) = reply else {
             panic!("{reply}");
         };
@@ -110,7 +109,7 @@ impl Raw {
 fn request<const N: usize>(ident: Value, method: &str, args: [Value; N]) -> Vec<u8> {
     let keywords = Value::Dict([].into());
     let parts = [ident, method.into(), Value::tuple(args), keywords];
-    pickle::dumps(&Value::tuple(parts))
+    dumps(&Value::tuple(parts))
 }
 
 /// One of the server's own functions.
@@ -234,4 +233,36 @@ fn status(name: &str) -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with(name)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Numbers that need not be good, only different.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+}
+
+/// A proxy of an object, as its server keeps it.
+fn proxy(class: &'static str, object: Arc<dyn Referent>) -> Value {
+    let class = Global {
+        module: "multiprocessing.managers".into(),
+        name: class.into(),
+    };
+    Value::Proxy(Arc::new(pickle_value::Proxy {
+        class: Arc::new(class),
+        typeid: object.typeid().into(),
+        address: Address::Tcp("127.0.0.1".to_owned(), 1),
+        ident: "1".into(),
+        exposed: None,
+        keep: Some(Arc::new(Kept::new(object))),
+    }))
 }
