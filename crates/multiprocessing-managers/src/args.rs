@@ -3,8 +3,7 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use pickle_value::Exception;
-use pickle_value::Value;
+use pickle_value::{Exception, Value};
 
 /// The arguments of a call.
 #[derive(Clone, Default)]

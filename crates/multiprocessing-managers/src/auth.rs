@@ -216,11 +216,11 @@ mod tests {
     use std::process::{Child, Command, Stdio};
     use std::thread;
 
+    use pickle_value::Address;
     use proptest::prelude::*;
 
-    use crate::transport::{Listener, Stream};
-    use pickle_value::Address;
     use super::*;
+    use crate::transport::{Listener, Stream};
 
     fn new_client(frames: &mut Frames, key: &[u8]) -> Result<(), AuthError> {
         connect(frames, key, Duration::from_secs(60))

@@ -18,22 +18,20 @@
 //! a count of its own, the child attaches a proxy anew ([`Manager::attach`]).
 
 use std::cell::RefCell;
-use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fmt, process, thread};
+
+use pickle_value::managers::{address_value, as_address, as_token, dump_request_into, small_reply};
+use pickle_value::{Address, Exception, Global, Keep, Limits, Value, dumps, loads, loads_with};
 
 use crate::args::Args;
 use crate::auth::{self, AuthError};
-use crate::sync::lock;
-use pickle_value::Exception;
 use crate::framing::Frames;
+use crate::sync::lock;
 use crate::transport::Stream;
-use pickle_value::managers::{address_value, as_address, as_token, dump_request_into, small_reply};
-use pickle_value::{Address, Global, Keep, Limits, Value, dumps, loads, loads_with};
 
 /// How long a server may take until it has answered a handshake.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -457,7 +455,8 @@ impl Endpoint {
         keep: &mut dyn FnMut(&pickle_value::Proxy) -> Option<Keep>,
     ) -> Result<Answer, Error> {
         let lost = |error| self.lost(method, &error);
-        let sent = frames.send(|out| dump_request_into(ident, method, &args.positional, &args.keywords, out));
+        let sent = frames
+            .send(|out| dump_request_into(ident, method, &args.positional, &args.keywords, out));
         sent.map_err(lost)?;
         let reply = frames.recv(usize::MAX).map_err(lost)?;
         let reply = reply.ok_or_else(|| lost(ErrorKind::UnexpectedEof.into()))?;
@@ -689,9 +688,8 @@ impl std::error::Error for Error {
 
 #[cfg(test)]
 mod tests {
-    use crate::transport::Listener;
-
     use super::*;
+    use crate::transport::Listener;
 
     const KEY: &[u8] = b"secret";
 

@@ -11,10 +11,10 @@ use std::{io, thread};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
-use crate::sync::lock;
-use crate::peer::{self, Process};
 use crate::caller::{Caller, Gone, Hold};
+use crate::peer::{self, Process};
 use crate::store::Store;
+use crate::sync::lock;
 use crate::transport::Stream;
 
 /// How long a process may take to end when its connection has ended, until it is taken for one that goes on.

@@ -15,8 +15,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-use crate::referent::{Kept, Referent};
 use pickle_value::Value;
+
+use crate::referent::{Kept, Referent};
 
 /// Of objects to which no client refers, those that are in use, and those that only refer to each other.
 pub(crate) fn sort_out(objects: Vec<Arc<dyn Referent>>) -> (Objects, Objects) {

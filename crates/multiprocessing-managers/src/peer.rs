@@ -265,9 +265,10 @@ fn address(address: SocketAddr) -> (u8, [u8; 16]) {
 mod tests {
     use std::process::{self, Child, Command, Stdio};
 
-    use crate::transport::Listener;
     use pickle_value::Address;
+
     use super::*;
+    use crate::transport::Listener;
 
     const LIMIT: Duration = Duration::from_secs(20);
 

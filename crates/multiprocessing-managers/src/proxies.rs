@@ -12,9 +12,10 @@ use std::marker::PhantomData;
 use std::ops::{Bound, Deref, RangeBounds};
 use std::time::{Duration, Instant};
 
+use pickle_value::Value;
+
 use crate::args::Args;
 use crate::client::{Error, Manager, Proxy, unexpected};
-use pickle_value::Value;
 
 /// A timeout that is longer than this (200 years) is none: Python's own limit is near.
 const FOR_EVER: Duration = Duration::from_secs(200 * 365 * 24 * 3600);

@@ -5,10 +5,10 @@ use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
 
+use pickle_value::{Exception, Value};
+
 use crate::args::Args;
 use crate::caller::{Caller, Gone, Hold};
-use pickle_value::Exception;
-use pickle_value::Value;
 
 /// An object that clients call through proxies. Calls come from many threads at once. An `Arc` of one is also an
 /// `Arc<dyn Any + Send + Sync>`, for who has to know its type.

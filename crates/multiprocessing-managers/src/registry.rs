@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::args::Args;
 use pickle_value::Exception;
+
+use crate::args::Args;
 use crate::referent::Referent;
 use crate::types::{
     Barrier, Condition, Dict, Event, List, Lock, Namespace, Queue, RLock, Semaphore, SharedArray,

@@ -9,22 +9,21 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
+use pickle_value::managers::{as_token, dump_reply_into, small_request, token};
+use pickle_value::{Address, Exception, Keep, Key, Proxy, Value, loads_with};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use crate::args::Args;
 use crate::auth::{self, AuthError};
-use crate::caller::Caller;
-use crate::sync::lock;
+use crate::caller::{Caller, Gone};
 use crate::clients::{Client, Clients};
 use crate::framing::Frames;
-use crate::caller::Gone;
 use crate::peer;
 use crate::referent::{Failure, Kept, Referent, Reply};
 use crate::registry::Registry;
 use crate::store::{Found, Store};
+use crate::sync::lock;
 use crate::transport::{Listener, Stream};
-use pickle_value::managers::{as_token, dump_reply_into, small_request, token};
-use pickle_value::{Address, Exception, Keep, Key, Proxy, Value, loads_with};
 
 /// How long a peer that has closed its connection may take to refuse what was sent to it afterwards.
 const MOMENT: Duration = Duration::from_millis(200);
@@ -588,7 +587,10 @@ impl Shared {
             return method(&*object, caller, name, Ok(Args::new(args.iter().cloned())));
         }
         let request = self.understand(frame).map_err(around)?;
-        let known = request.ident.as_str().and_then(|ident| self.store.find(ident));
+        let known = request
+            .ident
+            .as_str()
+            .and_then(|ident| self.store.find(ident));
         let Some(object) = known else {
             let unknown = Key::new(request.ident).map(|key| Exception::key_error(key.into_value()));
             return Err(around(unknown.unwrap_or_else(|unhashable| unhashable)));

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
-use crate::collector;
 use pickle_value::Exception;
+
+use crate::collector;
 use crate::referent::Referent;
 
 const PATIENCE: usize = 32;
@@ -283,10 +284,9 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::args::Args;
     use crate::types::List;
-
-    use super::*;
 
     /// One process' message is not known for its own; it ends by itself, and another still refers to the object.
     #[test]

@@ -7,10 +7,11 @@
 use std::ops::Deref;
 use std::path::PathBuf;
 
+use pickle_value::Address;
+
 use crate::client::{Error, Manager};
 use crate::registry::Registry;
 use crate::server::{Running, Server};
-use pickle_value::Address;
 
 /// A server of the thirteen types, which ends when this is dropped, and the [`Manager`] that is its first client.
 pub struct SyncManager {

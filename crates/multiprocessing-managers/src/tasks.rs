@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use pickle_value::{Exception, Make, Object, Step, Value};
+
 use crate::args::Args;
-use pickle_value::Exception;
-use pickle_value::{Make, Object, Step, Value};
 
 /// How many partials may be one inside of the other; also what ends a circle of them.
 const LAYERS: usize = 1000;

@@ -15,12 +15,12 @@ use std::path::{Path, PathBuf, absolute};
 use std::time::{Duration, Instant};
 use std::{fs, process};
 
+use pickle_value::Address;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::{self, Timeout, set_socket_timeout};
-use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags};
-use rustix::net::{Shutdown, SocketType};
-
-use pickle_value::Address;
+use rustix::net::{
+    self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType,
+};
 
 /// How many connections may wait to be accepted, unless the system allows fewer (`net.core.somaxconn`).
 const BACKLOG: i32 = 4096;
@@ -117,7 +117,14 @@ impl Stream {
             Stream::Unix(stream) => {
                 let address = stream.local_addr()?;
                 let name = address.as_abstract_name().map(Address::from_abstract_name);
-                let path = || Address::Unix(address.as_pathname().map(Path::to_owned).unwrap_or_default());
+                let path = || {
+                    Address::Unix(
+                        address
+                            .as_pathname()
+                            .map(Path::to_owned)
+                            .unwrap_or_default(),
+                    )
+                };
                 name.unwrap_or_else(path)
             }
         })

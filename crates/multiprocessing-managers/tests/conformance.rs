@@ -15,10 +15,9 @@ use std::time::Duration;
 use std::{env, fs, str};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use tempfile::TempDir;
-
 use multiprocessing_managers::{Address, Registry};
 use program::Program;
+use tempfile::TempDir;
 
 const CONFORMANCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance.py");
 const DIFFERENTIAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/differential.py");
@@ -160,7 +159,9 @@ fn server(network: Network) -> Server {
             Network::Tcp => Address::Tcp("127.0.0.1".to_owned(), 0),
             Network::Unix => Address::Unix(path),
         };
-        let server = multiprocessing_managers::Server::bind(&address, KEY, Registry::sync_manager()).unwrap();
+        let server =
+            multiprocessing_managers::Server::bind(&address, KEY, Registry::sync_manager())
+                .unwrap();
         let running = server.start().unwrap();
         let address = match running.address() {
             Address::Tcp(host, port) => format!("{host}:{port}"),

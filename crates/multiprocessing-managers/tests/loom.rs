@@ -1,6 +1,12 @@
 //! Things that are given to those who wait in a line, some of whom give up or go: each is taken once, in order, and
 //! whoever is called wakes, or loom finds a deadlock.
 
+//!
+//! Only threads, locks and atomics are loom's, and `poll`, the eventfd and the clock a model (`src/sync/model.rs`); all else
+//! is the library's own code. A wait without a time limit never ends by itself, so a lost wake-up is a deadlock, which
+//! loom reports. `RUSTFLAGS="--cfg loom" cargo test -p multiprocessing-managers --test loom --release`
+
+#![cfg(loom)]
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -9,12 +15,10 @@ use std::time::Duration;
 use loom::sync::Mutex;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread::{self, JoinHandle};
-use models::managers::args::Args;
-use models::managers::caller::Caller;
-use models::managers::referent::Failure;
-use models::managers::types::line::{Line, Place, Turn};
-use models::managers::types::lock::Lock;
-use models::poll::{OwnedFd, hang_up, socket, time_is_over};
+use multiprocessing_managers::sync::{OwnedFd, hang_up, socket, time_is_over};
+use multiprocessing_managers::types::Lock;
+use multiprocessing_managers::types::line::{Line, Place, Turn};
+use multiprocessing_managers::{Args, Caller, Failure};
 
 const SOME_TIME: Option<Duration> = Some(Duration::from_secs(1));
 

@@ -7,22 +7,24 @@
 
 mod program;
 
-use std::io;
 use std::net::TcpStream;
 use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use libtest_mimic::{Arguments, Completion, Trial};
+use multiprocessing_managers::remote_queue::{
+    DEFAULT_AUTHKEY, RemoteQueueClient, RemoteQueueServer,
+};
+use multiprocessing_managers::types::Queue;
+use multiprocessing_managers::{
+    Address, Args, Error, Manager, QueueProxy, Registry, Server, Task, Tasks, Value,
+};
+use program::Program;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType, recv, sendto, socket};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
-
-use multiprocessing_managers::remote_queue::{DEFAULT_AUTHKEY, RemoteQueueClient, RemoteQueueServer};
-use multiprocessing_managers::types::Queue;
-use multiprocessing_managers::{Address, Args, Error, Manager, QueueProxy, Registry, Server, Task, Tasks, Value};
-use program::Program;
 
 const NOTES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/notes");
 /// For each program, and each wait for a task or a result.

@@ -689,8 +689,8 @@ const PARTIAL: Global = Global {
 mod tests {
     use std::process::Command;
 
-    use crate::address::Address;
     use super::*;
+    use crate::address::Address;
 
     fn long(text: &str) -> Value {
         Value::from(text.parse::<num_bigint::BigInt>().unwrap())

@@ -782,8 +782,8 @@ mod tests {
     use serde::{Deserialize, Serialize};
     use serde_bytes::ByteBuf;
 
-    use crate::value::Object;
     use super::*;
+    use crate::value::Object;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Job {

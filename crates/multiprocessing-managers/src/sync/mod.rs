@@ -29,5 +29,7 @@ pub use system::*;
 /// Locks the mutex, also if a thread panicked while it held it: no statement under these locks that can panic leaves
 /// half a change behind.
 pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

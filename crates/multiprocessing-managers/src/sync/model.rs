@@ -3,11 +3,13 @@
 //!
 //! Time stands still until the model says that it is over, and then it is for good.
 
+use std::sync::PoisonError;
+use std::time::Duration;
+
 use loom::sync::Condvar;
 
 pub use std::sync::atomic::AtomicU64; // Callers' numbers, in a static, which loom cannot have.
-pub use std::sync::{Arc, OnceLock, PoisonError, Weak};
-pub use std::time::Duration;
+pub use std::sync::{Arc, OnceLock, Weak};
 
 pub use loom::sync::atomic::{AtomicBool, Ordering};
 pub use loom::sync::{Mutex, MutexGuard};

@@ -3,20 +3,18 @@
 //! Python:  `array.array`, as `SyncManager.Array` makes it
 //! Differs: an object of another class never does for a number, whatever its `__index__` would say.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use num_bigint::Sign;
 use num_traits::ToPrimitive;
+use pickle_value::{Array, Exception, MOST, Value};
 
-use crate::args::Args;
-use crate::caller::Caller;
-use crate::sync::lock;
-use pickle_value::Exception;
-use crate::referent::{Failure, Referent, Reply};
-use pickle_value::{Array, Value};
 use super::index::{Index, place};
 use super::values::{elements, quoted};
-use pickle_value::MOST;
+use crate::args::Args;
+use crate::caller::Caller;
+use crate::referent::{Failure, Referent, Reply};
+use crate::sync::{Mutex, lock};
 
 /// An array. Each call is one step: no other thread sees it half done.
 pub struct SharedArray {
@@ -384,9 +382,9 @@ fn float(value: &Value) -> Result<f64, Exception> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::types::List;
     use crate::types::trial::{answer, proxy};
-    use super::*;
 
     #[test]
     fn is_sent_as_an_array() {

@@ -4,17 +4,17 @@
 //! Differs: an `action` is refused, since no Python runs here. All are let go at once, so that nobody who comes back
 //!          has to wait until the others have left. A client that goes away while it waits does not count any more.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use crate::args::Args;
-use crate::caller::Caller;
-use crate::sync::lock;
-use pickle_value::Exception;
-use crate::referent::{Failure, Referent, Reply};
-use pickle_value::Value;
+use pickle_value::{Exception, Value};
+
 use super::line::{Line, Turn};
 use super::timeout;
 use super::values::quoted;
+use crate::args::Args;
+use crate::caller::Caller;
+use crate::referent::{Failure, Referent, Reply};
+use crate::sync::{Mutex, lock};
 
 /// Whoever completes the number of parties lets all go, and may use it again at once. A timeout breaks it for all,
 /// until it is reset.
@@ -207,8 +207,8 @@ impl Referent for Barrier {
 mod tests {
     use std::thread;
 
-    use crate::types::trial::*;
     use super::*;
+    use crate::types::trial::*;
 
     const NEW: Make = |args| Ok(Barrier::new(args)?);
 

@@ -5,19 +5,19 @@
 //!          `RLock` too, where CPython's `wait` fails.
 
 use std::any::Any;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::args::Args;
-use crate::caller::{Caller, Receipt};
-use crate::sync::lock;
-use pickle_value::Exception;
-use crate::referent::{Failure, Referent, Reply, referent};
-use pickle_value::Value;
+use pickle_value::{Exception, Value};
+
 use super::line::{Line, Turn};
 use super::lock::Lock;
 use super::rlock::RLock;
 use super::timeout::{self, compared};
+use crate::args::Args;
+use crate::caller::{Caller, Receipt};
+use crate::referent::{Failure, Referent, Reply, referent};
+use crate::sync::{Mutex, lock};
 
 /// Those who wait are notified in the order in which they came; then each waits for the lock like anybody else.
 pub struct Condition {
@@ -256,10 +256,11 @@ mod tests {
     use std::thread;
 
     use crate::caller::Gone;
-use crate::referent::Kept;
+    use crate::referent::Kept;
     use pickle_value::{Address, Global, Proxy};
-    use crate::types::trial::*;
+
     use super::*;
+    use crate::types::trial::*;
 
     const NEW: Make = |args| Ok(Condition::new(args)?);
 

@@ -10,17 +10,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 use std::mem;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 
+use pickle_value::{Address, Exception, Global, Key, MOST, Proxy, Value, Walk};
+
+use super::values::{elements, pairs};
 use crate::args::Args;
 use crate::caller::Caller;
-use crate::sync::lock;
-use pickle_value::{Key, Walk};
-use pickle_value::Exception;
 use crate::referent::{Failure, Kept, Referent, Reply, referent};
-use pickle_value::{Address, Global, Proxy, Value};
-use super::values::{elements, pairs};
-use pickle_value::MOST;
+use crate::sync::{Mutex, lock};
 
 /// Keys and values, in the order in which the keys came.
 #[derive(Default)]
@@ -502,9 +500,9 @@ fn hash(
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::types::List;
     use crate::types::trial::{answer, local, proxy};
-    use super::*;
 
     fn dict(pairs: &[(&str, i64)]) -> Arc<Dict> {
         let pairs = Value::dict(pairs.iter().copied()).unwrap();

@@ -2,16 +2,16 @@
 //!
 //! Python:  `threading.Event`, `SyncManager.Event`
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use crate::args::Args;
-use crate::caller::Caller;
-use crate::sync::lock;
-use pickle_value::Exception;
-use crate::referent::{Failure, Referent, Reply};
-use pickle_value::Value;
+use pickle_value::{Exception, Value};
+
 use super::line::{Line, Turn};
 use super::timeout;
+use crate::args::Args;
+use crate::caller::Caller;
+use crate::referent::{Failure, Referent, Reply};
+use crate::sync::{Mutex, lock};
 
 /// Who waits when it is set is told so, even if it is cleared at once.
 #[derive(Default)]
@@ -105,8 +105,8 @@ impl Referent for Event {
 mod tests {
     use std::thread;
 
-    use crate::types::trial::*;
     use super::*;
+    use crate::types::trial::*;
 
     const NEW: Make = |args| Ok(Event::new(args)?);
 

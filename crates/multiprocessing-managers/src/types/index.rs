@@ -3,9 +3,7 @@
 use std::ops::Range;
 
 use num_bigint::Sign;
-
-use pickle_value::Exception;
-use pickle_value::Value;
+use pickle_value::{Exception, Value};
 
 /// What may stand in brackets.
 pub enum Index {

@@ -6,19 +6,17 @@
 //!          items at most.
 
 use std::mem;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use crate::args::Args;
-use crate::caller::Caller;
-use crate::sync::lock;
-use pickle_value::Walk;
-use pickle_value::Exception;
-use crate::referent::{Failure, Referent, Reply};
-use pickle_value::{Make, Object, Step, Value};
+use pickle_value::{Exception, MOST, Make, Object, Step, Value, Walk};
+
 use super::index::{Index, Slice, clamped, place};
 use super::sort;
 use super::values::elements;
-use pickle_value::MOST;
+use crate::args::Args;
+use crate::caller::Caller;
+use crate::referent::{Failure, Referent, Reply};
+use crate::sync::{Mutex, lock};
 
 /// A list. Each call is one step: no other thread sees it half done.
 pub struct List {
@@ -479,8 +477,8 @@ fn flag(value: &Value) -> Result<bool, Exception> {
 mod tests {
     use std::time::Instant;
 
-    use crate::types::trial::{answer, local, proxy};
     use super::*;
+    use crate::types::trial::{answer, local, proxy};
 
     fn list(items: &[i64]) -> Arc<List> {
         let items = Value::list(items.iter().map(|item| Value::Int(*item)));

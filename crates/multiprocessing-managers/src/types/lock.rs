@@ -4,18 +4,17 @@
 //! Differs: those who wait get it in the order in which they came. A client that goes away while it waits takes
 //!          nothing, and a lock whose owner was killed is released; CPython's stays locked for ever in both cases.
 
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::args::Args;
-use crate::caller::{Caller, Receipt};
-use crate::sync::lock;
-use pickle_value::Exception;
-use crate::caller::Gone;
-use crate::referent::{Failure, Referent, Reply};
-use pickle_value::Value;
+use pickle_value::{Exception, Value};
+
 use super::line::{Line, Turn};
 use super::timeout;
+use crate::args::Args;
+use crate::caller::{Caller, Gone, Receipt};
+use crate::referent::{Failure, Referent, Reply};
+use crate::sync::{Mutex, lock};
 
 /// Anybody may release it, not only who acquired it.
 ///
@@ -177,8 +176,8 @@ mod tests {
     use std::sync::mpsc;
     use std::thread;
 
-    use crate::types::trial::*;
     use super::*;
+    use crate::types::trial::*;
 
     fn new() -> Arc<Lock> {
         Lock::new(Args::default()).unwrap()

@@ -5,7 +5,10 @@
 //! showing them, looks at nothing but them, and a proxy is only its name. What iterates over a proxy does so before.
 
 mod index;
+#[cfg(not(loom))]
 mod line;
+#[cfg(loom)]
+pub mod line;
 mod sort;
 mod timeout;
 mod values;

@@ -5,17 +5,16 @@
 
 use std::borrow::Cow;
 use std::mem;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use crate::args::Args;
-use crate::caller::Caller;
-use crate::sync::lock;
-use pickle_value::{Key, Walk};
-use pickle_value::Exception;
-use crate::referent::{Failure, Referent, Reply};
-use pickle_value::{Make, Object, Step, Value};
+use pickle_value::{Exception, Key, Make, Object, Step, Value, Walk};
+
 use super::dict::Table;
 use super::values::quoted;
+use crate::args::Args;
+use crate::caller::Caller;
+use crate::referent::{Failure, Referent, Reply};
+use crate::sync::{Mutex, lock};
 
 /// What every object of the class has, and `object` before it: methods.
 const METHODS: &[&str] = &[
@@ -246,8 +245,8 @@ impl Referent for Namespace {
 
 #[cfg(test)]
 mod tests {
-    use crate::types::trial::{answer, proxy};
     use super::*;
+    use crate::types::trial::{answer, proxy};
 
     fn namespace() -> Arc<Namespace> {
         let args = Args::default()

@@ -6,18 +6,17 @@
 //!          What was lost in a client's hands can be heard of: see [`Queue::on_lost`].
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::args::Args;
-use crate::caller::{Caller, Receipt};
-use crate::sync::lock;
-use pickle_value::Exception;
-use crate::caller::Gone;
-use crate::referent::{Failure, Referent, Reply};
-use pickle_value::Value;
+use pickle_value::{Exception, Value};
+
 use super::line::{Line, Turn};
 use super::timeout::{self, compared};
+use crate::args::Args;
+use crate::caller::{Caller, Gone, Receipt};
+use crate::referent::{Failure, Referent, Reply};
+use crate::sync::{Mutex, lock};
 
 /// An item is either in the queue, or on its way to one client. It comes back, in front, if that goes before it has
 /// read the reply; then it counts for `join` as it did. What a client is waiting to put when it goes away is not put.
@@ -363,8 +362,8 @@ mod tests {
     use std::thread;
     use std::time::Instant;
 
-    use crate::types::trial::*;
     use super::*;
+    use crate::types::trial::*;
 
     const NEW: Make = |args| Ok(Queue::new(args)?);
 

@@ -5,19 +5,18 @@
 //!          passes to whichever thread of its server gets the same number. Those who wait get it in the order in which
 //!          they came.
 
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::args::Args;
-use crate::caller::Caller;
-use crate::sync::lock;
-use pickle_value::Exception;
-use crate::caller::Gone;
-use crate::referent::{Failure, Referent, Reply};
-use pickle_value::Value;
+use pickle_value::{Exception, Value};
+
 use super::line::{Line, Turn};
 use super::lock::no_arguments;
 use super::timeout;
+use crate::args::Args;
+use crate::caller::{Caller, Gone};
+use crate::referent::{Failure, Referent, Reply};
+use crate::sync::{Mutex, lock};
 
 /// Only who acquired it may release it, as often as it acquired it. Nobody else could do it later, so it is released
 /// when that connection ends, however often it was acquired.
@@ -178,8 +177,8 @@ impl Referent for RLock {
 mod tests {
     use std::thread;
 
-    use crate::types::trial::*;
     use super::*;
+    use crate::types::trial::*;
 
     fn new() -> Arc<RLock> {
         RLock::new(Args::default()).unwrap()

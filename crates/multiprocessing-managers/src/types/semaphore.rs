@@ -5,18 +5,17 @@
 //!          nothing. The value is an integer of 64 bits; Python counts on with a `float` too.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::args::Args;
-use crate::caller::{Caller, Receipt};
-use crate::sync::lock;
-use pickle_value::Exception;
-use crate::caller::Gone;
-use crate::referent::{Failure, Referent, Reply};
-use pickle_value::Value;
+use pickle_value::{Exception, Value};
+
 use super::line::{Line, Turn};
 use super::timeout::{self, compared, not_an_integer};
+use crate::args::Args;
+use crate::caller::{Caller, Gone, Receipt};
+use crate::referent::{Failure, Referent, Reply};
+use crate::sync::{Mutex, lock};
 
 /// Anybody may release it.
 ///
@@ -276,8 +275,8 @@ fn initial(function: &str, args: Args) -> Result<i64, Exception> {
 mod tests {
     use std::thread;
 
-    use crate::types::trial::*;
     use super::*;
+    use crate::types::trial::*;
 
     const PLAIN: Make = |args| Ok(Semaphore::new(args)?);
     const BOUNDED: Make = |args| Ok(Semaphore::bounded(args)?);

@@ -5,15 +5,15 @@
 //! The typecode is only remembered for `repr`: any value may be set, as in Python.
 
 use std::mem;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use pickle_value::{Exception, Value};
+
+use super::namespace::made;
 use crate::args::Args;
 use crate::caller::Caller;
-use crate::sync::lock;
-use pickle_value::Exception;
 use crate::referent::{Failure, Referent, Reply};
-use pickle_value::Value;
-use super::namespace::made;
+use crate::sync::{Mutex, lock};
 
 /// A value, with a typecode that means nothing.
 pub struct SharedValue {
@@ -106,8 +106,9 @@ impl Referent for SharedValue {
 #[cfg(test)]
 mod tests {
     use pickle_value::{Object, Step};
-    use crate::types::trial::{answer, proxy};
+
     use super::*;
+    use crate::types::trial::{answer, proxy};
 
     #[test]
     fn holds_anything() {

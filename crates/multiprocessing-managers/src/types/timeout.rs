@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use num_traits::{Signed, ToPrimitive};
+use pickle_value::{Exception, Value};
 
 use crate::args::Args;
-use pickle_value::Exception;
-use pickle_value::Value;
 
 /// A number as a `float`, for a comparison with a small one: infinite where it is too large.
 ///

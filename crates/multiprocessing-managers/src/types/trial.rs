@@ -7,12 +7,11 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pickle_value::{Address, Exception, Global, Proxy, Value};
+
 use crate::args::Args;
-use crate::caller::Caller;
-use pickle_value::Exception;
-use crate::caller::Gone;
+use crate::caller::{Caller, Gone};
 use crate::referent::{Failure, Kept, Referent, Reply};
-use pickle_value::{Address, Global, Proxy, Value};
 
 /// As long as a test may take to find out that it hangs.
 pub const LIMIT: Duration = Duration::from_secs(20);

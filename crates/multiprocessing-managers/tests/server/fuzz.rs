@@ -4,9 +4,8 @@
 
 use std::sync::{LazyLock, Mutex};
 
-use proptest::prelude::*;
-
 use multiprocessing_managers::*;
+use proptest::prelude::*;
 
 use super::*;
 

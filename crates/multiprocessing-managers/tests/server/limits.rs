@@ -1,9 +1,8 @@
 //! More connections than there may be.
 
+use multiprocessing_managers::*;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
-
-use multiprocessing_managers::*;
 
 use super::*;
 

@@ -10,11 +10,12 @@ mod values;
 
 use std::collections::HashMap;
 
-use crate::value::{Keep, Proxy, Value};
-use super::opcode::*;
-use super::limits::{Error, Limits};
 use text::raw_unicode;
 use values::LongKey;
+
+use super::limits::{Error, Limits};
+use super::opcode::*;
+use crate::value::{Keep, Proxy, Value};
 
 /// No chunk.
 const END: u32 = u32::MAX;

@@ -6,9 +6,9 @@
 use std::str::from_utf8;
 use std::sync::Arc;
 
-use crate::value::Value;
 use super::limits::Limits;
 use super::opcode::*;
+use crate::value::Value;
 
 /// How many values may lie on the stack. It bounds the memory, together with what the bytes of texts take.
 const STACK: usize = 64;
@@ -25,10 +25,7 @@ pub(crate) fn read(pickle: &[u8], limits: &Limits) -> Option<Value> {
 }
 
 /// A request, `(ident, name, args, {})`: the ident, the name, the arguments. The names lie in the pickle itself.
-pub fn request<'a>(
-    pickle: &'a [u8],
-    limits: &Limits,
-) -> Option<(&'a str, &'a str, Arc<[Value]>)> {
+pub fn request<'a>(pickle: &'a [u8], limits: &Limits) -> Option<(&'a str, &'a str, Arc<[Value]>)> {
     let mut rest = pickle;
     begin(&mut rest)?;
     let [MARK] = take(&mut rest)? else {
@@ -169,9 +166,9 @@ fn part<'a>(rest: &mut &'a [u8], length: u32) -> Option<&'a [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use crate::value::Proxy;
     use super::super::{dumps, read::Reader};
     use super::*;
+    use crate::value::Proxy;
 
     fn full(pickle: &[u8], limits: &Limits) -> Option<Value> {
         let keep = &mut |_: &Proxy| None;

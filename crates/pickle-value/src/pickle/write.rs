@@ -13,9 +13,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::slice;
 use std::sync::Arc;
 
-use crate::value::{Global, Make, Object, Proxy, Step, Value};
 use super::opcode::*;
 use crate::token::{MANAGERS, address_value};
+use crate::value::{Global, Make, Object, Proxy, Step, Value};
 
 /// CPython begins again as often as it meets a value that is not made yet, which can take quadratic time; this so often.
 const BEGUN: u8 = 8;

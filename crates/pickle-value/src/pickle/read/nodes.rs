@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use num_traits::ToPrimitive;
 
-use crate::value::{Array, Global, Object, Step, Value};
-use super::super::names::of_python3;
 use super::super::limits::Error;
-use crate::token::MANAGERS;
+use super::super::names::of_python3;
 use super::{Chunk, END, Item, Kind, Node, Reader, What};
+use crate::token::MANAGERS;
+use crate::value::{Array, Global, Object, Step, Value};
 
 /// No name in Python is longer.
 const NAME: usize = 1000;

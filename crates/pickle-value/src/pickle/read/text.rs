@@ -5,9 +5,9 @@ use std::sync::Arc;
 use num_bigint::BigInt;
 use num_traits::{Num, ToPrimitive};
 
-use crate::value::{DIGITS, Value, is_surrogatepass};
 use super::super::limits::Error;
 use super::{Item, Kind, Reader};
+use crate::value::{DIGITS, Value, is_surrogatepass};
 
 impl<'a> Reader<'a, '_> {
     pub(crate) fn number(&mut self, line: &[u8]) -> Result<Item, Error> {

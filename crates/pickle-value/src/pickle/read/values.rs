@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use num_bigint::BigInt;
 
-use crate::value::{Keep, Make, Object, Proxy, Step, Value};
 use super::super::limits::Error;
-use crate::token::{MANAGERS, as_token};
 use super::{END, Item, Kind, Node, Reader, What};
+use crate::token::{MANAGERS, as_token};
+use crate::value::{Keep, Make, Object, Proxy, Step, Value};
 
 /// A node whose parts are being visited: the next is at `at` in the pool.
 struct Frame {
