@@ -16,16 +16,6 @@
 mod all_locks;
 mod all_types;
 mod dict_list;
-// It can do more than these examples ask of it.
-#[allow(dead_code)]
-mod managers;
-// A building block of another package.
-#[allow(dead_code)]
-#[path = "../../fork_demo/src/multiprocessing.rs"]
-mod multiprocessing;
-#[allow(dead_code)]
-mod options;
-mod partner;
 mod python_peers;
 mod queue_manager;
 mod remote_queue;
