@@ -5,21 +5,11 @@
 //!          CPython's stay locked for ever. The barrier has a time limit, for the case that the other was killed.
 //! Order:   both meet at the barrier wherever one has to see what the other has done. The parent prints last, when the
 //!          child has ended.
-//! Needs:   managers
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! getrandom = { version = "0.4", default-features = false, features = ["std"] }
-//! hmac = { version = "0.13", default-features = false }
-//! md-5 = { version = "0.11", default-features = false }
-//! nix = { version = "0.31", default-features = false, features = ["socket"] }
-//! num-bigint = { version = "0.5", default-features = false, features = ["std"] }
-//! num-traits = { version = "0.2", default-features = false, features = ["std"] }
-//! rustix = { version = "1", default-features = false, features = ["std", "event", "net", "process"] }
-//! serde = "1"
-//! sha2 = { version = "0.11", default-features = false }
-//! unicode-properties = { version = "0.1", default-features = false, features = ["general-category"] }
+//! multiprocessing-managers = "0.1"
 //! ```
 
 use std::process::{Command, Stdio};
@@ -28,13 +18,15 @@ use std::vec::IntoIter;
 use std::{env, io};
 
 use anyhow::{Context, Result, ensure};
-
-use crate::managers::*;
+use multiprocessing_managers::*;
 
 const LIMIT: Option<Duration> = Some(Duration::from_secs(5));
 
+/// The environment variable that makes this program the child.
+const CHILD: &str = "ALL_LOCKS_CHILD";
+
 pub fn main() -> Result<()> {
-    if env::args().next_back().as_deref() == Some("--role=child") {
+    if env::var_os(CHILD).is_some() {
         return child();
     }
     let manager = SyncManager::start()?;
@@ -51,7 +43,7 @@ pub fn main() -> Result<()> {
     bounded.acquire(true, None)?;
     let mut child = Command::new(env::current_exe().context("find this program")?)
         .args(env::args_os().skip(1))
-        .arg("--role=child")
+        .env(CHILD, "")
         .stdin(Stdio::piped())
         .spawn()
         .context("start the child")?;

@@ -16,13 +16,6 @@
 pub mod all_locks;
 pub mod all_types;
 pub mod dict_list;
-#[allow(dead_code, clippy::len_without_is_empty)]
-pub mod managers;
-// A building block of another package.
-#[path = "../../fork_demo/src/multiprocessing.rs"]
-pub mod multiprocessing;
-pub mod options;
-pub mod partner;
 pub mod python_peers;
 pub mod queue_manager;
 pub mod remote_queue;

@@ -7,54 +7,79 @@
 //! Differs: CPython limits neither connections nor messages, and cuts everybody off. The key is read from a file, since
 //!          everybody can see a command line. Who knows it may call everything; over TCP all can be read on the way.
 //! Order:   a session's lines come one after the other; the server is told to stop when it is over.
-//! Needs:   options.rs, managers
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! getrandom = { version = "0.4", default-features = false, features = ["std"] }
-//! hmac = { version = "0.13", default-features = false }
-//! md-5 = { version = "0.11", default-features = false }
-//! nix = { version = "0.31", default-features = false, features = ["signal", "socket"] }
-//! num-bigint = { version = "0.5", default-features = false, features = ["std"] }
-//! num-traits = { version = "0.2", default-features = false, features = ["std"] }
-//! rustix = { version = "1", default-features = false, features = ["std", "event", "net", "process"] }
-//! serde = "1"
-//! sha2 = { version = "0.11", default-features = false }
-//! unicode-properties = { version = "0.1", default-features = false, features = ["general-category"] }
+//! clap = { version = "4", features = ["derive"] }
+//! multiprocessing-managers = "0.1"
+//! nix = { version = "0.31", features = ["signal"] }
 //! ```
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::{env, process, thread};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{env, thread};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use clap::Parser;
+use multiprocessing_managers::{Address, Limits, Manager, Registry, Server, Value};
 use nix::sys::signal::{SigSet, Signal};
 
-use crate::managers::{Address, Manager, Registry, Server, Value};
-use crate::options::{HELP, Options, parse};
+/// A server of shared objects, until SIGINT or SIGTERM; or, with --connect, a session with one that runs.
+///
+/// An ADDRESS is HOST:PORT, [IPV6]:PORT, /PATH, unix:PATH or unix:@NAME. Python's clients know no IPv6.
+/// What the server refuses, and why, it says on stderr.
+#[derive(Parser)]
+#[command(name = "serve")]
+struct Options {
+    /// The key, which nobody else should be able to read; a newline at its end does not belong to it
+    #[arg(long, value_name = "FILE")]
+    authkey_file: PathBuf,
+    /// Where the server listens; port 0 is any that is free
+    #[arg(long, default_value = "127.0.0.1:9697")]
+    address: Address,
+    /// Be a client of the server at this address instead
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["address", "connections", "strangers", "handshake", "message"])]
+    connect: Option<Address>,
+    /// How many connections there may be at once; a client has one for each thread, and for a moment more
+    #[arg(long, value_name = "NUMBER", default_value_t = 4096, value_parser = number)]
+    connections: usize,
+    /// How many of them may not have shown yet that they know the key
+    #[arg(long, value_name = "NUMBER", default_value_t = 1024, value_parser = number)]
+    strangers: usize,
+    /// How long they may take for that
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    handshake: Duration,
+    /// The largest message
+    #[arg(long, value_name = "BYTES", default_value_t = 256 << 20, value_parser = number)]
+    message: usize,
+}
 
 pub fn main() -> Result<()> {
     // The arguments follow the program's name, and in a module of a larger program the module's name.
-    let args: Vec<String> = env::args_os()
-        .skip(module_path!().split("::").count())
-        .map(|arg| arg.to_string_lossy().into_owned())
-        .collect();
-    if args.iter().any(|arg| arg == "--help") {
-        println!("{}", HELP);
-        return Ok(());
-    }
-    let options = parse(&args).unwrap_or_else(|usage| {
-        eprintln!("serve: {usage}");
-        process::exit(2)
-    });
+    let modules = module_path!().split("::").count();
+    let options = Options::parse_from(env::args_os().skip(modules - 1));
     let key = authkey(&options.authkey_file)?;
     match &options.connect {
         Some(address) => session(address, &key),
         None => serve(&options, &key),
     }
+}
+
+fn number(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok();
+    let number = number.filter(|number| (1..=1_000_000_000).contains(number));
+    number.ok_or_else(|| "expected a whole number from 1 to 1000000000".to_owned())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok();
+    let seconds = seconds.filter(|seconds| *seconds > 0.0 && *seconds <= 1e6);
+    let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    time.ok_or_else(|| "expected seconds, more than 0 and at most 1000000".to_owned())
 }
 
 /// What is in the file, without one newline at its end.
@@ -81,7 +106,14 @@ fn serve(options: &Options, key: &[u8]) -> Result<()> {
     // Blocked here and in all threads that this one starts; one of them waits for them.
     let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
     signals.thread_block().context("block the signals")?;
-    let (address, limits) = (&options.address, options.limits.clone());
+    let address = &options.address;
+    let limits = Limits {
+        connections: options.connections,
+        strangers: options.strangers,
+        handshake: options.handshake,
+        message: options.message,
+        ..Limits::default()
+    };
     let server = match Server::with_limits(address, key, Registry::sync_manager(), limits) {
         Ok(server) => server,
         Err(error) => match (address, error.kind()) {

@@ -1,14 +1,11 @@
-//! Copies building blocks with loom's threads, locks and atomics, and a modelled futex, channel and `poll`, in the
-//! place of the real ones.
+//! Copies building blocks with loom's threads, locks and atomics, and a modelled futex and channel, in the place of the
+//! real ones.
 
 use std::path::Path;
 use std::{env, error, fs};
 
 const BLOCKS: &[&str] = &[
     "async_demo/src/async_queue.rs",
-    "manager_demo/src/managers/caller.rs",
-    "manager_demo/src/managers/types/line.rs",
-    "manager_demo/src/managers/types/lock.rs",
     "queue_demo/src/event.rs",
     "thread_demo/src/thread_queue.rs",
     "thread_demo/src/timers.rs",
@@ -26,10 +23,6 @@ fn main() -> Result<(), Box<dyn error::Error>> {
             .take_while(|line| *line != "#[cfg(test)]")
             .map(|line| line.to_owned() + "\n")
             .collect();
-        let text = match block.starts_with("manager_demo") {
-            true => for_managers(&text),
-            false => text,
-        };
         let text = text
             .replace("std::sync::atomic", "loom::sync::atomic")
             .replace("std::sync::{", "crate::sync::{")
@@ -44,15 +37,4 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         )?;
     }
     Ok(())
-}
-
-/// They wait in `poll`, look at a clock, and need weak references, which loom lacks.
-fn for_managers(text: &str) -> String {
-    text.replace("std::sync::atomic", "crate::poll")
-        .replace("std::sync::{", "crate::poll::{")
-        .replace("std::time::{", "crate::poll::{")
-        .replace("std::os::fd", "crate::poll")
-        .replace("rustix::event", "crate::poll")
-        .replace("rustix::io", "crate::poll")
-        .replace("pub(super)", "pub")
 }
