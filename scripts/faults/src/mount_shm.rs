@@ -1,4 +1,4 @@
-//! Runs a program where `/dev/shm` is another file system: a tiny one, or one that cannot be written.
+//! Runs a program where `/dev/shm` is another file system: a tiny or a read-only one.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -28,10 +28,10 @@ fn mount_shm(how: &str) -> Result<()> {
     let (flags, size) = match how {
         "full" => (MountFlags::empty(), c"size=256k"),
         "read_only" => (MountFlags::RDONLY, c"size=256k"),
-        _ => bail!("{how:?} is neither full nor read_only"),
+        _ => bail!("unknown file system {how:?}; expected full or read_only"),
     };
     let (user, group) = (getuid().as_raw(), getgid().as_raw());
-    // Who is not root becomes it in a namespace of its own, where that is allowed.
+    // Another user than root becomes root in a user namespace, where the system allows that.
     let namespaces = match user {
         0 => UnshareFlags::NEWNS,
         _ => UnshareFlags::NEWNS | UnshareFlags::NEWUSER,
