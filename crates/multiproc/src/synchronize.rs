@@ -16,9 +16,9 @@
 //!
 //! fn main() -> std::io::Result<()> {
 //!     let lock = Lock::new()?;
-//!     let child = fork(|| {
-//!         let _guard = lock.lock();
-//!         std::process::abort()
+//!     let child = fork(|| -> std::io::Result<()> {
+//!         let _guard = lock.lock()?;
+//!         std::process::abort();
 //!     })?;
 //!     child.join()?;
 //!     match lock.acquire(true, None)? {
@@ -128,9 +128,9 @@ impl fmt::Display for LockError {
             LockError::OwnerDied => {
                 f.write_str("the owner of the lock died, and what it guards may be half done")
             }
-            LockError::NotRecoverable => {
-                f.write_str("an owner of the lock died, and its successor did not repair what it guards")
-            }
+            LockError::NotRecoverable => f.write_str(
+                "an owner of the lock died, and its successor did not repair what it guards",
+            ),
             LockError::Io(error) => write!(f, "cannot lock: {error}"),
         }
     }
