@@ -546,7 +546,7 @@ impl Ring {
         let put = At::load(&header.get.seen, Ordering::Relaxed);
         let unread = (put.place + 2 * ROOM - got.place) % (2 * ROOM);
         if header.most.load(Ordering::Relaxed) > 0 || unread <= ROOM / 2 {
-            header.events[GOT].happened(count);
+            header.was_got.happened(count);
         }
     }
 
@@ -605,14 +605,28 @@ impl<'de> Deserialize<'de> for Ring {
 }
 
 #[cfg(test)]
+mod killed_anywhere;
+
+#[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
+    use std::thread;
+    use std::time::Duration;
 
     use super::*;
 
-    /// Against a queue that is known to be right, with items of all sizes, at most so many bytes of them at once.
+    pub(super) fn get(ring: &Ring, until: Option<Instant>) -> io::Result<Outcome<Vec<u8>>> {
+        let mut item = Vec::new();
+        Ok(match ring.get_into(&mut item, None, until)? {
+            Outcome::Done(()) => Outcome::Done(item),
+            Outcome::TimedOut => Outcome::TimedOut,
+            Outcome::Closed => Outcome::Closed,
+        })
+    }
+
+    /// Compares a ring with a `VecDeque`, with items of all sizes that have `most` bytes at most together.
     fn behaves_like_a_queue(most: usize) {
-        let ring = Ring::new(0, false).unwrap();
+        let ring = Ring::new(0).unwrap();
         let (mut model, mut bytes, mut random) = (VecDeque::new(), 0, 1_u32);
         for n in 0..20_000 {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -624,15 +638,15 @@ mod tests {
                 model.push_back(item);
             } else if let Some(item) = model.pop_front() {
                 bytes -= item.len();
-                assert_eq!(ring.get(None, None).unwrap(), Outcome::Done(item));
+                assert_eq!(get(&ring, None).unwrap(), Outcome::Done(item));
             }
-            assert_eq!(ring.len().unwrap(), Some(model.len()));
+            assert_eq!(ring.len(), model.len());
         }
         assert!(!model.is_empty());
         for item in model {
-            assert_eq!(ring.get(None, None).unwrap(), Outcome::Done(item));
+            assert_eq!(get(&ring, None).unwrap(), Outcome::Done(item));
         }
-        assert!(ring.is_empty().unwrap());
+        assert!(ring.len() == 0);
     }
 
     #[test]
@@ -645,18 +659,18 @@ mod tests {
     /// A ring that is often empty must not wander through all of its memory.
     #[test]
     fn memory_is_used_again() {
-        let ring = Ring::new(0, false).unwrap();
+        let ring = Ring::new(0).unwrap();
         let item = vec![7; 10_000];
         for _ in 0..5000 {
             assert_eq!(ring.put(&item, None).unwrap(), Outcome::Done(()));
-            assert_eq!(ring.get(None, None).unwrap(), Outcome::Done(item.clone()));
+            assert_eq!(get(&ring, None).unwrap(), Outcome::Done(item.clone()));
         }
         assert_eq!(ring.header().reserved.load(Ordering::Relaxed), STEP);
     }
 
     #[test]
     fn every_item_fits_into_an_empty_ring_wherever_it_begins() {
-        let ring = Ring::new(0, false).unwrap();
+        let ring = Ring::new(0).unwrap();
         let now = || Some(Instant::now());
         for size in [
             0,
@@ -671,17 +685,17 @@ mod tests {
         ] {
             let item = vec![7; size as usize];
             assert_eq!(ring.put(&item, now()).unwrap(), Outcome::Done(()), "{size}");
-            assert_eq!(ring.get(None, now()).unwrap(), Outcome::Done(item));
+            assert_eq!(get(&ring, now()).unwrap(), Outcome::Done(item));
         }
     }
 
     /// All the room is used, from wherever the ring begins.
     #[test]
     fn a_full_ring_has_room_for_what_was_taken() {
-        let ring = Ring::new(0, false).unwrap();
+        let ring = Ring::new(0).unwrap();
         let item = vec![7; 100_000];
         let put = || ring.put(&item, Some(Instant::now())).unwrap() == Outcome::Done(());
-        let taken = || ring.get(None, None).unwrap() == Outcome::Done(item.clone());
+        let taken = || get(&ring, None).unwrap() == Outcome::Done(item.clone());
         let all = (0..).take_while(|_| put()).count();
         assert_eq!(all as u64, ROOM / space(100_000));
         for _ in 0..3 * all {
@@ -689,21 +703,21 @@ mod tests {
             assert!(put());
         }
         assert!((0..all).all(|_| taken()));
-        assert!(ring.is_empty().unwrap());
+        assert!(ring.len() == 0);
     }
 
     #[test]
     fn large_items_have_one_place() {
-        let ring = Ring::new(0, false).unwrap();
+        let ring = Ring::new(0).unwrap();
         let now = || Some(Instant::now());
         let large = |byte| vec![byte; LARGE as usize + 1];
         assert_eq!(ring.put(&large(1), now()).unwrap(), Outcome::Done(()));
         assert_eq!(ring.put(&large(2), now()).unwrap(), Outcome::TimedOut);
         assert_eq!(ring.put(&[3], now()).unwrap(), Outcome::Done(()));
-        assert_eq!(ring.get(None, None).unwrap(), Outcome::Done(large(1)));
+        assert_eq!(get(&ring, None).unwrap(), Outcome::Done(large(1)));
         assert_eq!(ring.put(&large(4), now()).unwrap(), Outcome::Done(()));
-        assert_eq!(ring.get(None, None).unwrap(), Outcome::Done(vec![3]));
-        assert_eq!(ring.get(None, None).unwrap(), Outcome::Done(large(4)));
+        assert_eq!(get(&ring, None).unwrap(), Outcome::Done(vec![3]));
+        assert_eq!(get(&ring, None).unwrap(), Outcome::Done(large(4)));
         assert!(ring.put(&vec![5; LARGEST as usize + 1], now()).is_err());
     }
 
@@ -715,5 +729,144 @@ mod tests {
             let at = At::load(&word, Ordering::Relaxed);
             assert_eq!((at.count, at.place), (count, place));
         }
+    }
+
+    /// A large item is put beside small ones, and takes none of their room.
+    #[test]
+    fn a_large_item_leaves_unread_small_ones_alone() {
+        let ring = Ring::new(0).unwrap();
+        let (small, large) = (vec![1; 100], vec![2; 12 << 20]);
+        for _ in 0..3 {
+            for item in [&small, &large, &small] {
+                assert_eq!(ring.put(item, None).unwrap(), Outcome::Done(()));
+            }
+            for item in [&small, &large, &small] {
+                assert_eq!(get(&ring, None).unwrap(), Outcome::Done(item.clone()));
+            }
+        }
+    }
+
+    #[test]
+    fn the_memory_of_a_large_item_is_given_back() {
+        let ring = Ring::new(0).unwrap();
+        let blocks = || rustix::fs::fstat(&*ring.0).unwrap().st_blocks;
+        let before = blocks();
+        assert_eq!(
+            ring.put(&vec![2; 12 << 20], None).unwrap(),
+            Outcome::Done(())
+        );
+        assert!(blocks() >= before + (12 << 20) / 512);
+        assert!(matches!(get(&ring, None).unwrap(), Outcome::Done(_)));
+        assert!(blocks() <= before + (STEP as i64 / 512));
+    }
+
+    #[test]
+    fn some_are_put_until_one_cannot_be() {
+        let ring = Ring::new(3).unwrap();
+        let too_large = vec![0; LARGEST as usize + 1];
+        let error = ring.put_some(&[&too_large]).unwrap_err().to_string();
+        assert!(error.contains("268435457 bytes is too large"), "{error}");
+        assert_eq!(ring.put_some(&[b"a", &too_large, b"b"]).unwrap(), 1);
+        assert_eq!(ring.put_some(&[b"b", b"c", b"d"]).unwrap(), 2);
+        assert_eq!(ring.put_some(&[b"d"]).unwrap(), 0);
+        let items =
+            |items: &[&[u8]]| Outcome::Done(items.iter().map(|item| item.to_vec()).collect());
+        assert_eq!(ring.get_some(2).unwrap(), items(&[b"a", b"b"]));
+        assert_eq!(ring.get_some(1).unwrap(), items(&[b"c"]));
+        assert_eq!(ring.put_some(&[b"d"]).unwrap(), 1);
+        ring.close().unwrap();
+        assert_eq!(ring.put_some(&[b"e"]).unwrap(), 0);
+        assert_eq!(ring.get_some(9).unwrap(), items(&[b"d"]));
+        assert_eq!(ring.get_some(9).unwrap(), Outcome::Closed);
+    }
+
+    #[test]
+    fn the_last_item_of_each_consumer_is_known() {
+        let ring = Ring::new(0).unwrap();
+        let take = |consumer| {
+            let mut item = Vec::new();
+            assert_eq!(ring.put(&[1], None).unwrap(), Outcome::Done(()));
+            let got = ring.get_into(&mut item, Some(consumer), None).unwrap();
+            assert_eq!(got, Outcome::Done(()));
+        };
+        assert_eq!(ring.taken_by(MARKS - 1).unwrap(), None);
+        [0, MARKS - 1, 0].into_iter().for_each(take);
+        assert_eq!(ring.taken_by(0).unwrap(), Some(2));
+        assert_eq!(ring.taken_by(MARKS - 1).unwrap(), Some(1));
+        let error = ring.taken_by(MARKS).unwrap_err().to_string();
+        assert!(error.contains("256 is not below 256"), "{error}");
+    }
+
+    /// What a process checks between counting itself as a sleeper and sleeping. A wrong answer would cost 50 ms, or the
+    /// whole core.
+    #[test]
+    fn a_process_sleeps_only_while_it_must() {
+        let ring = Ring::new(2).unwrap();
+        let state = || (ring.is_readable(), ring.is_writable(1));
+        assert_eq!(state(), (false, true));
+        assert_eq!(ring.put_some(&[b"a", b"b"]).unwrap(), 2);
+        assert_eq!(state(), (true, false));
+        assert_eq!(get(&ring, None).unwrap(), Outcome::Done(b"a".to_vec()));
+        assert_eq!(state(), (true, true));
+        assert_eq!(
+            ring.get_some(1).unwrap(),
+            Outcome::Done(vec![b"b".to_vec()])
+        );
+        assert_eq!(state(), (false, true));
+        assert_eq!(ring.put_some(&[b"c", b"d"]).unwrap(), 2);
+        ring.close().unwrap();
+        assert_eq!(state(), (true, true));
+        assert_eq!(
+            ring.get_some(2).unwrap(),
+            Outcome::Done(vec![b"c".to_vec(), b"d".to_vec()])
+        );
+        assert_eq!(state(), (true, true));
+        let ring = Ring::new(0).unwrap();
+        let large = vec![1; 5 << 20];
+        assert_eq!(ring.put_some(&[&large]).unwrap(), 1);
+        assert!(ring.is_writable(1));
+        assert!(!ring.is_writable(5 << 20));
+    }
+
+    /// A wake-up that is lost is made up for after 50 ms. Hundreds in a row that take less than 10 ms each were not lost.
+    #[test]
+    fn waking_is_prompt() {
+        const ROUNDS: u32 = 300;
+        let (there, back) = (Ring::new(1).unwrap(), Ring::new(1).unwrap());
+        let full = Ring::new(1).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while let Outcome::Done(item) = get(&there, None).unwrap() {
+                    assert_eq!(back.put(&item, None).unwrap(), Outcome::Done(()));
+                    // The other thread waits in `join`, and then for room.
+                    thread::sleep(Duration::from_micros(100));
+                    assert!(there.task_done());
+                    thread::sleep(Duration::from_micros(100));
+                    assert!(matches!(get(&full, None).unwrap(), Outcome::Done(_)));
+                }
+            });
+            let start = Instant::now();
+            for _ in 0..ROUNDS {
+                assert_eq!(full.put(&[1], None).unwrap(), Outcome::Done(()));
+                assert_eq!(there.put(&[1], None).unwrap(), Outcome::Done(()));
+                assert_eq!(get(&back, None).unwrap(), Outcome::Done(vec![1]));
+                assert!(there.join(None).unwrap());
+                assert_eq!(full.put(&[1], None).unwrap(), Outcome::Done(()));
+                assert_eq!(get(&full, None).unwrap(), Outcome::Done(vec![1]));
+            }
+            let waited = start.elapsed();
+            there.close().unwrap();
+            assert!(waited < ROUNDS * Duration::from_millis(10), "{waited:?}");
+        });
+    }
+
+    #[test]
+    fn only_a_ring_is_opened() {
+        let memory = Memory::new::<Ring>(SIZE as usize - 1, 4096).unwrap();
+        let error = Ring::open(memory.as_fd().try_clone_to_owned().unwrap()).unwrap_err();
+        assert!(error.to_string().contains("instead of"), "{error}");
+        let memory = Memory::new::<u8>(SIZE as usize, 4096).unwrap();
+        let error = Ring::open(memory.as_fd().try_clone_to_owned().unwrap()).unwrap_err();
+        assert!(error.to_string().contains("Ring"), "{error}");
     }
 }

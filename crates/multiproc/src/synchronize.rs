@@ -128,9 +128,9 @@ impl fmt::Display for LockError {
             LockError::OwnerDied => {
                 f.write_str("the owner of the lock died, and what it guards may be half done")
             }
-            LockError::NotRecoverable => {
-                f.write_str("an owner of the lock died, and its successor did not repair what it guards")
-            }
+            LockError::NotRecoverable => f.write_str(
+                "an owner of the lock died, and its successor did not repair what it guards",
+            ),
             LockError::Io(error) => write!(f, "cannot lock: {error}"),
         }
     }
