@@ -29,7 +29,9 @@ use crate::error::{Context, ensure};
 use crate::process::{Exit, Process};
 use crate::reduction::{EncodingError, decode, encode};
 use crate::ring::{MARKS, Outcome, Ring};
-use crate::spawn::{self, Function, ensure_initialized, find_task, is_task, not_given, stateless, summon};
+use crate::spawn::{
+    self, Function, ensure_initialized, find_task, is_task, not_given, stateless, summon,
+};
 
 /// Makes a function known as a task of pools, for [`init`](crate::init).
 ///
