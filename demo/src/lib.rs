@@ -147,13 +147,18 @@ fn parse<'a>(examples: &'a [Example], args: &[&str]) -> Result<Action<'a>, Strin
     })
 }
 
-/// Returns the most similar name, if one is similar enough for a typing error.
-pub fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    names
+/// Returns the most similar name, if it differs by no more than a typing error or by missing words.
+pub fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+    let near = names
+        .clone()
         .map(|name| (strsim::damerau_levenshtein(word, name), name))
         .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
         .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
+        .map(|(_, name)| name);
+    near.or_else(|| {
+        let mut names = names;
+        names.find(|name| word.len() > 2 && name.contains(word))
+    })
 }
 
 impl Example {

@@ -115,7 +115,7 @@ fn one_line(error: &clap::Error) -> String {
         })
         .filter(|line| !line.is_empty() && !line.starts_with("For more information"))
         .collect();
-    format!("{} (see --help)", lines.join("; "))
+    format!("{} (see --help)", lines.join("; ").replace(":;", ":"))
 }
 
 /// An error of the command line, not of an example.

@@ -105,7 +105,7 @@ pub fn example(folder: &Path, path: &str, program: &Path) -> Result<Example> {
     })
 }
 
-/// The folders of the members that use the dispatcher.
+/// The folders of the demo crates: the members that have the dispatcher, and the tests of this harness.
 pub fn demo_folders() -> Result<Vec<PathBuf>> {
     let root = root();
     let members = manifest(&root.join("Cargo.toml"))?;
@@ -116,10 +116,14 @@ pub fn demo_folders() -> Result<Vec<PathBuf>> {
     let mut folders = vec![];
     for member in members.iter().filter_map(|member| member.as_str()) {
         let folder = root.join(member);
-        if manifest(&folder.join("Cargo.toml"))?
-            .get("dependencies")
-            .is_some_and(|d| d.get("demo").is_some())
-        {
+        let manifest = manifest(&folder.join("Cargo.toml"))?;
+        let has = |table, name| {
+            manifest
+                .get(table)
+                .and_then(|table| table.get(name))
+                .is_some()
+        };
+        if has("dependencies", "demo") && has("dev-dependencies", "smoke") {
             folders.push(folder);
         }
     }
