@@ -288,6 +288,8 @@ pub(crate) fn end_with(parent: Pid) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]

@@ -1,368 +1,240 @@
-//! `Lock`, `RLock`, `Value` and `Array` in shared memory, for a process and the children it forks (not those it spawns).
+//! [`Value`], [`Array`] and [`Shared`]: plain data in shared memory.
 //!
-//! Python:  `multiprocessing.Lock`, `RLock`, `Value`, `Array`
-//! Differs: data is reached through its lock, and released by `Drop`; the owner's death is reported to the next owner.
-//!          A panic or an early return is not: it releases the lock, whatever is half done.
-//! Cost:    to make one takes some system calls and a fork, which grows with the memory in use.
-//! Linux:   the segment's name is removed as soon as it is mapped, so whoever is killed, nothing is left behind.
-//! Needs:   robust.rs
+//! [`Value`] and [`Array`] have a lock, as Python's do, and give access to the data only through it. A panic or an early
+//! return releases the lock; the death of the owner is reported to the next one (see [`synchronize`](crate::synchronize)).
+//! [`Shared`] has no lock and holds atomics.
 //!
-//! ```cargo
-//! [dependencies]
-//! anyhow = "1"
-//! bytemuck = "1"
-//! libc = "0.2"
-//! rustix = { version = "1", features = ["fs", "process", "shm"] }
-//! shared_memory = "0.12"
-//! ```
+//! Forked children use them as they are. Other children get them as arguments of [`spawn`](crate::spawn()).
 
-use std::ffi::CString;
-use std::io::{self, Read};
+use std::io;
 use std::marker::PhantomData;
-use std::mem::{self, ManuallyDrop};
-use std::net::Shutdown;
 use std::ops::{Deref, DerefMut};
-use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicBool, AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicIsize, AtomicU8, AtomicU16,
+    AtomicU32, AtomicU64, AtomicUsize,
+};
 use std::time::Duration;
-use std::{process, ptr, slice};
+use std::{fmt, ptr, slice};
 
-use anyhow::{Context, Result, ensure};
 use bytemuck::Pod;
-use rustix::fs::{FallocateFlags, Mode, fallocate};
-use rustix::io::retry_on_intr;
-use rustix::process::{Pid, WaitOptions, setsid, waitpid};
-use rustix::shm;
-use shared_memory::{Shmem, ShmemConf, ShmemError};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::robust::{Acquired, Error, Guard, Kind, RobustMutex};
+use crate::error::ensure;
+use crate::reduction::{deserialize_fd, serialize_fd};
+use crate::shared_memory::{DATA, Memory};
+use crate::synchronize::{Acquired, Guard, Kind, LockError, Locked};
 
-/// Shared memory that begins with a lock; what the lock guards follows 64 bytes later, aligned to 64 bytes.
-struct Segment {
-    shmem: ManuallyDrop<Shmem>,
-    /// How many guards of the lock this process has.
-    held: AtomicU32,
-}
+/// The alignment of all data.
+const ALIGNMENT: usize = 64;
 
-// SAFETY: the memory belongs to no thread, and is reached through the lock alone.
-unsafe impl Send for Segment {}
-// SAFETY: as above.
-unsafe impl Sync for Segment {}
-
-/// The lock's size, and so the place of the data.
-const DATA: usize = mem::size_of::<RobustMutex>();
-
-impl Segment {
-    fn new(kind: Kind, data: usize) -> Result<Segment> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "/shm_demo.{}.{}",
-            process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
-        let size = DATA
-            .checked_add(data)
-            .context("more memory than there are addresses")?;
-        // What is mapped stays until the last process has unmapped it. The name could only be left behind.
-        let unlinker = Unlinker::start(&name)?;
-        let mut shmem = ShmemConf::new()
-            .os_id(&name)
-            .size(size)
-            .create()
-            .map_err(reason)
-            .context("make shared memory")?;
-        shmem.set_owner(false);
-        let file =
-            shm::open(&name, shm::OFlags::RDWR, Mode::empty()).context("open shared memory")?;
-        drop(unlinker);
-        // Otherwise a full /dev/shm would be told by a SIGBUS at the first write.
-        retry_on_intr(|| fallocate(&file, FallocateFlags::empty(), 0, size as u64))
-            .context("fill shared memory")?;
-        let segment = Segment {
-            shmem: ManuallyDrop::new(shmem),
-            held: AtomicU32::new(0),
-        };
-        // SAFETY: the segment is new, zeroed, page-aligned and large enough, and does not move.
-        unsafe { RobustMutex::init(segment.shmem.as_ptr().cast(), kind) }.context("make a lock")?;
-        Ok(segment)
-    }
-
-    fn acquire(
-        &self,
-        block: bool,
-        timeout: Option<Duration>,
-    ) -> Result<Acquired<Guard<'_>>, Error> {
-        // SAFETY: `new` has made a mutex there, and the memory lives as long as this segment.
-        let mutex = unsafe { &*self.shmem.as_ptr().cast::<RobustMutex>() };
-        mutex.acquire(&self.held, block, timeout)
-    }
-
-    /// Where the data begins.
-    fn data(&self) -> *mut u8 {
-        // SAFETY: the segment has at least DATA bytes.
-        unsafe { self.shmem.as_ptr().add(DATA) }
-    }
-}
-
-/// The crate tells the system's reasons as bare numbers.
-fn reason(error: ShmemError) -> anyhow::Error {
-    match error {
-        ShmemError::MapCreateFailed(code) | ShmemError::UnknownOsError(code) => {
-            io::Error::from_raw_os_error(code.cast_signed()).into()
-        }
-        error => error.into(),
-    }
-}
-
-impl Drop for Segment {
-    fn drop(&mut self) {
-        // Whoever has forgotten a guard still owns the lock: then the memory must stay.
-        if *self.held.get_mut() == 0 {
-            // SAFETY: this is the only place that drops the mapping, and nobody uses the segment after it.
-            unsafe { ManuallyDrop::drop(&mut self.shmem) };
-        }
-    }
-}
-
-/// Removes a segment's name when it is dropped. If this process is killed before that, a child does.
-struct Unlinker {
-    name: CString,
-    child: Pid,
-    /// Its end tells the child that it is time.
-    control: UnixStream,
-}
-
-impl Unlinker {
-    fn start(name: &str) -> Result<Unlinker> {
-        let (control, theirs) = UnixStream::pair().context("make a socket pair")?;
-        let name = CString::new(name).context("a name for shared memory")?;
-        // SAFETY: the child only makes system calls, so it does not matter what other threads are doing.
-        let child = match unsafe { libc::fork() } {
-            0 => {
-                drop(control);
-                // What is sent to the parent's group, from now on, is not for this process.
-                setsid().ok();
-                rustix::io::write(&theirs, &[0]).ok();
-                retry_on_intr(|| rustix::io::read(&theirs, &mut [0])).ok();
-                shm::unlink(&name).ok();
-                // SAFETY: ending the process has no precondition.
-                unsafe { libc::_exit(0) }
-            }
-            -1 => return Err(io::Error::last_os_error()).context("fork"),
-            pid => Pid::from_raw(pid).context("fork returned no pid")?,
-        };
-        drop(theirs);
-        let mut unlinker = Unlinker {
-            name,
-            child,
-            control,
-        };
-        let ready = unlinker.control.read_exact(&mut [0]);
-        ready.context("start a child to remove a name")?;
-        Ok(unlinker)
-    }
-}
-
-impl Drop for Unlinker {
-    fn drop(&mut self) {
-        // There is no name if making the segment has failed.
-        shm::unlink(&self.name).ok();
-        // Closing the socket would not do, if another thread has forked meanwhile.
-        self.control.shutdown(Shutdown::Both).ok();
-        retry_on_intr(|| waitpid(Some(self.child), WaitOptions::empty())).ok();
-    }
-}
-
-/// A lock for this process and the children it forks.
-pub struct Lock(Segment);
-
-/// A lock that its owner may acquire again.
-pub struct RLock(Segment);
-
-impl Lock {
-    pub fn new() -> Result<Lock> {
-        Segment::new(Kind::Lock, 0).map(Lock)
-    }
-
-    /// Waits for the lock: not at all without `block`, for ever without a timeout.
-    pub fn acquire(
-        &self,
-        block: bool,
-        timeout: Option<Duration>,
-    ) -> Result<Acquired<Guard<'_>>, Error> {
-        self.0.acquire(block, timeout)
-    }
-
-    /// Waits for ever. The death of the last owner is an error, after which nobody gets the lock any more.
-    pub fn lock(&self) -> Result<Guard<'_>, Error> {
-        whole(self.acquire(true, None)?)
-    }
-}
-
-impl RLock {
-    pub fn new() -> Result<RLock> {
-        Segment::new(Kind::RLock, 0).map(RLock)
-    }
-
-    /// Waits for the lock: not at all without `block`, for ever without a timeout.
-    pub fn acquire(
-        &self,
-        block: bool,
-        timeout: Option<Duration>,
-    ) -> Result<Acquired<Guard<'_>>, Error> {
-        self.0.acquire(block, timeout)
-    }
-
-    /// As [`Lock::lock`].
-    pub fn lock(&self) -> Result<Guard<'_>, Error> {
-        whole(self.acquire(true, None)?)
-    }
-}
-
-/// A value behind a lock. `T` is plain data: any bytes are a value of it, and it holds no pointers.
+/// A value behind a lock, in shared memory: Python's `multiprocessing.Value`.
+///
+/// `T` is plain data: a number, an array of numbers, or a struct that derives
+/// [`bytemuck::Pod`](https://docs.rs/bytemuck). It holds no pointers, and any bytes are a value of it. A type with an
+/// alignment above 64 does not compile. Clones are the same value.
+///
+/// A value takes one page of memory and one descriptor. See [`Lock`](crate::Lock) for the cost of its lock.
+///
+/// # Examples
+///
+/// ```
+/// use multiproc::{Value, fork};
+///
+/// fn main() -> std::io::Result<()> {
+///     let counter = Value::new(0)?;
+///     let child = fork(|| -> std::io::Result<()> {
+///         *counter.lock()? += 1;
+///         Ok(())
+///     })?;
+///     *counter.lock()? += 1;
+///     assert!(child.join()?.success());
+///     assert_eq!(counter.get()?, 2);
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug)]
 pub struct Value<T> {
-    segment: Segment,
+    memory: Locked,
     data: PhantomData<T>,
 }
 
-/// A fixed number of values behind one lock.
+/// A fixed number of values behind one lock, in shared memory: Python's `multiprocessing.Array`.
+///
+/// Python locks the array for each access of an element. Here one guard gives access to the whole slice. For `T`, see
+/// [`Value`]; a `T` without a size does not compile. Clones are the same array.
+///
+/// # Examples
+///
+/// ```
+/// use multiproc::{Array, fork};
+///
+/// fn main() -> std::io::Result<()> {
+///     let numbers = Array::new(&[1, 2, 3])?;
+///     let child = fork(|| -> std::io::Result<()> {
+///         for number in numbers.lock()?.iter_mut() {
+///             *number = -*number;
+///         }
+///         Ok(())
+///     })?;
+///     assert!(child.join()?.success());
+///     assert_eq!(*numbers.lock()?, [-1, -2, -3]);
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug)]
 pub struct Array<T> {
-    segment: Segment,
-    length: usize,
+    memory: Locked,
     data: PhantomData<T>,
 }
 
-/// The data, for as long as its lock is held.
-#[must_use = "the lock is released when this is dropped"]
+/// The data of a [`Value`] or an [`Array`]. Dropping it releases the lock.
+///
+/// # Examples
+///
+/// ```
+/// use multiproc::Value;
+///
+/// let pair = Value::new([1, 2])?;
+/// let mut data = pair.lock()?;
+/// data.swap(0, 1);
+/// assert_eq!(*data, [2, 1]);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[must_use = "dropping the data releases the lock"]
 pub struct Data<'a, T: ?Sized> {
     data: &'a mut T,
     guard: Guard<'a>,
 }
 
 impl<T: Pod> Value<T> {
-    pub fn new(value: T) -> Result<Value<T>> {
-        ensure!(
-            mem::align_of::<T>() <= DATA,
-            "the type needs a greater alignment than {DATA}"
-        );
-        let segment = Segment::new(Kind::Lock, mem::size_of::<T>())?;
-        // SAFETY: the segment has room for a T there, aligned, and nobody else knows it yet.
-        unsafe { segment.data().cast::<T>().write(value) };
+    /// Puts a value into new shared memory.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the system has no memory or no descriptor left, or the value takes more than half of the machine's
+    /// memory.
+    pub fn new(value: T) -> io::Result<Value<T>> {
+        const { assert!(align_of::<T>() <= ALIGNMENT) };
+        let memory = Locked::new::<Value<T>>(Kind::Lock, size_of::<T>())?;
+        // SAFETY: the memory has room for a T there, aligned, and nobody else knows it yet.
+        unsafe { memory.data().cast::<T>().write(value) };
         Ok(Value {
-            segment,
+            memory,
             data: PhantomData,
         })
     }
 
-    /// Waits for the value's lock, as [`Lock::acquire`].
+    /// Acquires the value's lock, as [`Lock::acquire`](crate::Lock::acquire).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Lock::acquire`](crate::Lock::acquire).
     pub fn acquire(
         &self,
         block: bool,
         timeout: Option<Duration>,
-    ) -> Result<Acquired<Data<'_, T>>, Error> {
-        let acquired = self.segment.acquire(block, timeout)?;
+    ) -> Result<Acquired<Data<'_, T>>, LockError> {
+        let acquired = self.memory.acquire(block, timeout)?;
         Ok(acquired.map(|guard| {
             // SAFETY: the place holds a T, and while the guard lives no other thread or process refers to it.
-            let data = unsafe { &mut *self.segment.data().cast::<T>() };
+            let data = unsafe { &mut *self.memory.data().cast::<T>() };
             Data { data, guard }
         }))
     }
 
-    /// As [`Lock::lock`].
-    pub fn lock(&self) -> Result<Data<'_, T>, Error> {
-        whole(self.acquire(true, None)?)
+    /// Acquires the value's lock, blocking until it is free.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Lock::lock`](crate::Lock::lock).
+    pub fn lock(&self) -> Result<Data<'_, T>, LockError> {
+        self.acquire(true, None)?.whole()
     }
 
-    /// Reads the value.
-    pub fn get(&self) -> Result<T, Error> {
+    /// Returns a copy of the value, under its lock.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Value::lock`].
+    pub fn get(&self) -> Result<T, LockError> {
         self.lock().map(|data| *data)
     }
 
-    /// Writes the value.
-    pub fn set(&self, value: T) -> Result<(), Error> {
+    /// Replaces the value, under its lock.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Value::lock`].
+    pub fn set(&self, value: T) -> Result<(), LockError> {
         self.lock().map(|mut data| *data = value)
     }
 }
 
 impl<T: Pod> Array<T> {
-    pub fn new(values: &[T]) -> Result<Array<T>> {
-        ensure!(
-            mem::align_of::<T>() <= DATA,
-            "the type needs a greater alignment than {DATA}"
-        );
-        let segment = Segment::new(Kind::Lock, mem::size_of_val(values))?;
-        // SAFETY: the segment has room for the values there, aligned, and nobody else knows it yet.
-        unsafe {
-            ptr::copy_nonoverlapping(values.as_ptr(), segment.data().cast::<T>(), values.len())
-        };
+    /// Copies values into new shared memory.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Value::new`].
+    pub fn new(values: &[T]) -> io::Result<Array<T>> {
+        const { assert!(align_of::<T>() <= ALIGNMENT && size_of::<T>() > 0) };
+        let memory = Locked::new::<Array<T>>(Kind::Lock, size_of_val(values))?;
+        let first = memory.data().cast::<T>();
+        // SAFETY: the memory has room for the values there, aligned, and nobody else knows it yet.
+        unsafe { ptr::copy_nonoverlapping(values.as_ptr(), first, values.len()) };
         Ok(Array {
-            segment,
-            length: values.len(),
+            memory,
             data: PhantomData,
         })
     }
 
-    /// Waits for the array's lock, as [`Lock::acquire`].
+    /// Acquires the array's lock, as [`Lock::acquire`](crate::Lock::acquire).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Lock::acquire`](crate::Lock::acquire).
     pub fn acquire(
         &self,
         block: bool,
         timeout: Option<Duration>,
-    ) -> Result<Acquired<Data<'_, [T]>>, Error> {
-        let acquired = self.segment.acquire(block, timeout)?;
-        let first = self.segment.data().cast::<T>();
+    ) -> Result<Acquired<Data<'_, [T]>>, LockError> {
+        let acquired = self.memory.acquire(block, timeout)?;
+        let first = self.memory.data().cast::<T>();
+        let length = self.memory.size() / size_of::<T>();
         Ok(acquired.map(|guard| {
             // SAFETY: `length` values begin there, and while the guard lives no other thread or process refers to them.
-            let data = unsafe { slice::from_raw_parts_mut(first, self.length) };
+            let data = unsafe { slice::from_raw_parts_mut(first, length) };
             Data { data, guard }
         }))
     }
 
-    /// As [`Lock::lock`].
-    pub fn lock(&self) -> Result<Data<'_, [T]>, Error> {
-        whole(self.acquire(true, None)?)
+    /// Acquires the array's lock, blocking until it is free.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Lock::lock`](crate::Lock::lock).
+    pub fn lock(&self) -> Result<Data<'_, [T]>, LockError> {
+        self.acquire(true, None)?.whole()
     }
 }
-
-/// Shared memory without a lock, for types that synchronise themselves: atomics.
-pub struct Shared<T> {
-    segment: Segment,
-    data: PhantomData<T>,
-}
-
-impl<T: Atomic> Shared<T> {
-    pub fn new(value: T) -> Result<Shared<T>> {
-        let segment = Segment::new(Kind::Lock, mem::size_of::<T>())?;
-        // SAFETY: the segment has room for a T there, aligned to 64 bytes, and nobody else knows it yet.
-        unsafe { segment.data().cast::<T>().write(value) };
-        Ok(Shared {
-            segment,
-            data: PhantomData,
-        })
-    }
-}
-
-impl<T: Atomic> Deref for Shared<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        // SAFETY: the place holds a T, which threads and processes may use at the same time.
-        unsafe { &*self.segment.data().cast::<T>() }
-    }
-}
-
-/// A type that processes may use at the same time.
-///
-/// # Safety
-/// It must be an atomic, or made of atomics alone.
-pub unsafe trait Atomic {}
-
-// SAFETY: it is an atomic.
-unsafe impl Atomic for AtomicI64 {}
 
 impl<T: ?Sized> Data<'_, T> {
-    /// Says that the data is whole again, after [`Acquired::OwnerDied`].
-    pub fn repaired(&self) -> std::io::Result<()> {
+    /// Declares the data whole again, after [`Acquired::OwnerDied`]. Does nothing otherwise.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Guard::repaired`].
+    pub fn repaired(&self) -> io::Result<()> {
         self.guard.repaired()
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for Data<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.data.fmt(f)
     }
 }
 
@@ -380,60 +252,195 @@ impl<T: ?Sized> DerefMut for Data<'_, T> {
     }
 }
 
-fn whole<G>(acquired: Acquired<G>) -> Result<G, Error> {
-    match acquired {
-        Acquired::Locked(guard) => Ok(guard),
-        // Dropping the guard unrepaired makes this final.
-        Acquired::OwnerDied(_) => Err(Error::OwnerDied),
-        // There was no time limit.
-        Acquired::TimedOut => Err(Error::Os(std::io::ErrorKind::TimedOut.into())),
+/// An atomic, or an array of them, in shared memory without a lock. Python has no counterpart.
+///
+/// It dereferences to the atomic. An operation on it cannot be interrupted, so a killed process leaves nothing half done.
+/// Clones are the same atomic.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use multiproc::{Shared, fork};
+///
+/// fn main() -> std::io::Result<()> {
+///     let counter = Shared::new(AtomicU64::new(0))?;
+///     let child = fork(|| {
+///         counter.fetch_add(1, Ordering::Relaxed);
+///     })?;
+///     counter.fetch_add(1, Ordering::Relaxed);
+///     assert!(child.join()?.success());
+///     assert_eq!(counter.load(Ordering::Relaxed), 2);
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Shared<T> {
+    memory: Arc<Memory>,
+    data: PhantomData<T>,
+}
+
+impl<T: Atomic> Shared<T> {
+    const SIZE: usize = DATA + size_of::<T>();
+
+    /// Puts an atomic into new shared memory.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Value::new`].
+    pub fn new(value: T) -> io::Result<Shared<T>> {
+        const { assert!(align_of::<T>() <= ALIGNMENT) };
+        let memory = Memory::new::<Shared<T>>(Self::SIZE, Self::SIZE)?;
+        // SAFETY: the memory has room for a T there, aligned, and nobody else knows it yet.
+        unsafe { memory.data().cast::<T>().write(value) };
+        Ok(Shared {
+            memory: Arc::new(memory),
+            data: PhantomData,
+        })
     }
+}
+
+impl<T: Atomic> Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the place holds a T, which threads and processes may use at the same time.
+        unsafe { &*self.memory.data().cast::<T>() }
+    }
+}
+
+/// A type that processes may use at the same time: std's atomics and arrays of them, but not `AtomicPtr`, because an
+/// address means nothing in another process.
+///
+/// # Safety
+///
+/// The type must consist of such atomics alone.
+pub unsafe trait Atomic: 'static {}
+
+macro_rules! atomics {
+    ($($Atomic:ty)+) => {
+        $(
+            // SAFETY: it is an atomic without a pointer.
+            unsafe impl Atomic for $Atomic {}
+        )+
+    };
+}
+
+atomics! {
+    AtomicBool AtomicI8 AtomicI16 AtomicI32 AtomicI64 AtomicIsize AtomicU8 AtomicU16 AtomicU32 AtomicU64 AtomicUsize
+}
+
+// SAFETY: an array consists of its elements alone.
+unsafe impl<T: Atomic, const N: usize> Atomic for [T; N] {}
+
+impl<T> Clone for Value<T> {
+    fn clone(&self) -> Value<T> {
+        Value {
+            memory: self.memory.clone(),
+            data: PhantomData,
+        }
+    }
+}
+
+impl<T> Clone for Array<T> {
+    fn clone(&self) -> Array<T> {
+        Array {
+            memory: self.memory.clone(),
+            data: PhantomData,
+        }
+    }
+}
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Shared<T> {
+        Shared {
+            memory: self.memory.clone(),
+            data: PhantomData,
+        }
+    }
+}
+
+/// The value can be an argument of [`spawn`](crate::spawn()), and nothing else.
+impl<T> Serialize for Value<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.memory.serialize(serializer)
+    }
+}
+
+/// The array can be an argument of [`spawn`](crate::spawn()), and nothing else.
+impl<T> Serialize for Array<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.memory.serialize(serializer)
+    }
+}
+
+/// The atomic can be an argument of [`spawn`](crate::spawn()), and nothing else.
+impl<T> Serialize for Shared<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize_fd(self.memory.as_fd(), serializer)
+    }
+}
+
+impl<'de, T: Pod> Deserialize<'de> for Value<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Value<T>, D::Error> {
+        let memory = Locked::deserialize::<Value<T>, D>(deserializer)?;
+        has_size(memory.size(), size_of::<T>()).map_err(D::Error::custom)?;
+        Ok(Value {
+            memory,
+            data: PhantomData,
+        })
+    }
+}
+
+impl<'de, T: Pod> Deserialize<'de> for Array<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Array<T>, D::Error> {
+        let memory = Locked::deserialize::<Array<T>, D>(deserializer)?;
+        Ok(Array {
+            memory,
+            data: PhantomData,
+        })
+    }
+}
+
+impl<'de, T: Atomic> Deserialize<'de> for Shared<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Shared<T>, D::Error> {
+        let memory = Memory::open::<Shared<T>>(deserialize_fd(deserializer)?)
+            .and_then(|memory| {
+                has_size(memory.size(), Self::SIZE)?;
+                Ok(memory)
+            })
+            .map_err(D::Error::custom)?;
+        Ok(Shared {
+            memory: Arc::new(memory),
+            data: PhantomData,
+        })
+    }
+}
+
+fn has_size(size: usize, right: usize) -> io::Result<()> {
+    ensure!(
+        size == right,
+        "the shared memory has {size} bytes instead of {right}"
+    );
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::mem;
+    use std::sync::atomic::Ordering;
     use std::thread;
 
+    use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
     use super::*;
-
-    #[test]
-    fn a_lock_excludes_and_times_out() {
-        let lock = Lock::new().unwrap();
-        let held = lock.lock().unwrap();
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                assert!(matches!(lock.acquire(false, None), Ok(Acquired::TimedOut)));
-                let start = std::time::Instant::now();
-                let timeout = Duration::from_millis(50);
-                assert!(matches!(
-                    lock.acquire(true, Some(timeout)),
-                    Ok(Acquired::TimedOut)
-                ));
-                assert!(start.elapsed() >= timeout);
-            });
-        });
-        drop(held);
-        assert!(matches!(lock.acquire(false, None), Ok(Acquired::Locked(_))));
-    }
-
-    #[test]
-    fn only_an_rlock_may_be_acquired_twice() {
-        let lock = Lock::new().unwrap();
-        let _held = lock.lock().unwrap();
-        assert!(matches!(lock.lock(), Err(Error::Deadlock)));
-        let rlock = RLock::new().unwrap();
-        let (first, second) = (rlock.lock().unwrap(), rlock.lock().unwrap());
-        drop(first);
-        thread::scope(|scope| {
-            scope.spawn(|| assert!(matches!(rlock.acquire(false, None), Ok(Acquired::TimedOut))));
-        });
-        drop(second);
-    }
+    use crate::shared_memory::tests::{inode, is_mapped};
+    use crate::synchronize::tests::{send, stays_mapped};
 
     /// A thread that ends without releasing is to a robust mutex what a killed process is.
-    fn die_with<T: Pod + Send + Sync>(value: &Arc<Value<T>>) {
-        let value = Arc::clone(value);
+    fn die_with<T: Pod + Send + Sync>(value: &Value<T>) {
+        let value = value.clone();
         thread::spawn(move || mem::forget(value.lock().unwrap()))
             .join()
             .unwrap();
@@ -441,7 +448,7 @@ mod tests {
 
     #[test]
     fn the_next_owner_is_told_and_repairs() {
-        let value = Arc::new(Value::new(1_u64).unwrap());
+        let value = Value::new(1_u64).unwrap();
         die_with(&value);
         let Ok(Acquired::OwnerDied(mut data)) = value.acquire(true, None) else {
             panic!("not told")
@@ -453,16 +460,16 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_repair_refuses_for_all() {
-        let value = Arc::new(Value::new(1_u64).unwrap());
+    fn an_owner_that_does_not_repair_gives_the_lock_up_for_all() {
+        let value = Value::new(1_u64).unwrap();
         die_with(&value);
-        assert!(matches!(value.get(), Err(Error::OwnerDied)));
-        assert!(matches!(value.get(), Err(Error::NotRecoverable)));
+        assert!(matches!(value.get(), Err(LockError::OwnerDied)));
+        assert!(matches!(value.get(), Err(LockError::NotRecoverable)));
     }
 
-    /// The owner is a process, because those who wait are to be woken by its death.
+    /// The owner is a process, because its death must wake the waiting threads.
     #[test]
-    fn who_waits_is_refused_too() {
+    fn waiting_threads_are_refused_too() {
         for _ in 0..20 {
             let value = Value::new(0_u64).unwrap();
             // SAFETY: the child only locks, which is all atomic operations and system calls, and sleeps.
@@ -482,7 +489,7 @@ mod tests {
             thread::scope(|scope| {
                 let waiting = [(); 6].map(|()| scope.spawn(|| value.get().is_err()));
                 thread::sleep(Duration::from_millis(10));
-                rustix::process::kill_process(owner, rustix::process::Signal::KILL).unwrap();
+                kill_process(owner, Signal::KILL).unwrap();
                 assert!(waiting.into_iter().all(|waiting| waiting.join().unwrap()));
             });
             waitpid(Some(owner), WaitOptions::empty()).unwrap();
@@ -493,10 +500,13 @@ mod tests {
     fn data_is_aligned_and_holds_what_was_put_in() {
         let array = Array::new(&[1_i32, 2, 3]).unwrap();
         let mut data = array.lock().unwrap();
-        assert_eq!(data.as_ptr().addr() % 64, 0);
+        assert_eq!(data.as_ptr().addr() % ALIGNMENT, 0);
         data.iter_mut().for_each(|n| *n = -*n);
         assert_eq!(*data, [-1, -2, -3]);
         assert!(Array::<i32>::new(&[]).unwrap().lock().unwrap().is_empty());
+        let shared = Shared::new([const { AtomicU8::new(7) }; 100]).unwrap();
+        assert_eq!(shared.as_ptr().addr() % ALIGNMENT, 0);
+        assert_eq!(shared[99].load(Ordering::Relaxed), 7);
     }
 
     #[test]
@@ -512,7 +522,60 @@ mod tests {
 
     #[test]
     fn more_than_there_is_memory_is_an_error() {
-        assert!(Segment::new(Kind::Lock, usize::MAX).is_err());
-        assert!(Segment::new(Kind::Lock, 1 << 50).is_err());
+        assert!(Locked::new::<()>(Kind::Lock, usize::MAX).is_err());
+        assert!(Locked::new::<()>(Kind::Lock, 1 << 50).is_err());
+    }
+
+    #[test]
+    fn memory_stays_mapped_only_for_forgotten_data() {
+        let value = || Value::new(1).unwrap();
+        assert!(!stays_mapped(value(), |value| &value.memory, drop));
+        assert!(!stays_mapped(
+            value(),
+            |value| &value.memory,
+            |value| {
+                value.set(value.get().unwrap()).unwrap();
+            }
+        ));
+        assert!(stays_mapped(
+            value(),
+            |value| &value.memory,
+            |value| {
+                mem::forget(value.lock().unwrap());
+            }
+        ));
+        let shared = Shared::new(AtomicBool::new(true)).unwrap();
+        let inode = inode(&shared.memory);
+        drop(shared.clone());
+        assert!(is_mapped(inode));
+        drop(shared);
+        assert!(!is_mapped(inode));
+    }
+
+    #[test]
+    fn data_travels_to_another_process() {
+        let value = Value::new(1_u64).unwrap();
+        let same: Value<u64> = send(&value).unwrap();
+        same.set(2).unwrap();
+        assert_eq!(value.get().unwrap(), 2);
+        let array = Array::new(&[1_u8, 2, 3]).unwrap();
+        let same: Array<u8> = send(&array).unwrap();
+        assert_eq!(*same.lock().unwrap(), [1, 2, 3]);
+        let shared = Shared::new(AtomicI64::new(-1)).unwrap();
+        let same: Shared<AtomicI64> = send(&shared).unwrap();
+        same.fetch_sub(1, Ordering::Relaxed);
+        assert_eq!(shared.load(Ordering::Relaxed), -2);
+    }
+
+    /// A mutable reference to the data of a `Value` and a reference to an atomic must not be of the same memory.
+    #[test]
+    fn data_of_another_type_is_refused() {
+        let value = Value::new(1_u64).unwrap();
+        assert!(send::<_, Value<i64>>(&value).is_err());
+        assert!(send::<_, Array<u64>>(&value).is_err());
+        assert!(send::<_, Shared<AtomicU64>>(&value).is_err());
+        let shared = Shared::new(AtomicU8::new(2)).unwrap();
+        assert!(send::<_, Shared<AtomicBool>>(&shared).is_err());
+        assert!(send::<_, Value<u8>>(&shared).is_err());
     }
 }
