@@ -13,6 +13,7 @@
 pub mod by_hand;
 pub mod context;
 pub mod fork;
+pub mod prefork_server;
 pub mod process_subclass;
 pub mod process_target;
 pub mod resource_tracker;
@@ -25,5 +26,6 @@ demo::examples![
     start_methods,
     context,
     resource_tracker,
-    by_hand
+    by_hand,
+    prefork_server
 ];

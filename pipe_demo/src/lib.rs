@@ -11,7 +11,8 @@
 //! by_hand does the same on the ipc-channel crate alone, and lists what it lacks.
 
 pub mod by_hand;
+pub mod crash_guard;
 pub mod ping_pong;
 pub mod poll;
 
-demo::examples![ping_pong, poll, by_hand];
+demo::examples![ping_pong, poll, by_hand, crash_guard];

@@ -15,13 +15,15 @@ def r(q):
 
 
 def refused(call, *args, **kwargs):
+    start = time.time()
     try:
         call(*args, **kwargs)
+        raise SystemExit('the queue was neither full nor empty')
     except queue.Full:
-        return 'full'
+        why = 'full'
     except queue.Empty:
-        return 'empty'
-    raise SystemExit('there was room, or an item, where there is none')
+        why = 'empty'
+    return '{} after {:.1f} s'.format(why, (time.time() - start) / SECOND)
 
 
 if __name__ == '__main__':

@@ -15,8 +15,9 @@
 //! shared_memory = "0.12"
 //! ```
 
+use std::process::{self, Command};
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::Relaxed};
-use std::{env, process::Command};
+use std::{env, os::unix::process::parent_id};
 
 use anyhow::{Context, Result, ensure};
 use shared_memory::{Shmem, ShmemConf};
@@ -67,6 +68,7 @@ fn child(name: &str) -> Result<()> {
         .os_id(name)
         .open()
         .with_context(|| format!("open the shared memory {name}"))?;
+    println!("child process {} ppid is {}", process::id(), parent_id());
     let shared = view(&memory)?;
     shared.number.store(3.1415927_f64.to_bits(), Relaxed);
     for n in &shared.array {

@@ -1,0 +1,90 @@
+//! Run code that may crash in a child, and replace the child when it does.
+//!
+//! Python:  `conn.send(request)`; `EOFError` from `conn.recv()` when the child has crashed
+//! Differs: requests and replies have types, so a request that the child does not know does not compile.
+//! Order:   each reply is awaited before the next request.
+//!
+//! ```cargo
+//! [dependencies]
+//! anyhow = "1"
+//! multiproc = "0.1"
+//! serde = { version = "1", features = ["derive"] }
+//! ```
+
+use std::process;
+
+use anyhow::{Context, Result, bail};
+use multiproc::{Connection, ConnectionError, Process, init, spawn, target};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Serialize, Deserialize)]
+enum Request {
+    Add(u32, u32),
+    Divide(u32, u32),
+}
+
+/// The result, or why there is none.
+type Reply = Result<u32, String>;
+
+pub fn main() -> Result<()> {
+    init([target(serve)]);
+    println!("main process pid is {}", process::id());
+    let mut guard = Guard::start()?;
+    for request in [
+        Request::Add(1, 2),
+        Request::Divide(1, 0),
+        Request::Add(u32::MAX, 1),
+        Request::Divide(7, 2),
+    ] {
+        match guard.ask(&request)? {
+            Ok(reply) => println!("{request:?}: {reply}"),
+            Err(reason) => println!("{request:?}: {reason}"),
+        }
+    }
+    Ok(())
+}
+
+/// A child that answers requests.
+struct Guard {
+    pipe: Connection<Request, Reply>,
+    process: Process,
+}
+
+impl Guard {
+    fn start() -> Result<Guard> {
+        let (pipe, childs_end) = Connection::pair()?;
+        let process = spawn(serve, childs_end)?;
+        Ok(Guard { pipe, process })
+    }
+
+    /// Asks the child. If it crashes, the request fails and a new child takes its place.
+    fn ask(&mut self, request: &Request) -> Result<Reply> {
+        self.pipe.send(request).context("send a request")?;
+        match self.pipe.recv() {
+            Err(ConnectionError::Closed) => {}
+            reply => return reply.context("receive a reply"),
+        }
+        let crashed = std::mem::replace(self, Guard::start()?);
+        let pid = crashed.process.pid();
+        Ok(Err(format!(
+            "process {pid} crashed, {}",
+            crashed.process.join()?
+        )))
+    }
+}
+
+fn serve(mut pipe: Connection<Reply, Request>) -> Result<()> {
+    println!("process {} serves", process::id());
+    loop {
+        let reply = match pipe.recv() {
+            Ok(Request::Add(a, b)) => a.checked_add(b).context("too large"),
+            // It stands for a bug in a C library, which no error or panic reports.
+            Ok(Request::Divide(_, 0)) => process::abort(),
+            Ok(Request::Divide(a, b)) => Ok(a / b),
+            Err(ConnectionError::Closed) => return Ok(()),
+            Err(error) => bail!("receive a request: {error}"),
+        };
+        let reply = reply.map_err(|error| error.to_string());
+        pipe.send(&reply).context("send a reply")?;
+    }
+}
