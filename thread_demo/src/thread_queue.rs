@@ -11,18 +11,20 @@
 //! ```cargo
 //! [dependencies]
 //! crossbeam-channel = "0.5"
+//! parking_lot = "0.13"
 //! ```
 
 use std::cell::Cell;
 use std::error::Error;
 use std::fmt::{self, Debug, Display, Formatter};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{
     Receiver, RecvTimeoutError, SendTimeoutError, Sender, TryRecvError, TrySendError,
 };
+use parking_lot::{Condvar, Mutex};
 
 /// Makes a queue of at most `maxsize` items; of any number if 0.
 ///
@@ -172,8 +174,7 @@ impl<T> Producer<T> {
                 tasks.lost.load(Ordering::Relaxed) || tasks.abandoned.load(Ordering::Relaxed);
             left > 0 && !over
         };
-        let joined = tasks.changed.wait_while(tasks.lock(), pending);
-        drop(joined.unwrap_or_else(PoisonError::into_inner));
+        tasks.changed.wait_while(&mut tasks.lock.lock(), pending);
         if left > 0 || tasks.lost.load(Ordering::Relaxed) {
             return Err(Unfinished);
         }
@@ -299,12 +300,8 @@ impl Tasks {
 
     /// Whoever looks under the lock has either seen the change or waits by now.
     fn notify(&self) {
-        drop(self.lock());
+        drop(self.lock.lock());
         self.changed.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, ()> {
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,13 +6,16 @@
 //!
 //! ```cargo
 //! [dependencies]
+//! parking_lot = "0.13"
 //! ```
 
 use std::ops::ControlFlow;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use std::{io, mem};
+
+use parking_lot::{Condvar, Mutex};
 
 /// A thread that waits, and then calls a function.
 ///
@@ -96,7 +99,7 @@ impl Timer {
     /// `true` if a call was waited for, which will never come. `false` if it comes too late for that: the function is
     /// being called, or all is over. (A periodic timer ends all the same.)
     pub fn cancel(&self) -> bool {
-        let before = mem::replace(&mut *self.shared.lock(), State::Cancelled);
+        let before = mem::replace(&mut *self.shared.state.lock(), State::Cancelled);
         self.shared.cancelled.notify_one();
         before == State::Waiting
     }
@@ -118,18 +121,11 @@ impl Drop for Timer {
 }
 
 impl Shared {
-    /// Nothing panics under this lock.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Waits for the interval. Says whether a call is due, which from then on cannot be cancelled.
     fn due(&self, interval: Duration) -> bool {
         let waiting = |state: &mut State| *state == State::Waiting;
-        let (mut state, _) = self
-            .cancelled
-            .wait_timeout_while(self.lock(), interval, waiting)
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
+        self.cancelled.wait_while_for(&mut state, waiting, interval);
         let due = waiting(&mut state);
         if due {
             *state = State::Called;
@@ -139,7 +135,7 @@ impl Shared {
 
     /// After a call: says whether there may be another, because nobody has cancelled meanwhile.
     fn again(&self) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let again = *state == State::Called;
         if again {
             *state = State::Waiting;

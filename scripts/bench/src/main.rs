@@ -16,9 +16,6 @@ mod event;
 #[allow(dead_code)]
 #[path = "../../../fork_demo/src/forkserver.rs"]
 mod forkserver;
-#[allow(dead_code)]
-#[path = "../../../async_demo/src/handle.rs"]
-mod handle;
 #[allow(dead_code, unused_imports)]
 #[path = "../../../manager_demo/src/managers/mod.rs"]
 mod managers;
@@ -41,9 +38,6 @@ mod pool;
 #[path = "../../../queue_demo/src/queues.rs"]
 mod queues;
 #[allow(dead_code)]
-#[path = "../../../async_demo/src/remote.rs"]
-mod remote;
-#[allow(dead_code)]
 #[path = "../../../queue_demo/src/ring.rs"]
 mod ring;
 #[allow(dead_code)]
@@ -58,9 +52,6 @@ mod shared;
 #[allow(dead_code)]
 #[path = "../../../queue_demo/src/socket.rs"]
 mod socket;
-#[allow(dead_code)]
-#[path = "../../../async_demo/src/task.rs"]
-mod task;
 #[allow(dead_code)]
 #[path = "../../../thread_demo/src/thread_queue.rs"]
 mod thread_queue;
