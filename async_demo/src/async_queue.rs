@@ -8,6 +8,7 @@
 //!
 //! ```cargo
 //! [dependencies]
+//! parking_lot = "0.13"
 //! tokio = { version = "1", features = ["sync"] }
 //! ```
 
@@ -15,8 +16,8 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::error::Error;
 use std::fmt::{self, Debug, Display, Formatter};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
 
 /// First in, first out.
@@ -51,6 +52,7 @@ pub struct OrderedQueue<O> {
     room: Option<Semaphore>,
     /// A permit for each item that is promised to nobody: added after the item, taken before it.
     ready: Semaphore,
+    /// Locked for a few instructions, never across an await.
     state: Mutex<State<O>>,
     all_done: Notify,
 }
@@ -124,7 +126,7 @@ impl<O: Order> OrderedQueue<O> {
     }
 
     fn add(&self, item: O::Item) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.items.put(item);
         state.unfinished += 1;
         drop(state);
@@ -155,7 +157,7 @@ impl<O: Order> OrderedQueue<O> {
     }
 
     fn take(&self) -> Option<O::Item> {
-        let item = self.lock().items.get()?;
+        let item = self.state.lock().items.get()?;
         if let Some(room) = &self.room {
             room.add_permits(1);
         }
@@ -168,7 +170,7 @@ impl<O: Order> OrderedQueue<O> {
     ///
     /// [`TooManyTasksDone`] if all items are done already.
     pub fn task_done(&self) -> Result<(), TooManyTasksDone> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.unfinished = state.unfinished.checked_sub(1).ok_or(TooManyTasksDone)?;
         if state.unfinished == 0 {
             // Under the lock, or it could wake a join that begins after the next put.
@@ -181,14 +183,14 @@ impl<O: Order> OrderedQueue<O> {
     pub async fn join(&self) {
         // Made before the look, as only those are woken that exist when the last item is done.
         let all_done = self.all_done.notified();
-        if self.lock().unfinished > 0 {
+        if self.state.lock().unfinished > 0 {
             all_done.await;
         }
     }
 
     /// How many items are there; another thread may change that at once. Python's `qsize()`.
     pub fn len(&self) -> usize {
-        self.lock().items.size()
+        self.state.lock().items.size()
     }
 
     /// Whether no item is there. Python's `empty()`.
@@ -199,11 +201,6 @@ impl<O: Order> OrderedQueue<O> {
     /// Whether there is no room. Python's `full()`.
     pub fn is_full(&self) -> bool {
         self.maxsize > 0 && self.len() >= self.maxsize
-    }
-
-    /// Held for a few instructions, never across an await.
-    fn lock(&self) -> MutexGuard<'_, State<O>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

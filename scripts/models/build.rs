@@ -25,7 +25,8 @@ fn main() -> Result<(), Box<dyn error::Error>> {
             .collect();
         let text = text
             .replace("std::sync::atomic", "loom::sync::atomic")
-            .replace("std::sync::{", "crate::sync::{")
+            .replace("std::sync::Arc", "loom::sync::Arc")
+            .replace("parking_lot", "crate::sync")
             .replace("std::thread::", "crate::thread::")
             .replace("crossbeam_channel", "crate::channel")
             .replace("tokio::sync::", "crate::tasks::")
