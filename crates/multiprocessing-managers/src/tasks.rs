@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use pickle_value::{Exception, Make, Object, Step, Value};
+use pickle_value::{Exception, Partial, Value};
 
 use crate::args::Args;
 
@@ -76,29 +76,8 @@ impl Task {
         if args.positional.is_empty() && args.keywords.is_empty() {
             return function;
         }
-        let keywords = args.keywords.into_iter();
-        let keywords = keywords.map(|(name, value)| (Value::Str(name), value));
-        let state = [
-            function.clone(),
-            Value::tuple(args.positional),
-            Value::Dict(keywords.collect()),
-            Value::None,
-        ];
-        Value::Object(Arc::new(Object {
-            make: Make::Call {
-                callable: Value::global("functools", "partial"),
-                arguments: Value::tuple([function]),
-            },
-            steps: vec![Step::State(Value::tuple(state))],
-        }))
+        Partial::new(function, args.positional, args.keywords).into()
     }
-}
-
-/// A `functools.partial`.
-struct Partial {
-    function: Value,
-    positional: Arc<[Value]>,
-    keywords: Arc<[(Value, Value)]>,
 }
 
 /// The function's name, and all its arguments.
@@ -111,7 +90,7 @@ fn call(task: &Value) -> Result<(String, Args), String> {
             _ if layers.len() == LAYERS => return Err(format!("more than {LAYERS} partials")),
             _ => {}
         }
-        let Some(layer) = partial(&inner) else {
+        let Some(layer) = Partial::of(&inner) else {
             let shown: String = task.to_string().chars().take(200).collect();
             return Err(format!("{shown} is no function, nor a partial of one"));
         };
@@ -120,8 +99,14 @@ fn call(task: &Value) -> Result<(String, Args), String> {
     };
     let mut args = Args::default();
     for layer in layers.iter().rev() {
-        args.positional.extend(layer.positional.iter().cloned());
-        for (key, value) in layer.keywords.iter() {
+        args.positional.extend(layer.arguments.iter().cloned());
+        let keywords = layer.keywords.node();
+        let pairs = match &*keywords {
+            Value::Dict(pairs) => &pairs[..],
+            Value::None => &[],
+            other => return Err(format!("the keywords of {name} are no dict but {other}")),
+        };
+        for (key, value) in pairs {
             let Some(key) = key.as_str() else {
                 return Err(format!("a keyword of {name} is no str but {key}"));
             };
@@ -132,50 +117,6 @@ fn call(task: &Value) -> Result<(String, Args), String> {
         }
     }
     Ok((name, args))
-}
-
-/// A `functools.partial`, in either of the forms in which it travels.
-fn partial(value: &Value) -> Option<Partial> {
-    let parts = match value.called("multiprocessing.reduction", "_rebuild_partial") {
-        Some(parts) => parts,
-        None => state(value)?,
-    };
-    let [function, positional, keywords, ..] = &*parts else {
-        return None;
-    };
-    let Value::Tuple(positional) = &*positional.node() else {
-        return None;
-    };
-    let keywords = match &*keywords.node() {
-        Value::Dict(keywords) => keywords.clone(),
-        Value::None => Arc::new([]),
-        _ => return None,
-    };
-    Some(Partial {
-        function: function.clone(),
-        positional: positional.clone(),
-        keywords,
-    })
-}
-
-/// The state with which a `functools.partial` is filled.
-fn state(value: &Value) -> Option<Arc<[Value]>> {
-    let node = value.node();
-    let Value::Object(object) = &*node else {
-        return None;
-    };
-    let (Make::Call { callable, .. }, [Step::State(state)]) = (&object.make, &object.steps[..])
-    else {
-        return None;
-    };
-    match (&*callable.node(), &*state.node()) {
-        (Value::Global(class), Value::Tuple(state))
-            if class.module == "functools" && class.name == "partial" =>
-        {
-            Some(state.clone())
-        }
-        _ => None,
-    }
 }
 
 impl fmt::Display for TaskError {

@@ -360,8 +360,6 @@ fn unix_address(address: &Address) -> io::Result<SocketAddrUnix> {
 mod tests {
     use std::thread;
 
-    use proptest::prelude::*;
-
     use super::*;
 
     const SOON: Option<Duration> = Some(Duration::from_millis(20));

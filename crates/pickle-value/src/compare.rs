@@ -1071,10 +1071,6 @@ mod tests {
 
     use super::*;
 
-    fn long(text: &str) -> Value {
-        Value::from(text.parse::<BigInt>().unwrap())
-    }
-
     fn array(typecode: char, bytes: impl Into<Vec<u8>>) -> Value {
         let bytes = bytes.into();
         Value::Array(Arc::new(Array { typecode, bytes }))

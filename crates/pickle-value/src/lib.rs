@@ -6,6 +6,7 @@ mod address;
 mod compare;
 mod convert;
 mod exception;
+mod partial;
 mod pickle;
 mod repr;
 mod token;
@@ -17,6 +18,7 @@ pub use address::{Address, InvalidAddress};
 pub use compare::{Key, Walk, text};
 pub use convert::{DictKey, MOST};
 pub use exception::Exception;
+pub use partial::Partial;
 pub use pickle::{Error, Limits, dump_into, dumps, loads, loads_with};
 #[cfg(feature = "serde")]
 pub use typed::{SerdeError, from_value, to_value};

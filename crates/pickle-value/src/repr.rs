@@ -6,12 +6,12 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 use crate::compare::{DEPTH, Kind, levels, text, weight};
 use crate::exception::Exception;
+use crate::partial::Partial;
 use crate::value::{Array, DIGITS, Global, Make, Object, Proxy, Step, Value};
 
 /// The most bytes that a `repr` may have; what has to be looked at, and is not shown, counts as well.
@@ -189,7 +189,7 @@ impl Writer {
             Value::Dict(_) => self.text("{...}"),
             Value::Set(_) => self.text("set(...)"),
             Value::FrozenSet(_) => self.text("frozenset(...)"),
-            Value::Object(_) if partial(value).is_some() => self.text("functools.partial(...)"),
+            Value::Object(_) if Partial::of(value).is_some() => self.text("functools.partial(...)"),
             // Python has no guard here: it goes round until it is too deep.
             _ => self.compound(value),
         }
@@ -369,8 +369,8 @@ impl Writer {
             };
             return self.bracketed("(", value, arguments, ")");
         }
-        if let Some((function, arguments, keywords)) = partial(value) {
-            return self.partial(&function, &arguments, &keywords);
+        if let Some(partial) = Partial::of(value) {
+            return self.partial(&partial);
         }
         let class = value.class();
         if let Some(class) = class
@@ -453,10 +453,11 @@ impl Writer {
     }
 
     #[inline(never)]
-    fn partial(&mut self, function: &Value, arguments: &[Value], keywords: &Value) -> Written {
+    fn partial(&mut self, partial: &Partial) -> Written {
+        let keywords = &partial.keywords;
         self.text("functools.partial(")?;
-        self.value(function)?;
-        for argument in arguments {
+        self.value(&partial.function)?;
+        for argument in &*partial.arguments {
             self.text(", ")?;
             self.value(argument)?;
         }
@@ -643,51 +644,10 @@ fn is_os_error(class: &Global) -> bool {
     class.module == "builtins" && OS_ERRORS.split(' ').any(|name| name == class.name)
 }
 
-/// The function, arguments and keywords of a `functools.partial`, in both forms in which it is sent.
-fn partial(value: &Value) -> Option<(Value, Vec<Value>, Value)> {
-    let Value::Object(object) = value.stored() else {
-        return None;
-    };
-    value.class().filter(|class| **class == PARTIAL)?;
-    let Make::Call { arguments, .. } = &object.make else {
-        return None;
-    };
-    let parts = match &object.steps[..] {
-        [] => short_tuple(&value.part(arguments))?,
-        [Step::State(state)] => short_tuple(&value.part(state))?,
-        _ => return None,
-    };
-    let (function, arguments, keywords) = match &*parts {
-        [function, arguments, keywords, ..] => (function, arguments.node(), keywords.clone()),
-        [function] => (function, Cow::Owned(Value::tuple([])), Value::None),
-        _ => return None,
-    };
-    match &*arguments {
-        Value::Tuple(arguments) => Some((function.clone(), arguments.to_vec(), keywords)),
-        _ => None,
-    }
-}
-
-/// The items of a tuple that has no more than a `partial`'s state.
-fn short_tuple(value: &Value) -> Option<Arc<[Value]>> {
-    match value.stored() {
-        Value::Tuple(items) if items.len() <= 4 => {}
-        _ => return None,
-    }
-    match &*value.node() {
-        Value::Tuple(items) => Some(items.clone()),
-        _ => None,
-    }
-}
-
-const PARTIAL: Global = Global {
-    module: Cow::Borrowed("functools"),
-    name: Cow::Borrowed("partial"),
-};
-
 #[cfg(test)]
 mod tests {
     use std::process::Command;
+    use std::sync::Arc;
 
     use super::*;
     use crate::address::Address;

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pickle_value::managers::{as_token, token};
+use pickle_value::managers::{as_token, dump_request_into, small_request, token};
 use pickle_value::{
     Address, Array, Error, Global, Keep, Limits, Make, Object, Proxy, Step, Value, dump_into,
     dumps, loads, loads_with,
@@ -1060,4 +1060,10 @@ fn speed() {
     time("write a reply", &mut |out| dump_into(&reply, out));
     let short = dumps(&reply);
     time("read a reply", &mut |_| drop(read(&short)));
+    let mut small = vec![];
+    dump_request_into(Some("7fe6d464ca80"), "put", &["x".into()], &[], &mut small);
+    time("read a small request", &mut |_| {
+        drop(small_request(&small, &Limits::default()))
+    });
+    time("read it as any value", &mut |_| drop(read(&small)));
 }

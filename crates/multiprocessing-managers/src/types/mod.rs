@@ -13,18 +13,18 @@ mod sort;
 mod timeout;
 mod values;
 
-pub mod array;
-pub mod barrier;
-pub mod condition;
-pub mod dict;
-pub mod event;
-pub mod list;
-pub mod lock;
-pub mod namespace;
-pub mod queue;
-pub mod rlock;
-pub mod semaphore;
-pub mod shared_value;
+mod array;
+mod barrier;
+mod condition;
+mod dict;
+mod event;
+mod list;
+mod lock;
+mod namespace;
+mod queue;
+mod rlock;
+mod semaphore;
+mod shared_value;
 
 #[cfg(test)]
 mod trial;

@@ -38,10 +38,7 @@ pub fn loads_with(
     limits: &Limits,
     keep: &mut dyn FnMut(&Proxy) -> Option<Keep>,
 ) -> Result<Value, Error> {
-    match small::read(pickle, limits) {
-        Some(value) => Ok(value),
-        None => read::Reader::new(pickle, limits).read(keep),
-    }
+    read::Reader::new(pickle, limits).read(keep)
 }
 
 /// Writes a pickle of protocol 4, which every CPython from 3.4 on reads. It has no frames, which are only a hint.

@@ -3,7 +3,7 @@
 /// The names of Python 3 for what an old pickle calls `module.name`.
 ///
 /// Source: CPython 3.11, `Lib/_compat_pickle.py`, both of its tables.
-pub(crate) fn of_python3<'a>(module: &'a str, name: &'a str) -> (&'a str, &'a str) {
+pub(super) fn of_python3<'a>(module: &'a str, name: &'a str) -> (&'a str, &'a str) {
     match (module, name) {
         ("__builtin__", "xrange") => ("builtins", "range"),
         ("__builtin__", "reduce") => ("functools", "reduce"),
@@ -48,68 +48,13 @@ pub(crate) fn of_python3<'a>(module: &'a str, name: &'a str) -> (&'a str, &'a st
         ("exceptions", "StandardError") => ("builtins", "Exception"),
         ("UserDict", "UserDict") => ("collections", "UserDict"),
         ("socket", "_socketobject") => ("socket", "SocketType"),
-        ("exceptions", name) if is_exception(name) => ("builtins", name),
         (module, name) => (of_module(module), name),
     }
 }
 
-/// The exceptions that were in `exceptions` and are now, by the same name, in `builtins`.
-fn is_exception(name: &str) -> bool {
-    matches!(
-        name,
-        "ArithmeticError"
-            | "AssertionError"
-            | "AttributeError"
-            | "BaseException"
-            | "BufferError"
-            | "BytesWarning"
-            | "DeprecationWarning"
-            | "EOFError"
-            | "EnvironmentError"
-            | "Exception"
-            | "FloatingPointError"
-            | "FutureWarning"
-            | "GeneratorExit"
-            | "IOError"
-            | "ImportError"
-            | "ImportWarning"
-            | "IndentationError"
-            | "IndexError"
-            | "KeyError"
-            | "KeyboardInterrupt"
-            | "LookupError"
-            | "MemoryError"
-            | "NameError"
-            | "NotImplementedError"
-            | "OSError"
-            | "OverflowError"
-            | "PendingDeprecationWarning"
-            | "ReferenceError"
-            | "RuntimeError"
-            | "RuntimeWarning"
-            | "StopIteration"
-            | "SyntaxError"
-            | "SyntaxWarning"
-            | "SystemError"
-            | "SystemExit"
-            | "TabError"
-            | "TypeError"
-            | "UnboundLocalError"
-            | "UnicodeDecodeError"
-            | "UnicodeEncodeError"
-            | "UnicodeError"
-            | "UnicodeTranslateError"
-            | "UnicodeWarning"
-            | "UserWarning"
-            | "ValueError"
-            | "Warning"
-            | "ZeroDivisionError"
-    )
-}
-
 fn of_module(module: &str) -> &str {
     match module {
-        "__builtin__" => "builtins",
+        "__builtin__" | "exceptions" => "builtins",
         "copy_reg" => "copyreg",
         "Queue" => "queue",
         "SocketServer" => "socketserver",
@@ -175,7 +120,6 @@ mod tests {
             of_python3("exceptions", "StandardError"),
             ("builtins", "Exception")
         );
-        assert_eq!(of_python3("exceptions", "Mine"), ("exceptions", "Mine"));
         assert_eq!(
             of_python3("copy_reg", "_reconstructor"),
             ("copyreg", "_reconstructor")

@@ -85,7 +85,7 @@ enum What {
     Add,
 }
 
-pub(crate) struct Reader<'a, 'l> {
+pub(super) struct Reader<'a, 'l> {
     pickle: &'a [u8],
     at: usize,
     /// Where the present opcode began.
@@ -111,7 +111,7 @@ pub(crate) struct Reader<'a, 'l> {
 }
 
 impl<'a, 'l> Reader<'a, 'l> {
-    pub(crate) fn new(pickle: &'a [u8], limits: &'l Limits) -> Self {
+    pub(super) fn new(pickle: &'a [u8], limits: &'l Limits) -> Self {
         Reader {
             pickle,
             at: 0,
@@ -135,7 +135,7 @@ impl<'a, 'l> Reader<'a, 'l> {
         }
     }
 
-    pub(crate) fn read(
+    pub(super) fn read(
         mut self,
         keep: &mut dyn FnMut(&Proxy) -> Option<Keep>,
     ) -> Result<Value, Error> {

@@ -19,11 +19,6 @@ const CONTAINERS: usize = 16;
 /// What a message of no bytes may take at most.
 const MEMORY: usize = 64 << 10;
 
-/// The value, if it is one that is known here.
-pub(crate) fn read(pickle: &[u8], limits: &Limits) -> Option<Value> {
-    values(&mut &*pickle, limits, STOP)?.pop()
-}
-
 /// A request, `(ident, name, args, {})`: the ident, the name, the arguments. The names lie in the pickle itself.
 pub fn request<'a>(pickle: &'a [u8], limits: &Limits) -> Option<(&'a str, &'a str, Arc<[Value]>)> {
     let mut rest = pickle;
@@ -169,6 +164,10 @@ mod tests {
     use super::super::{dumps, read::Reader};
     use super::*;
     use crate::value::Proxy;
+
+    fn read(pickle: &[u8], limits: &Limits) -> Option<Value> {
+        values(&mut &*pickle, limits, STOP)?.pop()
+    }
 
     fn full(pickle: &[u8], limits: &Limits) -> Option<Value> {
         let keep = &mut |_: &Proxy| None;

@@ -52,7 +52,7 @@ enum Work<'v> {
     Write(&'v Value, Knot<'v>),
 }
 
-pub(crate) struct Writer<'v, 'o> {
+pub(super) struct Writer<'v, 'o> {
     out: &'o mut Vec<u8>,
     work: Vec<Work<'v>>,
     memo: HashMap<Id, u32, BuildHasherDefault<Places>>,
@@ -64,7 +64,7 @@ pub(crate) struct Writer<'v, 'o> {
 }
 
 impl<'v, 'o> Writer<'v, 'o> {
-    pub(crate) fn new(out: &'o mut Vec<u8>) -> Self {
+    pub(super) fn new(out: &'o mut Vec<u8>) -> Self {
         Writer {
             out,
             work: vec![],
@@ -76,20 +76,20 @@ impl<'v, 'o> Writer<'v, 'o> {
         }
     }
 
-    pub(crate) fn write(mut self, value: &'v Value) {
+    pub(super) fn write(mut self, value: &'v Value) {
         self.out.extend([PROTO, 4]);
         self.whole(value);
         self.out.push(STOP);
     }
 
-    pub(crate) fn write_reply(mut self, kind: &str, value: &'v Value) {
+    pub(super) fn write_reply(mut self, kind: &str, value: &'v Value) {
         self.out.extend([PROTO, 4]);
         self.leaf(TEXT, kind.as_bytes(), None);
         self.whole(value);
         self.out.extend([TUPLE2, STOP]);
     }
 
-    pub(crate) fn write_request(
+    pub(super) fn write_request(
         mut self,
         ident: Option<&str>,
         name: &str,

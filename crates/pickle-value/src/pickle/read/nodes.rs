@@ -30,7 +30,7 @@ enum Known {
 }
 
 impl<'a> Reader<'a, '_> {
-    pub(crate) fn node(&mut self, kind: Kind<'a>, hashable: bool) -> Result<u32, Error> {
+    pub(super) fn node(&mut self, kind: Kind<'a>, hashable: bool) -> Result<u32, Error> {
         self.charge(size_of::<Node>() + size_of::<Object>())?;
         let place = self.place(self.nodes.len())?;
         self.nodes.push(Node {
@@ -55,11 +55,11 @@ impl<'a> Reader<'a, '_> {
         place.ok_or(Error::Memory(self.limits.memory))
     }
 
-    pub(crate) fn kind(&self, node: u32) -> &Kind<'a> {
+    pub(super) fn kind(&self, node: u32) -> &Kind<'a> {
         &self.nodes[node as usize].kind
     }
 
-    pub(crate) fn text(&self, item: Item) -> Option<&str> {
+    pub(super) fn text(&self, item: Item) -> Option<&str> {
         match item {
             Item::Node(node) => match self.kind(node) {
                 Kind::Str(text) => Some(text),
@@ -71,19 +71,19 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// What is in the node's first chunk.
-    pub(crate) fn parts(&self, node: u32) -> &[Item] {
+    pub(super) fn parts(&self, node: u32) -> &[Item] {
         match self.chunks.get(self.nodes[node as usize].first as usize) {
             Some(chunk) => &self.pool[chunk.start as usize..chunk.end as usize],
             None => &[],
         }
     }
 
-    pub(crate) fn container(&mut self, kind: Kind<'a>) -> Result<(), Error> {
+    pub(super) fn container(&mut self, kind: Kind<'a>) -> Result<(), Error> {
         let node = self.node(kind, false)?;
         self.push(Item::Node(node))
     }
 
-    pub(crate) fn made(&mut self, value: Value, bytes: usize) -> Result<(), Error> {
+    pub(super) fn made(&mut self, value: Value, bytes: usize) -> Result<(), Error> {
         self.charge(bytes)?;
         let hashable = !matches!(value, Value::ByteArray(_) | Value::Array(_));
         let node = self.node(Kind::Made(value), hashable)?;
@@ -91,7 +91,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// Moves the stack from there on into a new chunk of the node.
-    pub(crate) fn add(&mut self, node: u32, what: What, from: usize) -> Result<(), Error> {
+    pub(super) fn add(&mut self, node: u32, what: What, from: usize) -> Result<(), Error> {
         let start = self.pool.len();
         self.reserve(self.stack.len() - from)?;
         for item in &self.stack[from..] {
@@ -145,7 +145,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// Every `step`th item on the stack is a key.
-    pub(crate) fn must_hash(&self, from: usize, step: usize) -> Result<(), Error> {
+    pub(super) fn must_hash(&self, from: usize, step: usize) -> Result<(), Error> {
         match self.stack[from..]
             .iter()
             .step_by(step)
@@ -156,14 +156,14 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    pub(crate) fn tuple(&mut self, length: usize) -> Result<(), Error> {
+    pub(super) fn tuple(&mut self, length: usize) -> Result<(), Error> {
         let from = self.below(length)?;
         let item = self.tuple_of(from)?;
         self.push(item)
     }
 
     /// There is only one empty tuple, as in CPython.
-    pub(crate) fn tuple_of(&mut self, from: usize) -> Result<Item, Error> {
+    pub(super) fn tuple_of(&mut self, from: usize) -> Result<Item, Error> {
         let empty = from == self.stack.len();
         if let (true, Some(item)) = (empty, self.empty_tuple) {
             return Ok(item);
@@ -179,7 +179,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// What lies below `from`, to which something is done.
-    pub(crate) fn target(&self, from: usize) -> Result<u32, Error> {
+    pub(super) fn target(&self, from: usize) -> Result<u32, Error> {
         let fence = self.marks.last().copied().unwrap_or(0);
         match from.checked_sub(1) {
             Some(place) if place >= fence => match self.stack.get(place) {
@@ -190,7 +190,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    pub(crate) fn extend(&mut self, from: usize) -> Result<(), Error> {
+    pub(super) fn extend(&mut self, from: usize) -> Result<(), Error> {
         let target = self.target(from)?;
         if !matches!(self.kind(target), Kind::List | Kind::Call | Kind::New) {
             return Err(self.malformed("APPENDS to what is no list"));
@@ -198,7 +198,7 @@ impl<'a> Reader<'a, '_> {
         self.add(target, What::Extend, from)
     }
 
-    pub(crate) fn set(&mut self, from: usize) -> Result<(), Error> {
+    pub(super) fn set(&mut self, from: usize) -> Result<(), Error> {
         let target = self.target(from)?;
         if !matches!(self.kind(target), Kind::Dict | Kind::Call | Kind::New) {
             return Err(self.malformed("SETITEMS to what is no dict"));
@@ -206,7 +206,7 @@ impl<'a> Reader<'a, '_> {
         self.set_items(target, from)
     }
 
-    pub(crate) fn set_items(&mut self, target: u32, from: usize) -> Result<(), Error> {
+    pub(super) fn set_items(&mut self, target: u32, from: usize) -> Result<(), Error> {
         if !(self.stack.len() - from).is_multiple_of(2) {
             return Err(self.malformed("a key without value"));
         }
@@ -218,7 +218,7 @@ impl<'a> Reader<'a, '_> {
 
     // Classes, and what they make.
 
-    pub(crate) fn global(&mut self, module: &str, name: &str) -> Result<u32, Error> {
+    pub(super) fn global(&mut self, module: &str, name: &str) -> Result<u32, Error> {
         if module.len() > NAME || name.len() > NAME {
             return Err(self.malformed("a name that is too long"));
         }
@@ -254,7 +254,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    pub(crate) fn call(&mut self, callable: Item, arguments: Item) -> Result<(), Error> {
+    pub(super) fn call(&mut self, callable: Item, arguments: Item) -> Result<(), Error> {
         self.must_call(callable)?;
         let tuple = self.must_be_tuple(arguments)?;
         if let Some(known) = self.known(callable)
@@ -270,7 +270,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// `NEWOBJ` and `NEWOBJ_EX`.
-    pub(crate) fn new_object(&mut self, from: usize) -> Result<(), Error> {
+    pub(super) fn new_object(&mut self, from: usize) -> Result<(), Error> {
         self.must_call(self.stack[from])?;
         self.must_be_tuple(self.stack[from + 1])?;
         if let Some(Item::Node(keywords)) = self.stack.get(from + 2)
@@ -288,7 +288,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// `INST` and `OBJ`. Without arguments CPython does not call the class's `__init__`.
-    pub(crate) fn instance(&mut self, class: Item, from: usize) -> Result<(), Error> {
+    pub(super) fn instance(&mut self, class: Item, from: usize) -> Result<(), Error> {
         let arguments = self.tuple_of(from)?;
         let tuple = self.must_be_tuple(arguments)?;
         if !self.parts(tuple).is_empty() {
@@ -427,7 +427,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// Where the node's parts lie in the pool.
-    pub(crate) fn ranges(
+    pub(super) fn ranges(
         &self,
         node: u32,
     ) -> impl Iterator<Item = std::ops::Range<usize>> + Clone + '_ {

@@ -10,7 +10,7 @@ use super::{Item, Kind, Reader};
 use crate::value::{DIGITS, Value, is_surrogatepass};
 
 impl<'a> Reader<'a, '_> {
-    pub(crate) fn number(&mut self, line: &[u8]) -> Result<Item, Error> {
+    pub(super) fn number(&mut self, line: &[u8]) -> Result<Item, Error> {
         let error = self.malformed("an integer that is none");
         let text = std::str::from_utf8(line).map_err(|_| error.clone())?.trim();
         if let Ok(number) = text.parse() {
@@ -50,7 +50,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// Little-endian, in two's complement.
-    pub(crate) fn long(&mut self, length: u64) -> Result<(), Error> {
+    pub(super) fn long(&mut self, length: u64) -> Result<(), Error> {
         let bytes = self.take(length)?;
         let item = if bytes.len() <= 8 {
             let negative = bytes.last().is_some_and(|last| *last >= 0x80);
@@ -63,7 +63,7 @@ impl<'a> Reader<'a, '_> {
         self.push(item)
     }
 
-    pub(crate) fn bytes(
+    pub(super) fn bytes(
         &mut self,
         length: u64,
         kind: fn(&'a [u8]) -> Kind<'a>,
@@ -76,7 +76,7 @@ impl<'a> Reader<'a, '_> {
         self.push(Item::Node(node))
     }
 
-    pub(crate) fn unicode(&mut self, length: u64) -> Result<(), Error> {
+    pub(super) fn unicode(&mut self, length: u64) -> Result<(), Error> {
         let bytes = self.take(length)?;
         self.charge(bytes.len())?;
         let kind = match std::str::from_utf8(bytes) {
@@ -89,7 +89,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// A `str` of Python 2. CPython takes it for ASCII too, unless told otherwise.
-    pub(crate) fn ascii(&mut self, length: u64) -> Result<(), Error> {
+    pub(super) fn ascii(&mut self, length: u64) -> Result<(), Error> {
         let bytes = self.take(length)?;
         self.charge(bytes.len())?;
         match std::str::from_utf8(bytes) {
@@ -101,7 +101,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    pub(crate) fn string(&mut self) -> Result<(), Error> {
+    pub(super) fn string(&mut self) -> Result<(), Error> {
         let line = self.line()?;
         let inner = match line {
             [b'"', inner @ .., b'"'] | [b'\'', inner @ .., b'\''] => inner,
@@ -116,7 +116,7 @@ impl<'a> Reader<'a, '_> {
 }
 
 /// Python's `raw-unicode-escape`, as UTF-8 with surrogates in three bytes.
-pub(crate) fn raw_unicode(line: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn raw_unicode(line: &[u8]) -> Option<Vec<u8>> {
     let mut text = Vec::with_capacity(line.len());
     let mut rest = line;
     while let Some((byte, after)) = rest.split_first() {

@@ -18,7 +18,7 @@ struct Frame {
 }
 
 impl<'a> Reader<'a, '_> {
-    pub(crate) fn finish(
+    pub(super) fn finish(
         mut self,
         root: Item,
         keep: &mut dyn FnMut(&Proxy) -> Option<Keep>,
@@ -384,7 +384,7 @@ enum Key<'k> {
 
 /// A key that would take long to compare and to hash for each dict that has it.
 #[derive(PartialEq, Eq, Hash)]
-pub(crate) enum LongKey {
+pub(super) enum LongKey {
     Text(Arc<[u8]>),
     Bytes(Arc<[u8]>),
     Int(Arc<BigInt>),
