@@ -316,9 +316,8 @@ fn recv_packet(
             }
         }
         if received.flags.contains(ReturnFlags::CTRUNC) {
-            return Err(io::Error::other(
-                "a message is lost, because this process has no free descriptor for it (ulimit -n)",
-            ));
+            // The kernel gives no reason; it is nearly always the limit of descriptors (ulimit -n).
+            return Err(Errno::MFILE).context("a message is lost, no descriptor is free for it");
         }
         // Every packet has a first byte.
         return Ok((received.bytes > 0).then_some((received.bytes, fds)));

@@ -153,10 +153,13 @@ impl Pipe {
     }
 }
 
-/// The peer. It is killed when its [`Pipe`] is dropped.
-pub fn echo(mut pipe: Connection<u32, u32>) -> Result<()> {
+/// The peer.
+pub fn echo(mut pipe: Connection<u32, u32>) -> Result<(), ConnectionError> {
     loop {
-        let message = pipe.recv()?;
-        pipe.send(&message)?;
+        match pipe.recv() {
+            Ok(message) => pipe.send(&message)?,
+            Err(ConnectionError::Closed) => return Ok(()),
+            Err(error) => return Err(error),
+        }
     }
 }
