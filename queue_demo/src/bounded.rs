@@ -21,7 +21,7 @@ pub fn main() -> Result<()> {
     let queue = Queue::bounded(2)?;
     queue.put(&1)?;
     queue.put(&2)?;
-    let (main, size) = (process::id(), queue.len()?);
+    let (main, size) = (process::id(), queue.len());
     println!("main process {main} put 2 items, qsize {size}");
     println!(
         "main process {main} put_nowait: {}",
