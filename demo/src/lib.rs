@@ -119,16 +119,19 @@ fn parse<'a>(examples: &'a [Example], args: &[&str]) -> Result<Action<'a>, Strin
         _ => {}
     }
     if let Some(example) = examples.iter().find(|example| example.name == first) {
-        return match (extra, example.variants()) {
-            (None, _) => Ok(Action::Run(example)),
-            (Some(_), None) if example.key("Usage").is_some() => Ok(Action::Run(example)),
-            (Some(&("--help" | "-h")), _) => Ok(Action::Header(example)),
-            (Some(extra), Some(variants)) if variants.contains(extra) => Ok(Action::Run(example)),
-            (Some(extra), Some(variants)) => Err(format!(
+        let usage = example.key("Usage");
+        let variants = usage.map(variants).unwrap_or_default();
+        return match extra {
+            None => Ok(Action::Run(example)),
+            Some(extra) if variants.contains(extra) => Ok(Action::Run(example)),
+            // It reads its own arguments.
+            Some(_) if usage.is_some() && variants.is_empty() => Ok(Action::Run(example)),
+            Some(&("--help" | "-h")) => Ok(Action::Header(example)),
+            Some(_) if variants.is_empty() => alone(Action::Run(example)),
+            Some(extra) => Err(format!(
                 "unexpected argument '{extra}': '{first}' takes {}",
                 variants.join(" or ")
             )),
-            (Some(_), None) => alone(Action::Run(example)),
         };
     }
     let is_option = first.starts_with('-');
@@ -144,13 +147,18 @@ fn parse<'a>(examples: &'a [Example], args: &[&str]) -> Result<Action<'a>, Strin
     })
 }
 
-/// Returns the most similar name, if one is similar enough for a typing error.
-fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    names
+/// Returns the most similar name, if it differs by no more than a typing error or by missing words.
+pub fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+    let near = names
+        .clone()
         .map(|name| (strsim::damerau_levenshtein(word, name), name))
         .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
         .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
+        .map(|(_, name)| name);
+    near.or_else(|| {
+        let mut names = names;
+        names.find(|name| word.len() > 2 && name.contains(word))
+    })
 }
 
 impl Example {
@@ -174,12 +182,6 @@ impl Example {
             .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))
     }
 
-    /// The arguments, if the header has a list of them.
-    fn variants(&self) -> Option<Vec<&'static str>> {
-        let variants = self.key("Variants")?;
-        Some(variants.split(',').map(str::trim).collect())
-    }
-
     fn title(&self) -> &'static str {
         self.header().next().unwrap_or_default()
     }
@@ -192,6 +194,22 @@ impl Example {
             "{}\n\nRun:     cargo run -p {program} -- {name}\nSource:  {program}/{path}\n",
             text.trim_end()
         )
+    }
+}
+
+/// Returns the arguments that a header lists as `Usage: NAME [a | b]`, and nothing for any other usage.
+pub fn variants(usage: &str) -> Vec<&str> {
+    let list = usage.trim().split_once(" [");
+    let list = list.filter(|(name, _)| !name.contains(' '));
+    let list = list.and_then(|(_, rest)| rest.split_once(']'));
+    let words: Vec<&str> = list.map_or(vec![], |(list, _)| list.split(" | ").collect());
+    let is_word = |word: &&str| {
+        word.starts_with(|c: char| c.is_ascii_lowercase())
+            && word.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+    };
+    match words.iter().all(is_word) {
+        true => words,
+        false => vec![],
     }
 }
 
@@ -305,7 +323,7 @@ mod tests {
         ),
         example(
             "peers",
-            "//! Peers.\n//!\n//! Usage: peers [a | b]\n//! Variants: a, b\n",
+            "//! Peers.\n//!\n//! Usage: peers [a | b], by default c\n",
         ),
     ];
 
@@ -354,6 +372,19 @@ mod tests {
             error(&["peers", "c"]),
             "unexpected argument 'c': 'peers' takes a or b"
         );
+    }
+
+    #[test]
+    fn variants_stand_in_the_usage() {
+        assert_eq!(variants(" f [a | b-c], by default a"), ["a", "b-c"]);
+        for usage in [
+            "f",
+            "f --key F [a]",
+            "f [--key F]",
+            "f [COMMAND [ARGUMENT]...]",
+        ] {
+            assert!(variants(usage).is_empty(), "{usage}");
+        }
     }
 
     #[test]

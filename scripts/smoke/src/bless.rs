@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::run::{self, Job};
 use crate::trace::{Line, Stream, Trace};
-use crate::workspace::{self, Example};
+use crate::workspace::Example;
 
 /// Writes the draft, unless there is a trace; says what was done.
 pub fn bless(example: &Example) -> Result<String> {
@@ -23,7 +23,7 @@ pub fn bless(example: &Example) -> Result<String> {
     );
     // A run needs a trace for its time limit and programs; this one is never compared.
     let any = Trace::parse("any", "lane any\n  | {:text}")?;
-    let command = workspace::command(example)?;
+    let command = example.command();
     let run = run::run(&Job {
         trace: &any,
         command,

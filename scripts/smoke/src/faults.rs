@@ -5,6 +5,7 @@
 //! prints no more, ends in another way, or leaves something behind.
 
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -262,27 +263,28 @@ impl Fault {
         }
     }
 
-    /// Does it to our blocks.
-    pub fn ours(&self, form: &str, rounds: u32) -> Result<Outcome> {
-        let program = workspace::program("faults")?.as_os_str();
+    /// Does it to our blocks. `faults` is the program of the crate `faults`.
+    pub fn ours(&self, faults: &Path, form: &str, rounds: u32) -> Result<Outcome> {
         let form = (!form.is_empty()).then_some(form.as_ref());
         let limits = [Duration::from_secs(20), Duration::ZERO];
-        self.run(&[program, self.name.as_ref()], form, rounds, limits)
+        let program = [faults.as_os_str(), self.name.as_ref()];
+        self.run(faults, &program, form, rounds, limits)
     }
 
     /// Does it to CPython, whose helpers may stay a little longer.
-    pub fn cpython(&self, python: &str, rounds: u32) -> Result<Outcome> {
+    pub fn cpython(&self, faults: &Path, python: &str, rounds: u32) -> Result<Outcome> {
         let script = workspace::root().join("scripts/faults/python");
         let script = script.join(format!("{}.py", self.name));
         ensure!(script.exists(), "{} is missing", script.display());
         let program = [python.as_ref(), "-P".as_ref(), script.as_os_str()];
         let limits = [Duration::from_secs(5), Duration::from_secs(2)];
-        self.run(&program, None, rounds, limits)
+        self.run(faults, &program, None, rounds, limits)
     }
 
     /// Runs a program, which may print nothing for so long and leave something running for so long.
     fn run(
         &self,
+        faults: &Path,
         program: &[&OsStr],
         form: Option<&OsStr>,
         rounds: u32,
@@ -294,7 +296,6 @@ impl Fault {
         };
         let mut command: Vec<OsString> = vec![];
         if let How::Shm(what) = self.how {
-            let faults = workspace::program("faults")?;
             command.extend([faults.into(), "--shm".into(), what.into()]);
         }
         command.extend(program.iter().map(OsString::from));

@@ -4,11 +4,16 @@
 //! [`workspace`] knows the examples, [`suite`] what each has to pass, [`faults`] what can go wrong.
 
 pub mod bless;
+pub mod copy;
+pub mod examples;
 pub mod faults;
 pub mod fresh;
-pub mod readme;
+pub mod header;
 pub mod run;
+mod section;
 pub mod suite;
 pub mod supervise;
 pub mod trace;
 pub mod workspace;
+
+pub use section::{faults as fault_tests, section};

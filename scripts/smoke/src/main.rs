@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use smoke::faults::{FAULTS, Verdict};
 use smoke::suite::{self, Check, Passed};
 use smoke::workspace::{self, Example};
-use smoke::{bless, fresh, readme, supervise};
+use smoke::{bless, copy, examples, fresh, supervise};
 
 /// Runs every example and compares its output with its trace.
 #[derive(Parser)]
@@ -49,32 +49,32 @@ struct Selection {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Make a new crate from one example: its file, its building blocks and the manifest in its header
+    /// Make a new crate from an example or a one-file block
     Copy {
-        /// The crate that the example is in, such as pipe_demo
+        /// The crate that the example or block is in, such as pool_demo
         package: String,
-        /// The example, such as poll
+        /// The example or block, such as map
         example: String,
-        /// A folder that is not there yet, or is empty; its name becomes that of the crate
+        /// A new or empty folder, whose name becomes the name of the crate
         folder: PathBuf,
     },
-    /// Build, format-check and run examples as crates of their own, outside the workspace
+    /// Copy examples and blocks to new crates; build, test and run them there
     Fresh(Selection),
-    /// Kill, exhaust and interrupt CPython's multiprocessing and ours, side by side, and print what came of it
+    /// Kill, exhaust and interrupt CPython's multiprocessing and ours, and print both outcomes
     Faults {
         /// Only these; by default all
         #[arg(value_name = "FAULT")]
         names: Vec<String>,
-        /// So many rounds of each
+        /// Run each fault this many times
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         rounds: Option<u32>,
         /// Without CPython
         #[arg(long)]
         only_ours: bool,
     },
-    /// Write the table of examples into README.md and README.zh-CN.md
-    Readme {
-        /// Only compare, and fail if the tables are out of date
+    /// Write EXAMPLES.md and EXAMPLES.zh-CN.md from the headers and the index of Python names
+    Examples {
+        /// Only compare, and fail if a file is out of date
         #[arg(long)]
         check: bool,
     },
@@ -88,13 +88,34 @@ fn main() -> ExitCode {
     {
         return supervise::main(args);
     }
-    match run(Arguments::parse()) {
+    let done = match Arguments::try_parse() {
+        Ok(arguments) => run(arguments),
+        Err(error) if error.use_stderr() => Err(Usage(one_line(&error)).into()),
+        Err(help) => help.exit(),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("smoke: {error:#}");
             ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
         }
     }
+}
+
+/// Clap's error and its hints, without the usage that it adds.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:"))
+        .map(|line| {
+            line.trim_start_matches("error: ")
+                .trim_start_matches("tip: ")
+        })
+        .filter(|line| !line.is_empty() && !line.starts_with("For more information"))
+        .collect();
+    format!("{} (see --help)", lines.join("; ").replace(":;", ":"))
 }
 
 /// An error of the command line, not of an example.
@@ -116,27 +137,21 @@ fn run(args: Arguments) -> Result<()> {
             example,
             folder,
         }) => {
-            let selected = select(&[package, example])?;
-            fresh::copy(&selected[0], &folder)?;
-            return say(&format!(
-                "{} is ready: cd {0} && cargo run",
-                folder.display()
-            ));
+            return say(&copy::copy(&package, &example, &folder)?);
         }
-        Some(Task::Fresh(selection)) => {
-            let selected = select(&selection.names)?;
-            return each(&selected, &["fresh"], |example, _| fresh::gate(example));
-        }
+        Some(Task::Fresh(selection)) => return fresh::fresh(&select(&selection.names)?, say),
         Some(Task::Faults {
             names,
             rounds,
             only_ours,
         }) => return table(&names, rounds, only_ours),
-        Some(Task::Readme { check: true }) => return readme::check(&workspace::examples()?),
-        Some(Task::Readme { check: false }) => return readme::write(&workspace::examples()?),
+        Some(Task::Examples { check: true }) => return examples::check(&workspace::examples()?),
+        Some(Task::Examples { check: false }) => {
+            return examples::write(&workspace::examples()?, say);
+        }
         None => {}
     }
-    let selected = select(&args.selection.names)?;
+    let mut selected = select(&args.selection.names)?;
     if args.list {
         return selected.iter().try_for_each(|example| {
             say(&format!(
@@ -146,6 +161,7 @@ fn run(args: Arguments) -> Result<()> {
             ))
         });
     }
+    workspace::build_examples(&mut selected)?;
     if args.bless {
         return selected
             .iter()
@@ -166,26 +182,18 @@ fn run(args: Arguments) -> Result<()> {
             });
         }
     }
-    (0..args.repeat).try_for_each(|_| {
-        each(&selected, &checks, |example, check| {
-            suite::check(example, *check)
-        })
-    })
+    (0..args.repeat).try_for_each(|_| each(&selected, &checks))
 }
 
 /// Does every check of every example and prints a line for each.
-fn each<C: Name>(
-    examples: &[Example],
-    checks: &[C],
-    check: impl Fn(&Example, &C) -> Result<Passed>,
-) -> Result<()> {
+fn each(examples: &[Example], checks: &[Check]) -> Result<()> {
     let (mut passed, mut failed, mut ignored) = (0, 0, 0);
     for (example, kind) in examples
         .iter()
-        .flat_map(|example| checks.iter().map(move |kind| (example, kind)))
+        .flat_map(|example| checks.iter().map(move |kind| (example, *kind)))
     {
         let start = Instant::now();
-        let (word, detail) = match check(example, kind) {
+        let (word, detail) = match suite::check(example, kind) {
             Ok(Passed::Checked) => {
                 passed += 1;
                 ("ok     ", String::new())
@@ -201,7 +209,7 @@ fn each<C: Name>(
         };
         say(&format!(
             "{word} {} ({:.1} s){detail}",
-            kind.of(example),
+            kind.name(example),
             start.elapsed().as_secs_f64()
         ))?;
     }
@@ -221,14 +229,19 @@ fn table(names: &[String], rounds: Option<u32>, only_ours: bool) -> Result<()> {
         .iter()
         .find(|name| !FAULTS.iter().any(|fault| fault.name == **name))
     {
-        let known: Vec<&str> = FAULTS.iter().map(|fault| fault.name).collect();
-        let known = known.join("\n  ");
-        bail!(Usage(format!(
-            "there is no fault {unknown:?}, only:\n  {known}"
-        )));
+        let names = FAULTS.iter().map(|fault| fault.name);
+        bail!(Usage(match demo::nearest(unknown, names.clone()) {
+            Some(near) => format!("unknown fault '{unknown}'; did you mean '{near}'?"),
+            None => {
+                let names: Vec<&str> = names.collect();
+                format!("unknown fault '{unknown}', not one of {}", names.join(", "))
+            }
+        }));
     }
+    let programs = workspace::build(&["faults"].into())?;
+    let faults = &programs["faults"];
     let python = match only_ours {
-        true => Err("it was not asked for"),
+        true => Err("--only-ours leaves it out"),
         false => workspace::python(),
     };
     let row = |what: &str, rounds: &str, theirs: &str, ours: &str| {
@@ -245,11 +258,11 @@ fn table(names: &[String], rounds: Option<u32>, only_ours: bool) -> Result<()> {
     {
         let rounds = rounds.unwrap_or(fault.rounds);
         let mut theirs = match python {
-            Ok(python) => fault.cpython(python, rounds)?.text,
+            Ok(python) => fault.cpython(faults, python, rounds)?.text,
             Err(_) => "-".to_owned(),
         };
         for form in fault.forms {
-            let ours = fault.ours(form, rounds)?;
+            let ours = fault.ours(faults, form, rounds)?;
             broken += u32::from(ours.verdict == Verdict::Broken);
             row(&fault.title(form), &rounds.to_string(), &theirs, &ours.text)?;
             if python.is_ok() {
@@ -264,53 +277,45 @@ fn table(names: &[String], rounds: Option<u32>, only_ours: bool) -> Result<()> {
     Ok(())
 }
 
-trait Name {
-    fn of(&self, example: &Example) -> String;
-}
-
-impl Name for Check {
-    fn of(&self, example: &Example) -> String {
-        self.name(example)
-    }
-}
-
-impl Name for &str {
-    fn of(&self, example: &Example) -> String {
-        format!("{}::{self}", example.full_name())
-    }
-}
-
 /// The examples with these names: none, `crate`, `crate example` or `crate::example`.
 fn select(names: &[String]) -> Result<Vec<Example>> {
     let words: Vec<&str> = names.iter().flat_map(|name| name.split("::")).collect();
     let all = workspace::examples()?;
-    let selected: Vec<Example> = all
-        .iter()
-        .filter(|example| match words[..] {
-            [] => true,
-            [package] => example.package == package,
-            [package, name] => example.package == package && example.name == name,
-            _ => false,
-        })
-        .cloned()
-        .collect();
-    let known = || {
-        // Those of the package, if there is one of that name.
-        let here = |example: &&Example| words.first() == Some(&&*example.package);
-        let here: Vec<_> = all.iter().filter(here).map(Example::full_name).collect();
-        let known = || all.iter().map(Example::full_name).collect();
-        let names: Vec<_> = if here.is_empty() { known() } else { here };
-        names.join("\n  ")
+    let of = |package: &str| -> Vec<&Example> {
+        let examples = all.iter();
+        examples
+            .filter(|example| example.package == package)
+            .collect()
     };
-    ensure!(
-        !selected.is_empty(),
-        Usage(format!(
-            "there is no example {:?}, only:\n  {}",
-            names.join(" "),
-            known()
-        ))
-    );
-    Ok(selected)
+    let unknown = |kind, word: &str, names: Vec<&str>| {
+        Usage(match demo::nearest(word, names.into_iter()) {
+            Some(near) => format!("unknown {kind} '{word}'; did you mean '{near}'?"),
+            None => format!("unknown {kind} '{word}' (--list prints the examples)"),
+        })
+    };
+    let selected: Vec<Example> = match words[..] {
+        [] => all.clone(),
+        [package] => of(package).into_iter().cloned().collect(),
+        [package, name] => of(package)
+            .into_iter()
+            .filter(|example| example.name == name)
+            .cloned()
+            .collect(),
+        _ => bail!(Usage(
+            "at most a crate and an example, such as pipe_demo poll".to_owned()
+        )),
+    };
+    match words[..] {
+        [package, ..] if of(package).is_empty() => {
+            let packages = all.iter().map(|example| &*example.package);
+            bail!(unknown("crate", package, packages.collect()))
+        }
+        [package, name] if selected.is_empty() => {
+            let names = of(package).into_iter().map(|example| &*example.name);
+            bail!(unknown("example", name, names.collect()))
+        }
+        _ => Ok(selected),
+    }
 }
 
 /// Prints a line; a reader that has gone (`| head -1`) ends the program quietly.

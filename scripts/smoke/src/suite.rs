@@ -1,10 +1,9 @@
 //! The checks that every example has to pass.
 
 use std::ffi::OsString;
-use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::run::{self, Interrupt, Job, Problem, Run};
 use crate::trace::{End, Trace, mutate, signal_name};
@@ -55,16 +54,16 @@ pub fn check(example: &Example, check: Check) -> Result<Passed> {
     }
     match check {
         Check::Run => {
-            run_and_check(&trace, workspace::command(example)?)?;
+            run_and_check(&trace, example.command())?;
             let mut ignored = None;
-            for variant in &example.header.variants {
+            for variant in example.header.variants() {
                 if let (true, Err(reason)) =
                     (example.needs_python(Some(variant)), workspace::python())
                 {
                     ignored = Some(format!("as `{} {variant}`: {reason}", example.name));
                     continue;
                 }
-                let mut command = workspace::command(example)?;
+                let mut command = example.command();
                 command.push(variant.into());
                 run_and_check(&trace, command)
                     .with_context(|| format!("as `{} {variant}`", example.name))?;
@@ -81,7 +80,7 @@ pub fn check(example: &Example, check: Check) -> Result<Passed> {
             let Some(twin) = example.twin() else {
                 return Ok(Passed::Ignored(format!(
                     "Python: {}",
-                    example.header.python
+                    example.header.python()
                 )));
             };
             ensure!(twin.exists(), "{} is missing", twin.display());
@@ -98,7 +97,7 @@ pub fn check(example: &Example, check: Check) -> Result<Passed> {
             judge(&trace, &run)?;
         }
         Check::Mutants => {
-            let run = run_and_check(&trace, workspace::command(example)?)?;
+            let run = run_and_check(&trace, example.command())?;
             let output = run.output();
             let matched = trace.check(output)?;
             let mutants = mutate::mutants(&trace, output, &matched);
@@ -129,7 +128,7 @@ pub fn check(example: &Example, check: Check) -> Result<Passed> {
                 },
             );
             for interrupt in [interrupt, kill] {
-                let command = workspace::command(example)?;
+                let command = example.command();
                 let job = Job {
                     trace: &trace,
                     command,
@@ -225,105 +224,4 @@ pub fn show(end: Option<End>) -> String {
         ),
         None => "nothing".to_owned(),
     }
-}
-
-/// Every file is where the lists say, and nowhere else: an example without a trace, a trace without an example, a
-/// version in a header that is not the workspace's.
-pub fn consistency(examples: &[Example]) -> Result<()> {
-    let mut wrong = vec![];
-    let versions = workspace::manifest(&workspace::root().join("Cargo.toml"))?;
-    let versions = &versions["workspace"]["dependencies"];
-    for folder in workspace::demo_folders()? {
-        let here: Vec<&Example> = examples
-            .iter()
-            .filter(|example| example.folder == folder)
-            .collect();
-        let listed = |stem: &str| here.iter().any(|example| example.name == stem);
-        for (part, extension) in [("src", "rs"), ("traces", "trace"), ("python", "py")] {
-            for path in files(&folder.join(part), extension)? {
-                let stem = path
-                    .file_stem()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned();
-                let is_example = part != "src"
-                    || workspace::read(&path)?.contains("\npub fn main(")
-                    || workspace::read(&path)?.contains("\npub async fn main(");
-                if is_example && !listed(&stem) {
-                    wrong.push(format!(
-                        "{}: not in the list of src/main.rs",
-                        path.display()
-                    ));
-                }
-                if part == "src" && stem != "main" {
-                    let header = workspace::Header::read(&path)?;
-                    header_versions(&header, versions)
-                        .unwrap_or_else(|error| wrong.push(format!("{}: {error}", path.display())));
-                }
-            }
-        }
-        for example in here {
-            for path in [Some(example.trace()), example.twin()]
-                .into_iter()
-                .flatten()
-            {
-                if !path.exists() {
-                    wrong.push(format!("{} is missing", path.display()));
-                }
-            }
-            for (_, path) in example.blocks() {
-                if !path.exists() {
-                    wrong.push(format!(
-                        "{}: its header needs {}",
-                        example.source().display(),
-                        path.display()
-                    ));
-                }
-            }
-        }
-    }
-    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
-    Ok(())
-}
-
-/// The versions in a header are those of the workspace.
-fn header_versions(header: &workspace::Header, versions: &toml::Value) -> Result<()> {
-    let manifest: toml::Table = header.manifest.parse().context("its manifest")?;
-    let version = |value: &toml::Value| {
-        value
-            .get("version")
-            .unwrap_or(value)
-            .as_str()
-            .map(str::to_owned)
-    };
-    for (name, value) in manifest["dependencies"].as_table().into_iter().flatten() {
-        let workspace = versions
-            .get(name)
-            .ok_or_else(|| anyhow!("{name} is no dependency of the workspace"))?;
-        let (here, there) = (version(value), version(workspace));
-        ensure!(
-            here == there,
-            "{name} is {here:?} here and {there:?} in the workspace"
-        );
-    }
-    Ok(())
-}
-
-/// The files in a folder and those below it. A module of several files is one: its `mod.rs`.
-fn files(folder: &Path, extension: &str) -> Result<Vec<std::path::PathBuf>> {
-    let entries =
-        std::fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))?;
-    let mut paths = vec![];
-    for path in entries.flatten().map(|entry| entry.path()) {
-        let module = path.join("mod.rs");
-        if module.is_file() {
-            paths.push(module);
-        } else if path.is_dir() {
-            paths.append(&mut files(&path, extension)?);
-        } else if path.extension().is_some_and(|other| other == extension) {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    Ok(paths)
 }

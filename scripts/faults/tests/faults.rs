@@ -1,0 +1,5 @@
+//! The faults against this project's blocks, with fewer rounds than `cargo run -p smoke -- faults`.
+
+fn main() -> std::process::ExitCode {
+    smoke::fault_tests(env!("CARGO_BIN_EXE_faults"))
+}
