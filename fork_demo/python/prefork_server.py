@@ -23,8 +23,9 @@ def ask(address, text):
 if __name__ == '__main__':
     listener = socket.create_server(('127.0.0.1', 0))
     servers = [fork.Process(target=serve, args=(listener,)) for _ in range(SERVERS)]
-    [s.start() for s in servers]
-    print('main process {} started {}'.format(os.getpid(), [s.pid for s in servers]))
+    for s in servers:
+        s.start()
+        print('main process {} started {}'.format(os.getpid(), s.pid))
     for text in ('spam', 'ham', 'eggs', 'spam and eggs'):
         print('main process {} got {}'.format(os.getpid(), ask(listener.getsockname(), text)))
     for s in servers:

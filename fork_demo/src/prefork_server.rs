@@ -20,17 +20,18 @@ use multiproc::fork;
 const SERVERS: usize = 3;
 
 pub fn main() -> Result<()> {
+    let main = process::id();
     // The children inherit the socket, so all of them accept from its queue.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("listen")?;
     let address = listener.local_addr().context("read the address")?;
     let mut servers = Vec::new();
     for _ in 0..SERVERS {
-        servers.push(fork(|| serve(&listener))?);
+        let server = fork(|| serve(&listener))?;
+        println!("main process {main} started {}", server.pid());
+        servers.push(server);
     }
-    let pids: Vec<_> = servers.iter().map(|server| server.pid()).collect();
-    println!("main process {} started {pids:?}", process::id());
     for text in ["spam", "ham", "eggs", "spam and eggs"] {
-        println!("main process {} got {}", process::id(), ask(address, text)?);
+        println!("main process {main} got {}", ask(address, text)?);
     }
     for server in servers {
         server.kill()?;

@@ -12,7 +12,8 @@
 
 pub mod by_hand;
 pub mod crash_guard;
+pub mod locked_writers;
 pub mod ping_pong;
 pub mod poll;
 
-demo::examples![ping_pong, poll, by_hand, crash_guard];
+demo::examples![ping_pong, locked_writers, poll, by_hand, crash_guard];

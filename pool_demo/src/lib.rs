@@ -22,6 +22,7 @@ pub mod map_async;
 pub mod map_chunksize;
 pub mod task_error;
 pub mod thread_pool;
+pub mod word_count;
 pub mod worker_killed;
 
 demo::examples![
@@ -36,5 +37,6 @@ demo::examples![
     task_error,
     worker_killed,
     thread_pool,
-    by_hand
+    by_hand,
+    word_count
 ];

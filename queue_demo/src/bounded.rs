@@ -1,7 +1,7 @@
 //! Limit a queue: wait for room or for an item, wait a second, or do not wait.
 //!
 //! Python:  `Queue(maxsize)`, `put_nowait` and `queue.Full`, `get(timeout=...)`, `get_nowait` and `queue.Empty`
-//! Order:   the third `put` returns when the child has made room by a `get`.
+//! Order:   the `put` of one item too many returns when the child has made room by a `get`.
 //!
 //! ```cargo
 //! [dependencies]
@@ -16,22 +16,26 @@ use anyhow::{Result, bail, ensure};
 use multiproc::{Queue, QueueError, fork};
 
 const SECOND: Duration = Duration::from_millis(100);
+const ROOM: usize = 2;
 
 pub fn main() -> Result<()> {
-    let queue = Queue::bounded(2)?;
-    queue.put(&1)?;
-    queue.put(&2)?;
-    let (main, size) = (process::id(), queue.len()?);
-    println!("main process {main} put 2 items, qsize {size}");
+    let (main, queue) = (process::id(), Queue::bounded(ROOM)?);
+    for item in 0..ROOM {
+        queue.put(&item)?;
+    }
+    println!(
+        "main process {main} put {ROOM} items, qsize {}",
+        queue.len()
+    );
     println!(
         "main process {main} put_nowait: {}",
-        refused(|| queue.try_put(&3))?
+        refused(|| queue.try_put(&ROOM))?
     );
-    let late = refused(|| queue.put_timeout(&3, SECOND))?;
+    let late = refused(|| queue.put_timeout(&ROOM, SECOND))?;
     println!("main process {main} put with a timeout: {late}");
     let child = fork(|| r(&queue))?;
-    queue.put(&3)?;
-    println!("main process {main} put the third");
+    queue.put(&ROOM)?;
+    println!("main process {main} put one more");
     let exit = child.join()?;
     ensure!(exit.success(), "the child failed: {exit}");
     println!(
@@ -43,11 +47,12 @@ pub fn main() -> Result<()> {
     Ok(())
 }
 
-fn r(queue: &Queue<u32>) -> Result<()> {
+fn r(queue: &Queue<usize>) -> Result<()> {
     thread::sleep(SECOND);
     println!("child process {} begins to get", process::id());
-    let got = [queue.get()?, queue.get()?, queue.get()?];
-    println!("child process {} got {got:?}", process::id());
+    for _ in 0..=ROOM {
+        println!("child process {} got {}", process::id(), queue.get()?);
+    }
     Ok(())
 }
 

@@ -15,27 +15,32 @@ use std::process;
 use anyhow::{Result, ensure};
 use multiproc::{Queue, fork};
 
+const ITEMS: u32 = 10;
+
 pub fn main() -> Result<()> {
     let queue = Queue::new()?;
     for _ in 0..3 {
         let exit = fork(|| r(&queue))?.join()?;
         ensure!(exit.success(), "a child failed: {exit}");
     }
-    for count in 0..10 {
-        queue.put(&count)?;
+    for item in 0..ITEMS {
+        queue.put(&item)?;
     }
     queue.close()?;
     let mut lost = 0;
     while queue.get().is_ok() {
         lost += 1;
     }
-    println!("main process {} lost {lost} of 10 items", process::id());
+    println!(
+        "main process {} lost {lost} of {ITEMS} items",
+        process::id()
+    );
     Ok(())
 }
 
 fn r(queue: &Queue<u32>) -> Result<()> {
     let mut got = 0;
-    while !queue.is_empty()? {
+    while !queue.is_empty() {
         queue.get()?;
         got += 1;
     }

@@ -18,7 +18,7 @@ use multiproc::{JoinableQueue, QueueError, fork};
 const SECOND: Duration = Duration::from_millis(100);
 
 pub fn main() -> Result<()> {
-    let queue = JoinableQueue::new()?;
+    let queue = JoinableQueue::new(0)?;
     let mut children = Vec::new();
     for _ in 0..2 {
         children.push(fork(|| r(&queue))?);

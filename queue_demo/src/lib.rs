@@ -16,6 +16,7 @@ pub mod consumer_killed;
 pub mod empty_race;
 pub mod joinable_queue;
 pub mod queue;
+pub mod search;
 pub mod simple_queue;
 
 demo::examples![
@@ -25,5 +26,6 @@ demo::examples![
     simple_queue,
     joinable_queue,
     consumer_killed,
-    by_hand
+    by_hand,
+    search
 ];

@@ -18,22 +18,22 @@ use multiproc::{SimpleQueue, forkserver::ForkServer, init, target};
 pub fn main() -> Result<()> {
     init([target(child)]);
     let (main, queue) = (process::id(), SimpleQueue::new()?);
-    println!("main process {main} empty: {}", queue.empty()?);
+    println!("main process {main} empty: {}", queue.empty());
     for item in ["spam", "ham", "eggs"] {
         queue.put(&item.to_owned())?;
     }
-    println!("main process {main} empty: {}", queue.empty()?);
+    println!("main process {main} empty: {}", queue.empty());
     let server = ForkServer::start()?;
     println!("fork server pid is {}", server.pid());
     let exit = server.spawn(child, queue.clone())?.join()?;
     ensure!(exit.success(), "the child failed: {exit}");
-    println!("main process {main} empty: {}", queue.empty()?);
+    println!("main process {main} empty: {}", queue.empty());
     Ok(())
 }
 
 fn child(queue: SimpleQueue<String>) -> Result<()> {
     println!("child process {} ppid is {}", process::id(), parent_id());
-    while !queue.empty()? {
+    while !queue.empty() {
         println!("child process {} got {}", process::id(), queue.get()?);
     }
     Ok(())

@@ -1,4 +1,5 @@
 from multiprocessing import get_context
+import os
 
 PROCESSES = 4
 INCREMENTS = 10000
@@ -9,7 +10,9 @@ def count(locked, unlocked):
     for _ in range(INCREMENTS):
         with locked.get_lock():
             locked.value += 1
-        unlocked.value += 1
+        n = unlocked.value
+        os.sched_yield()  # lets another process run between the two steps
+        unlocked.value = n + 1
 
 
 if __name__ == '__main__':

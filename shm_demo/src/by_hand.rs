@@ -6,7 +6,7 @@
 //! Order:   as in value_array, whose trace and Python this example shares.
 //! Lacks:   - A lock for a change of several steps (counter, lock), which the death of its holder releases (holder_killed).
 //!          - Any plain type, not only atomics (sharedctypes).
-//!          - Memory without a name: SIGKILL here leaves a file in /dev/shm (fault parent_killed; resource_tracker).
+//!          - Memory without a name: Ctrl-C at the wrong moment leaves a file in /dev/shm (fault parent_killed; resource_tracker).
 //!          - An error where /dev/shm is full; here the first access kills the process with SIGBUS (fault shm_full).
 //!
 //! ```cargo
@@ -56,24 +56,25 @@ pub fn main() -> Result<()> {
     ensure!(status.success(), "the child failed: {status}");
     let number = f64::from_bits(shared.number.load(Relaxed));
     let array = shared.array.each_ref().map(|n| n.load(Relaxed));
-    // Unlinks the name: all that follows may be interrupted and leaves nothing behind.
-    drop(memory);
     println!("{number}");
     println!("{array:?}");
     Ok(())
 }
 
 fn child(name: &str) -> Result<()> {
-    let memory = ShmemConf::new()
+    let mut memory = ShmemConf::new()
         .os_id(name)
         .open()
         .with_context(|| format!("open the shared memory {name}"))?;
-    println!("child process {} ppid is {}", process::id(), parent_id());
+    // An owner unlinks the name when it drops the memory. The parent's mapping stays.
+    memory.set_owner(true);
     let shared = view(&memory)?;
     shared.number.store(3.1415927_f64.to_bits(), Relaxed);
     for n in &shared.array {
         n.store(-n.load(Relaxed), Relaxed);
     }
+    drop(memory);
+    println!("child process {} ppid is {}", process::id(), parent_id());
     Ok(())
 }
 

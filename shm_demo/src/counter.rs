@@ -12,6 +12,7 @@
 //! ```
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::thread;
 
 use anyhow::{Result, ensure};
 use multiproc::{Shared, Value, fork};
@@ -40,6 +41,8 @@ fn count(locked: &Value<i64>, unlocked: &AtomicI64) -> Result<()> {
     for _ in 0..INCREMENTS {
         *locked.lock()? += 1;
         let n = unlocked.load(Ordering::Relaxed);
+        // Lets another process run between the two steps. Without it the loss is rare, but not gone.
+        thread::yield_now();
         unlocked.store(n + 1, Ordering::Relaxed);
     }
     Ok(())

@@ -13,7 +13,8 @@ use std::io::{self, PipeWriter, Read, Write};
 use std::{process, thread};
 
 use anyhow::{Context, Result, bail, ensure};
-use multiproc::{Acquired, Array, fork};
+use multiproc::synchronize::Acquired;
+use multiproc::{Array, fork};
 
 /// The two accounts add up to this, except in the middle of a transfer.
 const SUM: i64 = 100;

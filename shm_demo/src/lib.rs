@@ -12,6 +12,7 @@ pub mod by_hand;
 pub mod counter;
 pub mod holder_killed;
 pub mod lock;
+pub mod primes;
 pub mod rlock;
 pub mod sharedctypes;
 pub mod value_array;
@@ -23,5 +24,6 @@ demo::examples![
     sharedctypes,
     counter,
     holder_killed,
-    by_hand
+    by_hand,
+    primes
 ];

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use std::{process, thread};
 
 use anyhow::{Result, bail, ensure};
-use multiproc::{Acquired, Lock, fork};
+use multiproc::synchronize::Acquired;
+use multiproc::{Lock, fork};
 
 const SECOND: Duration = Duration::from_millis(100);
 

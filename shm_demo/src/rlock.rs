@@ -12,7 +12,8 @@
 use std::process;
 
 use anyhow::{Result, ensure};
-use multiproc::{Acquired, RLock, fork};
+use multiproc::synchronize::Acquired;
+use multiproc::{RLock, fork};
 
 pub fn main() -> Result<()> {
     let lock = RLock::new()?;
