@@ -1,4 +1,4 @@
-//! The arguments of a call, and how Python's functions take them.
+//! The arguments of a call, and how Python's functions bind them.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -6,16 +6,28 @@ use std::sync::Arc;
 use pickle_value::{Exception, Value};
 
 /// The arguments of a call.
+///
+/// ```
+/// use multiprocessing_managers::Args;
+///
+/// let args = Args::new([1.into(), "two".into()]).keyword("end", "");
+/// assert_eq!(args.positional.len(), 2);
+/// let [first, second, end] = args.bind("f", [("a", None), ("b", None), ("end", None)]).unwrap();
+/// assert_eq!((first, second.as_str(), end.as_str()), (1.into(), Some("two"), Some("")));
+/// ```
 #[derive(Clone, Default)]
 pub struct Args {
+    /// The positional arguments.
     pub positional: Vec<Value>,
+    /// The keyword arguments, by name.
     pub keywords: Vec<(Arc<str>, Value)>,
 }
 
-/// A parameter of a Python function, and what it is if nobody says; `None` where somebody must.
+/// The name of a parameter of a Python function, and its default; `None` for a required parameter.
 pub type Parameter = (&'static str, Option<Value>);
 
 impl Args {
+    /// Creates positional arguments.
     pub fn new(positional: impl IntoIterator<Item = Value>) -> Self {
         Args {
             positional: positional.into_iter().collect(),
@@ -23,15 +35,20 @@ impl Args {
         }
     }
 
+    /// Adds a keyword argument.
     pub fn keyword(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.keywords.push((name.into(), value.into()));
         self
     }
 
-    /// The parameters' values, as for `def function(self, *parameters)`, or for `def function(*parameters)` if there is
-    /// no dot in the name. `function` is the qualified name that CPython puts in its messages, such as `Queue.put`.
+    /// Binds the arguments to the parameters of a function written in Python, and returns a value for each parameter.
     ///
-    /// Errors: the `TypeError`s of CPython 3.11, word for word.
+    /// `function` is the qualified name that CPython shows in messages, such as `Queue.put`. A name with a dot is a method,
+    /// whose `self` is counted and not listed.
+    ///
+    /// # Errors
+    ///
+    /// The `TypeError`s of CPython 3.11.
     pub fn bind<const N: usize>(
         self,
         function: &str,
@@ -92,10 +109,14 @@ impl Args {
     }
 }
 
-/// How functions and methods written in C take their arguments: none by name.
-///
-/// Errors: the `TypeError`s of CPython 3.11, word for word. `function` is the name in them, such as `list.append`.
+/// Binding to functions written in C, which take no arguments by name. All fail with the `TypeError`s of CPython 3.11, in
+/// which `function` is the name, such as `list.append`.
 impl Args {
+    /// Fails if there are keyword arguments.
+    ///
+    /// # Errors
+    ///
+    /// `TypeError` for keyword arguments.
     pub fn no_keywords(&self, function: impl Display) -> Result<(), Exception> {
         if self.keywords.is_empty() {
             return Ok(());
@@ -104,7 +125,11 @@ impl Args {
         Err(Exception::type_error(text))
     }
 
-    /// As a method without arguments does.
+    /// Binds to a method without parameters.
+    ///
+    /// # Errors
+    ///
+    /// `TypeError` for any argument.
     pub fn none(self, function: impl Display) -> Result<(), Exception> {
         self.no_keywords(&function)?;
         match self.positional.len() {
@@ -115,7 +140,11 @@ impl Args {
         }
     }
 
-    /// As a method with one argument does.
+    /// Binds to a method with one parameter.
+    ///
+    /// # Errors
+    ///
+    /// `TypeError` for another number of arguments.
     pub fn one(self, function: impl Display) -> Result<Value, Exception> {
         self.no_keywords(&function)?;
         let given = self.positional.len();
@@ -127,7 +156,11 @@ impl Args {
         }
     }
 
-    /// As a function with `least` to `N` arguments does.
+    /// Binds to a function with `least` to `N` parameters.
+    ///
+    /// # Errors
+    ///
+    /// `TypeError` for another number of arguments.
     pub fn several<const N: usize>(
         self,
         function: impl Display,
@@ -137,7 +170,11 @@ impl Args {
         self.at_most(function, least)
     }
 
-    /// The same, for a function that takes some by name too.
+    /// Binds the positional arguments of a function with `least` to `N` parameters that accepts keywords too.
+    ///
+    /// # Errors
+    ///
+    /// `TypeError` for another number of positional arguments.
     pub fn at_most<const N: usize>(
         self,
         function: impl Display,
@@ -161,11 +198,16 @@ impl Args {
         )))
     }
 
-    /// As a special method does that is one of a type's slots, such as `__len__`.
+    /// Binds to a special method that fills a slot of a type, such as `__len__`.
+    ///
+    /// # Errors
+    ///
+    /// `TypeError` for another number of arguments.
     pub fn slot<const N: usize>(self, method: &str) -> Result<[Value; N], Exception> {
         self.no_keywords(format_args!("wrapper {method}"))?;
         <[Value; N]>::try_from(self.positional).map_err(|given| {
-            // Some of CPython's wrappers leave out the name, but not the space behind it.
+            // Some of CPython's wrappers leave out the name, but not the space after it. The differential test compares
+            // the texts.
             let space = if N == 2 || method.ends_with("mul__") {
                 " "
             } else {

@@ -1,7 +1,24 @@
-//! Who may speak: both ends prove that they have the same key, without sending it.
+//! The handshake: both ends prove that they have the same key, without sending it.
 //!
-//! Python:  `multiprocessing.connection`: `deliver_challenge` and `answer_challenge`, of 3.11 as of 3.12 and later
-//! Differs: a handshake has a limit of time, and the wrong key is told in one message, not two.
+//! It is that of `multiprocessing.connection` (`deliver_challenge` and `answer_challenge`), in the forms of CPython 3.11 and
+//! of 3.12 and later, with a time limit.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use multiprocessing_managers::auth;
+//! use multiprocessing_managers::framing::Frames;
+//! use multiprocessing_managers::transport::{Listener, Stream};
+//!
+//! let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap())?;
+//! let mut client = Frames::new(Stream::connect(listener.address(), None)?);
+//! let mut server = Frames::new(listener.accept()?);
+//! let limit = Duration::from_secs(10);
+//! let answer = std::thread::spawn(move || auth::connect(&mut client, b"key", limit));
+//! auth::accept(&mut server, b"key", limit).unwrap();
+//! answer.join().unwrap().unwrap();
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -17,48 +34,63 @@ const CHALLENGE: &[u8] = b"#CHALLENGE#";
 const WELCOME: &[u8] = b"#WELCOME#";
 const FAILURE: &[u8] = b"#FAILURE#";
 
-/// No message of the handshake is longer.
+/// The longest message of a handshake.
 const LONGEST: usize = 256;
-/// A challenge of this length is one of Python 3.11 or earlier, whatever it begins with.
+/// The length of a challenge of Python 3.11 or earlier, whatever it begins with.
 const OLD_CHALLENGE: usize = 20;
-/// An answer of this length is one of Python 3.11 or earlier.
+/// The length of an answer of Python 3.11 or earlier.
 const OLD_ANSWER: usize = 16;
-/// What our challenge begins with, and how many random bytes follow.
+/// The start of our challenge, and the number of random bytes that follow.
 const PREFIX: &[u8] = b"{sha256}";
 const RANDOM: usize = 40;
 
-/// Why a handshake failed. The connection is of no use then.
+/// The reason why a handshake failed. Close the connection then.
+///
+/// ```
+/// use multiprocessing_managers::auth::AuthError;
+///
+/// assert_eq!(AuthError::Wrong.to_string(), "the peer has another key: its digest is wrong");
+/// ```
 #[derive(Debug)]
 pub enum AuthError {
-    /// The peer says that our answer is wrong: it has another key.
+    /// The peer rejected our answer: it has another key.
     Rejected,
-    /// The peer's answer is wrong: it has another key. It was told so.
+    /// The peer's answer is wrong: it has another key. The peer has been told.
     Wrong,
-    /// The peer sends what is no part of a handshake, or asks for what is not offered here.
+    /// The peer sent something else than a handshake, or asked for an unknown digest.
     Protocol(String),
-    /// The connection failed: `UnexpectedEof` when the peer ended it, `TimedOut` when it took too long, `InvalidData`
-    /// when it announced a message of more than 256 bytes.
+    /// The connection failed: `UnexpectedEof` if the peer closed it, `TimedOut` after the time limit, `InvalidData` if the
+    /// peer announced a message of more than 256 bytes.
     Io(io::Error),
 }
 
-/// The server's side of a handshake: it challenges first. All of it takes at most `limit`, however slowly the peer
-/// sends; where this is too long for a clock, there is no limit.
+/// Does the server's side of a handshake, which challenges first.
 ///
-/// Whatever the error, the peer has not shown that it knows the key, and nothing it has sent may be trusted.
+/// Blocks for at most `limit`, however slowly the peer sends. A limit beyond the range of the clock means none.
+///
+/// # Errors
+///
+/// After any error the peer has not proved that it has the key: trust nothing that it has sent.
 pub fn accept(frames: &mut Frames, key: &[u8], limit: Duration) -> Result<(), AuthError> {
     let deadline = Instant::now().checked_add(limit);
     challenge(frames, key, deadline)?;
     answer(frames, key, deadline)
 }
 
-/// The client's side, of the same time limit. A server that is busy accepts late.
+/// Does the client's side of a handshake.
+///
+/// Blocks for at most `limit`. A busy server accepts late.
+///
+/// # Errors
+///
+/// After any error the peer has not proved that it has the key.
 pub fn connect(frames: &mut Frames, key: &[u8], limit: Duration) -> Result<(), AuthError> {
     let deadline = Instant::now().checked_add(limit);
     answer(frames, key, deadline)?;
     challenge(frames, key, deadline)
 }
 
-/// Asks the peer for a proof.
+/// Challenges the peer to prove that it has the key.
 fn challenge(frames: &mut Frames, key: &[u8], deadline: Option<Instant>) -> Result<(), AuthError> {
     let mut random = [0; RANDOM];
     getrandom::fill(&mut random).map_err(io::Error::from)?;
@@ -84,7 +116,7 @@ fn answer(frames: &mut Frames, key: &[u8], deadline: Option<Instant>) -> Result<
     let received = receive(frames, deadline)?;
     let Some(message) = received.strip_prefix(CHALLENGE) else {
         let text = format!(
-            "a challenge was expected, and {} other bytes came",
+            "expected a challenge, received {} other bytes",
             received.len()
         );
         return Err(AuthError::Protocol(text));
@@ -117,12 +149,12 @@ fn receive(frames: &mut Frames, deadline: Option<Instant>) -> Result<&[u8], Auth
         None => frames.recv(LONGEST)?,
     };
     frame.ok_or_else(|| {
-        let text = "the peer has ended the connection before the handshake was over";
+        let text = "the peer closed the connection during the handshake";
         io::Error::new(ErrorKind::UnexpectedEof, text).into()
     })
 }
 
-/// What a proof is computed with. CPython knows SHA-3 too, and never asks for it by itself.
+/// The digest of a proof. CPython accepts SHA-3 too, but never asks for it by default.
 #[derive(Clone, Copy)]
 enum Digest {
     Md5,
@@ -131,14 +163,14 @@ enum Digest {
 }
 
 impl Digest {
-    /// The digest whose name in braces a message begins with, and the rest of the message.
+    /// Returns the digest that a message names in braces, and the rest of the message.
     fn named(message: &[u8]) -> Result<(Digest, &[u8]), AuthError> {
         [Digest::Md5, Digest::Sha256, Digest::Sha384]
             .into_iter()
             .find_map(|digest| Some((digest, message.strip_prefix(digest.prefix())?)))
             .ok_or_else(|| {
                 let start = message.get(..12).unwrap_or(message).escape_ascii();
-                AuthError::Protocol(format!("no known digest: {start}"))
+                AuthError::Protocol(format!("unknown digest: {start}"))
             })
     }
 
@@ -186,8 +218,8 @@ fn keyed<M: Mac + KeyInit>(key: &[u8], message: &[u8]) -> Result<M, AuthError> {
 impl fmt::Display for AuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            AuthError::Rejected => write!(f, "digest sent was rejected"),
-            AuthError::Wrong => write!(f, "digest received was wrong"),
+            AuthError::Rejected => write!(f, "the peer has another key: it rejected our digest"),
+            AuthError::Wrong => write!(f, "the peer has another key: its digest is wrong"),
             AuthError::Protocol(text) => write!(f, "{text}"),
             AuthError::Io(error) => write!(f, "{error}"),
         }

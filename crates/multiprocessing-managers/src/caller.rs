@@ -1,4 +1,4 @@
-//! Who calls a server's objects: a connection, which a thread of a client has to itself.
+//! Callers: the connections that call a server's objects, one for each thread of a client.
 
 use std::collections::HashMap;
 use std::io;
@@ -9,12 +9,27 @@ use crate::sync::{
     OwnedFd, PollFd, PollFlags, Timespec, Weak, eventfd, lock, poll, read, write,
 };
 
-/// A connection that calls methods. It is who owns an RLock, and who is told when a wait is over.
+/// A connection that calls methods, or a thread of the server's own process.
+///
+/// It owns the RLocks that it acquires, and waits for one thing at a time.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use multiprocessing_managers::caller::{Caller, Waited};
+///
+/// let caller = Caller::local();
+/// let ticket = caller.ticket()?;
+/// assert_eq!(caller.wait(&ticket, Some(Instant::now())), Waited::TimedOut);
+/// ticket.call();
+/// assert_eq!(caller.wait(&ticket, None), Waited::Called);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Caller {
     id: u64,
-    /// The client's, unless the caller is a thread of the server's own process.
+    /// The client's socket; `None` for a thread of the server's own process.
     socket: Option<Arc<dyn AsFd + Send + Sync>>,
-    /// Counts to more than zero when a ticket of this caller has been called. Most callers never wait.
+    /// An eventfd that counts calls of this caller's tickets. Most callers never wait.
     called: OnceLock<OwnedFd>,
     receipt: Mutex<Option<Box<dyn Receipt>>>,
     held: Mutex<Held>,
@@ -23,60 +38,72 @@ pub struct Caller {
 #[derive(Default)]
 struct Held {
     objects: HashMap<usize, Weak<dyn Hold>>,
-    /// How many there may be before those that are no more are thrown out.
+    /// Beyond this number, objects that no longer exist are removed.
     limit: usize,
 }
 
-/// A place in a line. Whoever it waits for calls it, once.
+/// A wait of a [`Caller`], which another thread ends by calling the ticket.
+///
+/// ```
+/// use multiprocessing_managers::Caller;
+///
+/// let ticket = Caller::local().ticket()?;
+/// assert!(!ticket.is_called());
+/// ticket.call();
+/// assert!(ticket.is_called());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Ticket {
     called: AtomicBool,
     caller: Arc<Caller>,
 }
 
-/// How a wait ended.
+/// How a wait ended. See [`Caller::wait`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waited {
+    /// The ticket was called.
     Called,
+    /// The deadline has passed.
     TimedOut,
-    /// The client has gone, or the server stops.
+    /// The client has gone away, or the server stops.
     Gone,
 }
 
-/// How a caller has gone.
+/// How a caller has gone away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gone {
-    /// Its connection has ended. Its process may go on, or has ended of its own accord, or nobody can tell.
+    /// Its connection has ended. Its process goes on, or has ended by itself, or is not known.
     Left,
-    /// Its process has ended without a farewell: it was killed.
+    /// Its process was killed: it ended with references that a process gives back before it ends.
     Killed,
 }
 
-/// An object of which a caller may hold a part, such as a lock.
+/// An object of which a caller may hold a part, such as a lock. Every [`Referent`](crate::Referent) is one.
 pub trait Hold: Send + Sync {
-    /// A caller that called [`Caller::holds`] with this object has gone. Returns whether it still holds something that
-    /// only the death of its process gives back.
+    /// Handles the end of a caller for which [`Caller::holds`] was called with this object. Returns whether the caller still
+    /// holds a part, which the object takes back when the caller's process is killed.
     fn gone(&self, caller: u64, how: Gone) -> bool;
 }
 
-/// What has been handed to a client that may never have read it: an item, a lock.
+/// A receipt for an item or lock that was handed to a client, which may never read the reply.
 ///
-/// It lives from the reply to the next request of the same connection, which shows that the reply was read; then it is
-/// dropped. If the connection ends instead, it learns how.
+/// The server drops it at the next request of the same connection, which shows that the client has read the reply. If the
+/// connection ends instead, the server calls one of its methods.
 pub trait Receipt: Send {
-    /// The client has gone and did not read the reply: what was handed to it is to be taken back.
+    /// Takes the item or lock back: the client went away without reading the reply.
     fn unread(self: Box<Self>);
 
-    /// The reply was read, or nobody can tell, and no request followed.
+    /// Handles the end of a connection on which the reply was read, or may have been, and no request followed.
     fn unconfirmed(self: Box<Self>, _how: Gone) {}
 }
 
 impl Caller {
-    /// A caller from outside, which has gone when its socket has been hung up.
+    /// Creates the caller of a connection. It has gone away when the socket is hung up.
     pub fn remote(socket: Arc<dyn AsFd + Send + Sync>) -> Arc<Self> {
         Caller::new(Some(socket))
     }
 
-    /// A thread of this process.
+    /// Creates a caller for a thread of this process, which never goes away.
     pub fn local() -> Arc<Self> {
         Caller::new(None)
     }
@@ -92,15 +119,19 @@ impl Caller {
         })
     }
 
-    /// Never the same for two callers.
+    /// Returns a number that no two callers share.
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// A place in a line, to be put there before [`Caller::wait`]. Errors: the process has no descriptor left.
+    /// Creates a ticket for one [`Caller::wait`].
+    ///
+    /// # Errors
+    ///
+    /// The system's error if the process has no file descriptor left.
     pub fn ticket(self: &Arc<Self>) -> io::Result<Arc<Ticket>> {
         if self.called.get().is_none() {
-            // Only the caller's own thread waits, so nobody else sets it.
+            // Only the caller's own thread waits, so no other thread sets it.
             let called = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
             self.called.get_or_init(|| called);
         }
@@ -110,10 +141,10 @@ impl Caller {
         }))
     }
 
-    /// Blocks until the ticket is called, the deadline has passed, or the client has gone.
+    /// Blocks until the ticket is called, the deadline has passed, or the client has gone away.
     ///
-    /// Only `Called` is certain: a ticket may be called just after any other answer, so look at what it stands for, under
-    /// the lock, once more. The caller waits for one ticket at a time.
+    /// Only [`Waited::Called`] is final. After any other answer the ticket may still be called, so check the state that it
+    /// stands for again, under its lock. A caller waits for one ticket at a time.
     pub fn wait(&self, ticket: &Ticket, deadline: Option<Instant>) -> Waited {
         loop {
             if ticket.is_called() {
@@ -125,16 +156,16 @@ impl Caller {
             }
             match self.sleep(left) {
                 Ok(false) => {}
-                // It cannot fail on descriptors that are open; and who sleeps no more would spin.
+                // Polling open descriptors cannot fail; if it did, going on would spin.
                 Ok(true) | Err(_) => return Waited::Gone,
             }
         }
     }
 
-    /// Sleeps until something happens, and returns whether the client has gone.
+    /// Sleeps until something happens, and returns whether the client has gone away.
     fn sleep(&self, left: Option<Duration>) -> io::Result<bool> {
         let time = left.map(|left| Timespec {
-            // A timeout that the kernel cannot hold is cut; `wait` comes back for the rest.
+            // A time beyond the kernel's range is cut; `wait` sleeps again for the rest.
             tv_sec: left.as_secs().min(i32::MAX as u64) as i64,
             tv_nsec: left.subsec_nanos().into(),
         });
@@ -161,18 +192,19 @@ impl Caller {
         }
     }
 
-    /// Something has been handed to the client with the reply that follows. See [`Receipt`].
+    /// Sets the receipt for what the next reply hands to the client.
     pub fn handed(&self, receipt: Box<dyn Receipt>) {
         *lock(&self.receipt) = Some(receipt);
     }
 
-    /// What was handed out with the last reply, if no request came since. For the server.
+    /// Takes the receipt of the last reply, if the server has not dropped it. The server calls this.
     pub fn receipt(&self) -> Option<Box<dyn Receipt>> {
         lock(&self.receipt).take()
     }
 
-    /// From now on this caller may hold a part of the object, which learns when it has gone: [`Hold::gone`] is called
-    /// when its connection has ended, and again, with [`Gone::Killed`], if its process has then been killed.
+    /// Notes that this caller may hold a part of the object.
+    ///
+    /// [`Hold::gone`] is then called when the connection ends, and again with [`Gone::Killed`] if its process was killed.
     pub fn holds(&self, object: &Arc<impl Hold + 'static>) {
         let mut held = lock(&self.held);
         let at = Arc::as_ptr(object) as usize;
@@ -186,7 +218,7 @@ impl Caller {
         });
     }
 
-    /// The objects of which it may hold a part. For the server.
+    /// Returns the objects of which this caller may hold a part. The server calls this.
     pub fn held(&self) -> Vec<Arc<dyn Hold>> {
         lock(&self.held)
             .objects
@@ -197,19 +229,21 @@ impl Caller {
 }
 
 impl Ticket {
-    /// Ends the wait. The caller need not wait yet.
+    /// Ends the wait, also one that has not begun.
     pub fn call(&self) {
         self.called.store(true, Ordering::Release);
         if let Some(called) = self.caller.called.get() {
-            // It can only fail when the counter is full, and then there is enough to wake anybody.
+            // It can fail only if the counter is full, and then the caller wakes anyway.
             write(called, &1u64.to_ne_bytes()).ok();
         }
     }
 
+    /// Whether the ticket was called.
     pub fn is_called(&self) -> bool {
         self.called.load(Ordering::Acquire)
     }
 
+    /// Returns the caller that waits.
     pub fn caller(&self) -> &Arc<Caller> {
         &self.caller
     }

@@ -1,7 +1,4 @@
-//! Messages on a stream: each with its length before it.
-//!
-//! Python:  `multiprocessing.connection.Connection`: `send_bytes` and `recv_bytes`
-//! Differs: a header goes out in one write with its payload, however long that is, and is read together with it.
+//! Frames: messages on a stream, each preceded by its length, as `multiprocessing.connection.Connection` sends them.
 
 use std::io::{self, ErrorKind, Write};
 use std::ops::Range;
@@ -15,31 +12,47 @@ use rustix::net::sockopt::set_tcp_quickack;
 
 use crate::transport::Stream;
 
-/// What a buffer has at first: most messages are smaller.
+/// The first capacity of a buffer. Most messages are smaller.
 const FIRST: usize = 4 << 10;
 
-/// What a buffer may keep when it is empty.
+/// The capacity that an empty buffer may keep.
 const KEEP: usize = 64 << 10;
 
 /// Space for the longest header.
 const SPACE: usize = 12;
 
-/// A payload of more bytes than this has the long header.
+/// The longest payload with the short header.
 const SHORT: u64 = i32::MAX as u64;
 
 /// A connection that sends and receives frames.
 ///
-/// A buffer grows with what has arrived, and not with what was announced: it is never more than twice as large. Memory
-/// for more than 64 KiB is given back before the connection waits for the next frame.
+/// Its buffer is at most twice as large as the bytes that have arrived, whatever length was announced. Memory beyond 64 KiB is
+/// freed before the connection waits for the next frame.
+///
+/// ```
+/// use std::os::unix::net::UnixStream;
+///
+/// use multiprocessing_managers::framing::Frames;
+/// use multiprocessing_managers::transport::Stream;
+///
+/// let (a, b) = UnixStream::pair()?;
+/// let (mut a, mut b) = (Frames::new(Stream::Unix(a)), Frames::new(Stream::Unix(b)));
+/// a.send(|frame| frame.extend(b"hello"))?;
+/// assert_eq!(b.recv(1000)?, Some(&b"hello"[..]));
+/// drop(a);
+/// assert_eq!(b.recv(1000)?, None);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Frames {
     stream: Arc<Stream>,
     input: Vec<u8>,
-    /// How much of the input has been received by the caller.
+    /// How many bytes of the input the caller has received.
     done: usize,
     output: Vec<u8>,
 }
 
 impl Frames {
+    /// Creates a connection on the stream.
     pub fn new(stream: impl Into<Arc<Stream>>) -> Self {
         Frames {
             stream: stream.into(),
@@ -49,24 +62,31 @@ impl Frames {
         }
     }
 
+    /// Returns the stream.
     pub fn stream(&self) -> &Arc<Stream> {
         &self.stream
     }
 
-    /// Waits for the next frame and returns its payload; `None` when the peer has ended the connection after a whole
-    /// one.
+    /// Blocks until the next frame, and returns its payload; `None` after the peer has closed the connection between two
+    /// frames.
     ///
-    /// A small frame costs one read. Over TCP, a `setsockopt` goes before each read (TCP_QUICKACK, which does not
-    /// last): without it, a CPython client waits 40 ms for an acknowledgement that the kernel delays.
+    /// A small frame costs one read. Over TCP each read costs a `setsockopt` too (TCP_QUICKACK, which does not last):
+    /// without it a CPython client waits 40 ms for an acknowledgement that the kernel delays.
     ///
-    /// Errors: `InvalidData` for a frame that is announced as longer than `limit` bytes, or as shorter than nothing;
-    /// `UnexpectedEof` when the connection ends within a frame; the system's errors, when it is reset; `OutOfMemory`.
-    /// It is of no use then. `WouldBlock` when the stream's timeout has passed: nothing is lost, call again.
+    /// # Errors
+    ///
+    /// `WouldBlock` after the stream's timeout: nothing is lost, so call again. After any other error, close the connection:
+    /// `InvalidData` for a frame whose announced length is negative or more than `limit` bytes, `UnexpectedEof` if the
+    /// connection ends within a frame, `OutOfMemory`, and the system's errors.
     pub fn recv(&mut self, limit: usize) -> io::Result<Option<&[u8]>> {
         self.receive(limit, None)
     }
 
-    /// The same, but with `TimedOut` when the frame is not whole at the deadline, whatever has arrived until then.
+    /// Receives a frame as [`Frames::recv`] does, until the deadline.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` if the frame is not complete at the deadline; otherwise as [`Frames::recv`].
     pub fn recv_until(&mut self, limit: usize, deadline: Instant) -> io::Result<Option<&[u8]>> {
         self.receive(limit, Some(deadline))
     }
@@ -87,7 +107,7 @@ impl Frames {
                 wait(&self.stream, deadline)?;
             }
             if let Stream::Tcp(stream) = &*self.stream {
-                // It only makes it faster.
+                // Failure costs only speed.
                 set_tcp_quickack(stream, true).ok();
             }
             if retry_on_intr(|| read(&self.stream, spare_capacity(&mut self.input)))? == 0 {
@@ -100,7 +120,7 @@ impl Frames {
         }
     }
 
-    /// Throws out what has been received, and makes room for some of what is missing.
+    /// Removes received frames, and makes room for some of the missing bytes.
     fn make_room(&mut self, missing: usize) -> io::Result<()> {
         self.input.drain(..self.done);
         self.done = 0;
@@ -115,19 +135,20 @@ impl Frames {
         Ok(())
     }
 
-    /// Sends one frame; `write` appends its payload to what it is given, and must leave alone what is there.
+    /// Sends a frame, whose payload `write` appends to the buffer. `write` must not change what the buffer holds already.
     ///
-    /// It is one write, unless the kernel takes less at a time. It blocks while the peer reads nothing and the kernel's
-    /// buffers are full.
+    /// Blocks while the kernel's buffers are full because the peer does not read. Header and payload go out in one write
+    /// unless the kernel accepts less. If `write` panics, nothing has been sent.
     ///
-    /// Errors: the system's; after one, the connection is of no use: a part of the frame may have been sent. If `write`
-    /// panics, nothing has been sent.
+    /// # Errors
+    ///
+    /// The system's errors. Close the connection then: a part of the frame may have been sent.
     pub fn send(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
         self.output.clear();
         self.output.resize(SPACE, 0);
         write(&mut self.output);
         let Some((space, payload)) = self.output.split_first_chunk_mut() else {
-            let text = "the space of the header is gone";
+            let text = "`write` has removed the space for the header";
             return Err(io::Error::new(ErrorKind::InvalidInput, text));
         };
         let start;
@@ -139,11 +160,11 @@ impl Frames {
     }
 }
 
-/// What the input begins with.
+/// The start of the input.
 enum Front {
-    /// A whole frame; the payload lies here.
+    /// A complete frame, with its payload at this range.
     Whole(Range<usize>),
-    /// A part of one: at least so many bytes follow.
+    /// A part of a frame, of which at least this many bytes are missing.
     Missing(usize),
 }
 
@@ -156,10 +177,10 @@ fn front(input: &[u8], limit: usize) -> io::Result<Front> {
         (-1, Some((long, _))) => (12, u64::from_be_bytes(*long)),
         (length, _) => match u64::try_from(length) {
             Ok(length) => (4, length),
-            Err(_) => return invalid(format!("a message of {length} bytes was announced")),
+            Err(_) => return invalid(format!("the peer announced a message of {length} bytes")),
         },
     };
-    // No buffer can have more.
+    // No buffer can be longer.
     let limit = limit.min(isize::MAX as usize);
     match usize::try_from(length) {
         Ok(length) if length <= limit => Ok(match (header + length).checked_sub(input.len()) {
@@ -167,7 +188,7 @@ fn front(input: &[u8], limit: usize) -> io::Result<Front> {
             Some(missing) => Front::Missing(missing),
         }),
         _ => invalid(format!(
-            "a message of {length} bytes was announced, and {limit} are allowed"
+            "the peer announced a message of {length} bytes; the limit is {limit}"
         )),
     }
 }
@@ -176,24 +197,24 @@ fn invalid<T>(text: String) -> io::Result<T> {
     Err(io::Error::new(ErrorKind::InvalidData, text))
 }
 
-/// The header of a payload of so many bytes, at the end of the space for it, and where it begins.
+/// Returns the header of a payload of this length, at the end of its space, and the offset at which it begins.
 fn header(length: u64) -> ([u8; SPACE], usize) {
-    // -1, and the length; its last four bytes alone are the short form.
+    // -1 and the length, whose last four bytes are the short form.
     let mut header = [0xff; SPACE];
     header[4..].copy_from_slice(&length.to_be_bytes());
     (header, if length > SHORT { 0 } else { 8 })
 }
 
-/// Waits until there is something to read, or the connection has ended.
+/// Blocks until there is something to read or the connection has ended.
 fn wait(stream: &Stream, deadline: Instant) -> io::Result<()> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        // What is too long for the kernel is for ever.
+        // A time beyond the kernel's range means no limit.
         let left = Timespec::try_from(left).ok();
         let mut fds = [PollFd::new(stream, PollFlags::IN)];
         match poll(&mut fds, left.as_ref()) {
             Ok(0) => {
-                let text = "no whole message came in time";
+                let text = "no complete message within the time limit";
                 return Err(io::Error::new(ErrorKind::TimedOut, text));
             }
             Err(rustix::io::Errno::INTR) => {}

@@ -1,4 +1,4 @@
-//! What a server holds: objects whose methods are called by name.
+//! Referents: the objects that a server holds, whose methods are called by name.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -10,47 +10,87 @@ use pickle_value::{Exception, Value};
 use crate::args::Args;
 use crate::caller::{Caller, Gone, Hold};
 
-/// An object that clients call through proxies. Calls come from many threads at once. An `Arc` of one is also an
-/// `Arc<dyn Any + Send + Sync>`, for who has to know its type.
+/// An object that clients call through proxies, from many threads at once.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicI64, Ordering};
+///
+/// use multiprocessing_managers::{Args, Caller, Failure, Referent, Registry, Reply, Value};
+///
+/// struct Counter(AtomicI64);
+///
+/// impl Referent for Counter {
+///     fn typeid(&self) -> &'static str {
+///         "Counter"
+///     }
+///
+///     fn exposed(&self) -> &'static [&'static str] {
+///         &["next"]
+///     }
+///
+///     fn call(&self, _: &Arc<Caller>, method: &str, args: Args) -> Result<Reply, Failure> {
+///         match method {
+///             "next" => {
+///                 args.none("next")?;
+///                 Ok(self.0.fetch_add(1, Ordering::Relaxed).into())
+///             }
+///             _ => Err(Failure::no_method(method)),
+///         }
+///     }
+///
+///     fn repr(&self) -> Result<String, Failure> {
+///         Ok(format!("<counter at {}>", self.0.load(Ordering::Relaxed)))
+///     }
+///
+///     fn value(&self) -> Result<Value, Failure> {
+///         Ok(self.0.load(Ordering::Relaxed).into())
+///     }
+/// }
+///
+/// let mut registry = Registry::sync_manager();
+/// registry.register("Counter", |_| Ok(Arc::new(Counter(AtomicI64::new(0)))));
+/// ```
 pub trait Referent: Any + Send + Sync {
-    /// What it is registered as if nothing else is said, such as `list`.
+    /// Returns the name of the type, such as `list`, for objects that a method returns.
     fn typeid(&self) -> &'static str;
 
-    /// The methods that clients may call.
+    /// Returns the methods that clients may call.
     fn exposed(&self) -> &'static [&'static str];
 
-    /// Calls a method, one of [`Referent::exposed`]. It may block, in [`Caller::wait`] and nowhere else.
+    /// Calls a method, one of [`Referent::exposed`]. Block only in [`Caller::wait`], which ends when the client goes away or
+    /// the server stops.
     fn call(&self, caller: &Arc<Caller>, method: &str, args: Args) -> Result<Reply, Failure>;
 
-    /// Python's `repr`.
+    /// Returns Python's `repr`.
     fn repr(&self) -> Result<String, Failure>;
 
-    /// Python's `str`.
+    /// Returns Python's `str`; by default the `repr`.
     fn str(&self) -> Result<String, Failure> {
         self.repr()
     }
 
-    /// The object itself, as a copy: `proxy._getvalue()`.
+    /// Returns a copy of the object itself, for `proxy._getvalue()`.
     fn value(&self) -> Result<Value, Failure>;
 
-    /// What Python gets by iterating over a proxy of it, as it is now, if that is possible.
+    /// Returns the items that Python's `iter(proxy)` yields, if the object is iterable.
     fn elements(&self) -> Option<Vec<Value>> {
         None
     }
 
-    /// The keys and values, if it is a mapping.
+    /// Returns the keys and values, if the object is a mapping.
     fn pairs(&self) -> Option<Vec<(Value, Value)>> {
         None
     }
 
-    /// Shows the values that it holds to whoever looks for references among them.
+    /// Calls `see` with each value that the object holds. An object that stores values must implement this and
+    /// [`Referent::clear`], or circles through it are never freed.
     fn visit(&self, _see: &mut dyn FnMut(&Value)) {}
 
-    /// Lets go of all values that it holds: nobody can reach it any more, but itself, in a circle.
+    /// Drops all values that the object holds. The server calls this for an object that only circles of references reach.
     fn clear(&self) {}
 
-    /// A caller that called [`Caller::holds`] with this object has gone. Returns whether it still holds something, that
-    /// only the death of its process gives back.
+    /// Handles the end of a caller for which [`Caller::holds`] was called with this object. See [`Hold::gone`].
     fn gone(&self, _caller: u64, _how: Gone) -> bool {
         false
     }
@@ -62,29 +102,39 @@ impl<T: Referent> Hold for T {
     }
 }
 
-/// What a server puts into [`Proxy::keep`](pickle_value::Proxy::keep): the object that the proxy stands for.
+/// The object that a proxy stands for, as a server puts it into [`Proxy::keep`](pickle_value::Proxy::keep).
+///
+/// ```
+/// use multiprocessing_managers::types::List;
+/// use multiprocessing_managers::{Args, Kept};
+///
+/// let kept = Kept::new(List::new(Args::default()).unwrap());
+/// assert_eq!(kept.object().unwrap().typeid(), "list");
+/// ```
 pub struct Kept(Option<Arc<dyn Referent>>);
 
 impl Kept {
+    /// Keeps the object.
     pub fn new(object: Arc<dyn Referent>) -> Self {
         Kept(Some(object))
     }
 
+    /// Returns the object. It is `None` only while the value is being dropped.
     pub fn object(&self) -> Option<&Arc<dyn Referent>> {
         self.0.as_ref()
     }
 }
 
 thread_local! {
-    /// While this thread lets go of an object: those to which that referred.
+    /// While this thread drops an object: the objects to which that one referred.
     static LEFT: RefCell<Option<Vec<Arc<dyn Referent>>>> = const { RefCell::new(None) };
 }
 
-/// A list in a list in a list may be long: so none is dropped inside of another.
+/// Lists in lists may be nested deeply, so no object is dropped inside the drop of another.
 impl Drop for Kept {
     fn drop(&mut self) {
         let mut object = self.0.take();
-        // In a thread that ends there is no pile any more.
+        // Thread-locals may already be destroyed when a thread ends.
         let first = LEFT.try_with(|left| match &mut *left.borrow_mut() {
             Some(left) => {
                 left.extend(object.take());
@@ -105,7 +155,7 @@ impl Drop for Kept {
     }
 }
 
-/// The object of this server that a proxy stands for, if the value is one of those.
+/// Returns the object that a value stands for, if the value is a proxy of an object of this server.
 pub fn referent(value: &Value) -> Option<Arc<dyn Referent>> {
     let Value::Proxy(proxy) = &*value.node() else {
         return None;
@@ -114,23 +164,37 @@ pub fn referent(value: &Value) -> Option<Arc<dyn Referent>> {
     kept.object().cloned()
 }
 
-/// What a method returns.
+/// The result of a method.
+///
+/// ```
+/// use multiprocessing_managers::Reply;
+///
+/// assert!(matches!(Reply::from(1), Reply::Value(_)));
+/// ```
 pub enum Reply {
+    /// A value.
     Value(Value),
-    /// A new object, of which the client gets a proxy. The type's name is [`Referent::typeid`].
+    /// A new object, of which the client gets a proxy. The name of its type is [`Referent::typeid`].
     Object(Arc<dyn Referent>),
 }
 
-/// Why a method returns nothing.
+/// The reason why a method has no result.
+///
+/// ```
+/// use multiprocessing_managers::{Exception, Failure};
+///
+/// let failure = Failure::from(Exception::value_error("n must be one or more"));
+/// assert!(matches!(failure, Failure::Raised(_)));
+/// ```
 #[derive(Debug)]
 pub enum Failure {
     /// The method raised.
     Raised(Exception),
-    /// Something around the method failed. The text is for people.
+    /// Something around the method failed; the client gets a `RemoteError` with this text.
     Traceback(String),
-    /// The result cannot be sent. The text is for people.
+    /// The result cannot be pickled; the client gets a `RemoteError` with this text.
     Unserializable(String),
-    /// The caller has gone, or the server stops: nobody waits for a reply.
+    /// The caller has gone away, or the server stops: there is no client to reply to.
     Gone,
 }
 
@@ -157,12 +221,12 @@ impl From<io::Error> for Failure {
 }
 
 impl Failure {
-    /// What CPython says when a result cannot be pickled, such as a lock.
+    /// Returns CPython's failure for a result that cannot be pickled, such as a lock.
     pub fn cannot_pickle(what: &str) -> Self {
         Failure::Unserializable(format!("TypeError: cannot pickle '{what}' object"))
     }
 
-    /// What CPython says of a method that there is not: it looks it up among the few that every object has.
+    /// Returns CPython's failure for an unknown method, which it looks up among the few that every object has.
     pub fn no_method(method: &str) -> Self {
         Failure::Traceback(Exception::key_error(method.into()).to_string())
     }

@@ -1,4 +1,4 @@
-//! Where a manager's server listens: the address, its text, and its value in Python.
+//! The address of a manager's server, and its text.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -7,12 +7,24 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Where a server listens.
+/// The address of a manager's server.
+///
+/// Its text is `HOST:PORT`, `[IPV6]:PORT`, `/PATH`, `unix:PATH`, or `unix:@NAME` for a name in Linux's abstract namespace.
+/// An empty host stands for every IPv4 address of the machine, port 0 for any free port.
+///
+/// ```
+/// use pickle_value::Address;
+///
+/// let address: Address = "127.0.0.1:5000".parse().unwrap();
+/// assert_eq!(address, Address::Tcp("127.0.0.1".to_owned(), 5000));
+/// assert_eq!("unix:/tmp/socket".parse(), Ok(Address::Unix("/tmp/socket".into())));
+/// assert!("localhost".parse::<Address>().is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Address {
-    /// A host, by its name or number, and a port.
+    /// The name or number of a host, and a port.
     Tcp(String, u16),
-    /// A Unix socket. A path that begins with a NUL is a name in Linux's abstract namespace.
+    /// The path of a Unix socket. A path that begins with a NUL byte is a name in Linux's abstract namespace.
     Unix(PathBuf),
 }
 
@@ -31,8 +43,6 @@ impl Address {
     }
 }
 
-/// `127.0.0.1:9697`, `localhost:0`, `[::1]:5000`, `/tmp/x.sock`, `unix:relative/x.sock`, `unix:@abstract`. An empty
-/// host is every address of the machine.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -41,7 +51,7 @@ impl fmt::Display for Address {
             Address::Unix(path) => match self.abstract_name() {
                 Some(name) => write!(f, "unix:@{}", OsStr::from_bytes(name).display()),
                 None if path.is_absolute() => write!(f, "{}", path.display()),
-                // What begins with an @ would be taken for an abstract name.
+                // A path that begins with an @ would read as an abstract name.
                 None if path.as_os_str().as_bytes().starts_with(b"@") => {
                     write!(f, "unix:./{}", path.display())
                 }
@@ -51,21 +61,27 @@ impl fmt::Display for Address {
     }
 }
 
-/// A text that is no [`Address`].
+/// The error of a text that does not parse as an [`Address`].
+///
+/// ```
+/// use pickle_value::Address;
+///
+/// let error = "localhost".parse::<Address>().unwrap_err();
+/// assert!(error.to_string().starts_with("invalid address \"localhost\": expected HOST:PORT"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidAddress(String);
 
 impl fmt::Display for InvalidAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = &self.0;
-        let forms = "HOST:PORT, [IPV6]:PORT, /PATH, unix:PATH and unix:@NAME are";
-        write!(f, "{text:?} is no address; {forms}")
+        let forms = "HOST:PORT, [IPV6]:PORT, /PATH, unix:PATH or unix:@NAME";
+        write!(f, "invalid address {text:?}: expected {forms}")
     }
 }
 
 impl std::error::Error for InvalidAddress {}
 
-/// What [`Address`] displays as.
 impl FromStr for Address {
     type Err = InvalidAddress;
 
@@ -160,7 +176,7 @@ mod tests {
         ] {
             let error = text.parse::<Address>().unwrap_err().to_string();
             assert!(
-                error.contains(" is no address; ") && !error.contains('\n'),
+                error.starts_with("invalid address ") && !error.contains('\n'),
                 "{text}"
             );
         }

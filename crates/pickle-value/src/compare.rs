@@ -1,10 +1,11 @@
-//! Python's `==`, `hash` and `<`, and what they rest on: a value's type and truth.
+//! Python's `==`, `hash` and `<`, and the type and truth of a value.
 //!
-//! Differs: an object whose class Python must know to compare it equals one that is pickled alike: so do an enum's
-//!          members, named tuples and dataclasses in Python, other objects do not. `Decimal('1.0')` is not
-//!          `Decimal('1')`, an `IntEnum`'s member is no `int`, an `OrderedDict` no `dict`, and a `datetime`
-//!          equals one of the same time zone only. What takes too many steps, such as a small message that refers to
-//!          its own parts again and again, is a `RecursionError`; Python would take hours.
+//! Two objects of unknown classes are equal if they are pickled alike. That is right for members of enums, named tuples
+//! and dataclasses, but `Decimal('1.0')` differs from `Decimal('1')`, a member of an `IntEnum` from its `int`, an
+//! `OrderedDict` from a `dict`, and a `datetime` from the same moment in another time zone.
+//!
+//! A comparison or hash that takes too many steps raises a `RecursionError`. A small pickle that refers to its own parts
+//! again and again would keep Python busy for hours.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -19,21 +20,20 @@ use num_traits::{FromPrimitive, One, ToPrimitive, Zero};
 use crate::exception::Exception;
 use crate::value::{Array, Global, Make, Object, Step, Value};
 
-/// How deep lists and tuples may lie in each other; dicts, sets and objects count for four. Python's limit is 1000
-/// calls of any kind.
+/// How deep lists and tuples may be nested; a dict, set or object counts as four. Python's limit is 1000 calls of any kind.
 pub(crate) const DEPTH: usize = 950;
 
-/// How many values a call may look at to compare or hash them; a text counts as one more for every 64 bytes.
+/// How many values one call may visit to compare or hash them. A text counts as one more for every 64 bytes.
 pub(crate) const STEPS: usize = 1 << 24;
 
-/// How many more for each comparison or hash of the call: a long list can be sorted, if its items are small.
+/// How many more steps each comparison or hash of a call adds, so that a long list of small items can be sorted.
 const EACH: usize = 16;
 
-/// What an object counts for besides its parts, in bytes: what it is has to be found out.
+/// What an object counts as besides its parts, in bytes: finding out what it is takes time.
 const OBJECT: usize = 16 * 64;
 
-/// For how many levels of [`DEPTH`] a value counts: what takes more of the stack than a list does counts for more, so
-/// that a thread's usual 2 MiB always hold, even in an unoptimized program.
+/// How many levels of [`DEPTH`] a value counts as. Values that take more of the stack than a list count for more, so that
+/// the usual 2 MiB of a thread suffice even in an unoptimized program.
 pub(crate) fn levels(value: &Value) -> usize {
     match value.stored() {
         Value::Object(_) | Value::Dict(_) | Value::Set(_) | Value::FrozenSet(_) => 4,
@@ -41,10 +41,10 @@ pub(crate) fn levels(value: &Value) -> usize {
     }
 }
 
-/// Below this many items, looking at each is faster than hashing all.
+/// Up to this many items, comparing each is faster than hashing all.
 const FEW: usize = 8;
 
-/// Modules whose objects Python compares by identity: what comes twice is never equal.
+/// Modules whose objects Python compares by identity, so that two that were pickled separately are never equal.
 const BY_IDENTITY: [&str; 6] = [
     "builtins",
     "functools",
@@ -54,7 +54,7 @@ const BY_IDENTITY: [&str; 6] = [
     "weakref",
 ];
 
-/// Python's `==`; one that takes too long, or nests too deep, is false.
+/// Python's `==`. A comparison that takes too long or goes too deep is false; [`Value::equals`] reports it.
 impl PartialEq for Value {
     fn eq(&self, other: &Self) -> bool {
         Walk::new().equal(self, other).unwrap_or(false)
@@ -62,21 +62,27 @@ impl PartialEq for Value {
 }
 
 impl Value {
-    /// Python's `==`, exact for numbers of all types. What is the same object inside of a container is equal, even NaN.
+    /// Returns Python's `self == other`, exact for numbers of all types.
     ///
-    /// Errors: `RecursionError` past a depth of 950, or 2**24 steps.
+    /// Inside containers an object equals itself, even NaN, as in Python.
+    ///
+    /// # Errors
+    ///
+    /// `RecursionError` beyond a depth of 950 or 2**24 steps.
     pub fn equals(&self, other: &Value) -> Result<bool, Exception> {
         Walk::new().equals(self, other)
     }
 
-    /// Python's `<`.
+    /// Returns Python's `self < other`.
     ///
-    /// Errors: `TypeError` where Python has no order, and as [`Value::equals`].
+    /// # Errors
+    ///
+    /// `TypeError` for types that Python does not order, and as [`Value::equals`].
     pub fn less_than(&self, other: &Value) -> Result<bool, Exception> {
         Walk::new().less_than(self, other)
     }
 
-    /// Python's `bool(x)`.
+    /// Returns Python's `bool(self)`.
     pub fn truth(&self) -> bool {
         match self.stored() {
             Value::None => false,
@@ -104,8 +110,10 @@ impl Value {
         }
     }
 
-    /// The name of its type as CPython's messages have it: that of a class from C with its module, such as
-    /// `array.array`. Whether a name is a class or a function can only be guessed, by its first letter.
+    /// Returns the name of the value's type as CPython's messages show it, such as `int` or `array.array`.
+    ///
+    /// A [`Value::Global`] does not say whether it is a class or a function. Names outside the standard library count as
+    /// classes if they begin with a capital letter, as PEP 8 recommends.
     pub fn type_name(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self.stored() {
             Value::None => "NoneType",
@@ -149,7 +157,7 @@ impl Value {
         })
     }
 
-    /// The class of an object, as far as the way it is made says it.
+    /// Returns the class of an object, as far as the call that makes it tells.
     pub(crate) fn class(&self) -> Option<Arc<Global>> {
         let Value::Object(object) = self.stored() else {
             return None;
@@ -187,7 +195,8 @@ impl Value {
         }
     }
 
-    /// The value, or the list that it is made as: what a view of a dict becomes when it is sent.
+    /// Returns the list if the value is a call of `list` with a list or tuple, which is how `multiprocessing` pickles a view
+    /// of a dict; otherwise the value itself.
     pub fn plain(&self) -> Cow<'_, Value> {
         if let (Value::Object(_), Some(arguments)) =
             (self.stored(), self.called("builtins", "list"))
@@ -207,16 +216,16 @@ impl Value {
     }
 }
 
-/// What a name is.
+/// The kind of object that a name stands for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Class,
-    /// A function that is not written in Python.
+    /// A function written in C.
     Builtin,
     Function,
 }
 
-/// Names of `builtins` that are functions; all others are classes.
+/// The functions of `builtins`; all other names there are classes.
 const FUNCTIONS: &str = "abs aiter all anext any ascii bin breakpoint callable chr compile delattr dir divmod eval \
                          exec format getattr globals hasattr hash hex id input isinstance issubclass iter len \
                          locals max min next oct open ord pow print repr round setattr sorted sum vars \
@@ -240,7 +249,7 @@ impl Global {
         }
     }
 
-    /// The name without the class that it lies in.
+    /// Returns the name without the classes that contain it.
     pub(crate) fn last(&self) -> &str {
         self.name.rsplit('.').next().unwrap_or(&self.name)
     }
@@ -248,30 +257,47 @@ impl Global {
 
 const IN_COMPARISON: &str = "maximum recursion depth exceeded in comparison";
 
-/// A value that can be a key of a dict, with its hash. Equal keys are equal in Python: `1`, `1.0` and `True` are one.
+/// A value with its hash, for use as a key of a map.
 ///
-/// A NaN is equal to a clone of its own key only, as in Python to the same object. The hash is secret, so that nobody
-/// can choose many keys that collide. A clone costs no more than that of the [`Value`], so looking one up needs no
-/// borrowed form.
+/// Keys are equal if Python's dicts take them for the same: `1`, `1.0` and `True` are one key. A NaN equals only clones of
+/// its own key. The hash depends on a secret of the process, so a peer cannot choose keys that collide. Cloning a key is as
+/// cheap as cloning its [`Value`].
+///
+/// ```
+/// use std::collections::HashMap;
+///
+/// use pickle_value::{Key, Value};
+///
+/// let mut map = HashMap::new();
+/// map.insert(Key::new(Value::from(1)).unwrap(), "one");
+/// assert_eq!(map.get(&Key::new(Value::from(1.0)).unwrap()), Some(&"one"));
+/// assert!(Key::new(Value::list([])).is_err());
+/// ```
 #[derive(Clone)]
 pub struct Key {
     value: Value,
     hash: u64,
-    /// How many the hash took.
+    /// How many steps the hash took.
     steps: usize,
 }
 
 impl Key {
-    /// Errors: `TypeError` for what Python does not hash, such as a list, also inside of a tuple; `RecursionError` past
-    /// a depth of 950, or 2**24 steps.
+    /// Hashes the value.
+    ///
+    /// # Errors
+    ///
+    /// `TypeError` for values that Python does not hash, such as a list or a tuple with a list in it; `RecursionError`
+    /// beyond a depth of 950 or 2**24 steps.
     pub fn new(value: Value) -> Result<Self, Exception> {
         Walk::new().hash(&value)
     }
 
+    /// Returns the value.
     pub fn value(&self) -> &Value {
         &self.value
     }
 
+    /// Returns the value.
     pub fn into_value(self) -> Value {
         self.value
     }
@@ -279,13 +305,13 @@ impl Key {
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        // The hash of a NaN is never given twice.
+        // No two NaNs have the same hash.
         let nan = || match self.value {
             Value::Float(number) => number.is_nan(),
             Value::Complex(re, im) => re.is_nan() || im.is_nan(),
             _ => false,
         };
-        // A map counts no steps. Sets in sets can take many more to compare than to hash.
+        // A map does not count steps, and sets in sets can take many more of them to compare than to hash.
         let steps = 4096 + 32 * self.steps.min(other.steps);
         let depth = DEPTH;
         let same = || Walk { depth, steps }.same(&self.value, &other.value);
@@ -303,7 +329,7 @@ impl Hash for Key {
 
 static SECRET: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
-/// Why a walk through a value came to no result.
+/// The reason why a walk through a value has no result.
 enum Trouble {
     /// It goes too deep, or takes too long.
     Deep,
@@ -325,14 +351,31 @@ impl From<Exception> for Trouble {
     }
 }
 
-/// Walks through values: all the comparisons and hashes of one call together take so many steps and no more. After an
-/// error it is of no use.
+/// A budget of steps that several comparisons and hashes share, such as those of one `sort`.
+///
+/// Do not use it again after an error.
+///
+/// ```
+/// use pickle_value::{Value, Walk};
+///
+/// let mut walk = Walk::new();
+/// assert!(walk.equals(&1.into(), &true.into()).unwrap());
+/// assert!(walk.less_than(&"a".into(), &"b".into()).unwrap());
+/// ```
+#[derive(Debug)]
 pub struct Walk {
     depth: usize,
     steps: usize,
 }
 
+impl Default for Walk {
+    fn default() -> Self {
+        Walk::new()
+    }
+}
+
 impl Walk {
+    /// Returns a budget of 2**24 steps, to which each comparison and hash adds a few.
     pub fn new() -> Self {
         Walk {
             depth: DEPTH,
@@ -340,21 +383,33 @@ impl Walk {
         }
     }
 
-    /// [`Value::equals`], as one of several.
+    /// Compares as [`Value::equals`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Value::equals`], when the budget is spent.
     pub fn equals(&mut self, a: &Value, b: &Value) -> Result<bool, Exception> {
         self.steps += EACH;
         let equal = self.equal(a, b);
         equal.map_err(|trouble| trouble.raise(IN_COMPARISON))
     }
 
-    /// [`Value::less_than`], as one of several.
+    /// Compares as [`Value::less_than`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Value::less_than`], when the budget is spent.
     pub fn less_than(&mut self, a: &Value, b: &Value) -> Result<bool, Exception> {
         self.steps += EACH;
         let less = self.less(a, b);
         less.map_err(|trouble| trouble.raise(IN_COMPARISON))
     }
 
-    /// [`Key::new`], as one of several.
+    /// Hashes as [`Key::new`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Key::new`], when the budget is spent.
     pub fn hash(&mut self, value: &Value) -> Result<Key, Exception> {
         self.steps += EACH;
         let key = self.key(value);
@@ -369,15 +424,15 @@ impl Walk {
         Ok(())
     }
 
-    /// One level down into the value, and how many that counts for; adding it to `depth` is the way back. No closure,
-    /// for the sake of the stack.
+    /// Goes one level down into the value, and returns how much that costs; add it to `depth` to come back. This is not a
+    /// closure because closures take more of the stack.
     fn down(&mut self, value: &Value) -> Result<usize, Trouble> {
         let levels = levels(value);
         self.depth = self.depth.checked_sub(levels).ok_or(Trouble::Deep)?;
         Ok(levels)
     }
 
-    /// The same object, or equal: how containers compare what they contain.
+    /// Whether two items of containers are the same object or equal.
     fn same(&mut self, a: &Value, b: &Value) -> Result<bool, Trouble> {
         Ok(is(a, b) || self.equal(a, b)?)
     }
@@ -437,7 +492,7 @@ impl Walk {
         }
     }
 
-    /// How many items at the beginning are the same.
+    /// Returns how many items at the start are the same.
     fn common(&mut self, a: &Value, x: &[Value], b: &Value, y: &[Value]) -> Result<usize, Trouble> {
         for (index, (x, y)) in x.iter().zip(y).enumerate() {
             if !self.same(&a.part(x), &b.part(y))? {
@@ -604,7 +659,7 @@ impl Walk {
         }
     }
 
-    /// Feeds a form of the value that is the same for all that are equal, and for few others.
+    /// Feeds a form of the value that is the same for equal values, and for few others.
     fn feed(&mut self, value: &Value, to: &mut DefaultHasher) -> Result<(), Trouble> {
         self.spend(0)?;
         match value {
@@ -665,7 +720,7 @@ impl Walk {
         Ok(())
     }
 
-    /// The sum of the hashes, which are secret, does not depend on the order.
+    /// Feeds the sum of the items' hashes, which does not depend on their order.
     fn feed_unordered<'a, const N: usize>(
         &mut self,
         items: impl ExactSizeIterator<Item = [Cow<'a, Value>; N]>,
@@ -708,7 +763,7 @@ impl Walk {
         Ok(())
     }
 
-    /// As [`Walk::feed`]; a dict may be the state of an object that is hashed by its parts.
+    /// Feeds a part of an object. Unlike an item, it may be a dict: the state of the object.
     fn feed_part(&mut self, value: &Value, to: &mut DefaultHasher) -> Result<(), Trouble> {
         match value.stored() {
             Value::Dict(pairs) => {
@@ -723,7 +778,7 @@ impl Walk {
     }
 }
 
-/// Classes of `collections` that have no hash.
+/// The classes of `collections` that have no hash.
 const UNHASHABLE: [&str; 4] = ["Counter", "OrderedDict", "defaultdict", "deque"];
 
 fn is(a: &Value, b: &Value) -> bool {
@@ -752,7 +807,14 @@ fn unhashable(value: &Value) -> Trouble {
     Exception::type_error(format!("unhashable type: '{name}'")).into()
 }
 
-/// The bytes of a `str`, its lone surrogates as three each.
+/// Returns the UTF-8 of a `str`, with three bytes for each lone surrogate: Python's `surrogatepass`.
+///
+/// ```
+/// use pickle_value::{Value, text};
+///
+/// assert_eq!(text(&"é".into()), Some("é".as_bytes()));
+/// assert_eq!(text(&1.into()), None);
+/// ```
 pub fn text(value: &Value) -> Option<&[u8]> {
     match value {
         Value::Str(text) => Some(text.as_bytes()),
@@ -761,8 +823,8 @@ pub fn text(value: &Value) -> Option<&[u8]> {
     }
 }
 
-/// What it takes to look at the arguments of an object, in bytes: a container of a knot is copied, and a `range` of
-/// long integers divides them.
+/// Returns the cost of looking at the arguments of an object, in bytes: a container of a knot is copied, and the integers
+/// of a `range` are divided.
 pub(crate) fn weight(value: &Value) -> usize {
     let Value::Object(object) = value.stored() else {
         return 0;
@@ -785,7 +847,7 @@ pub(crate) fn weight(value: &Value) -> usize {
     (copied(&arguments) + first.unwrap_or_default()) * size_of::<Value>() + long
 }
 
-/// The class and parts of an object, unless Python would compare it by its identity.
+/// Returns the class and parts of an object, unless Python would compare it by identity.
 fn parts(value: &Value) -> Option<(Arc<Global>, Vec<Value>)> {
     let Value::Object(object) = value.stored() else {
         return None;
@@ -836,7 +898,7 @@ fn parts(value: &Value) -> Option<(Arc<Global>, Vec<Value>)> {
     Some((class, parts))
 }
 
-/// Whether it is a list, a dict or a set with a class of its own, which have no hash.
+/// Whether the value is an instance of a subclass of list, dict or set, which has no hash.
 fn is_filled(value: &Value) -> bool {
     let Value::Object(object) = value.stored() else {
         return false;
@@ -848,7 +910,7 @@ fn is_filled(value: &Value) -> bool {
         })
 }
 
-/// The items of a dict or set, where they can be found.
+/// An index of the items of a dict or set.
 struct Index<'a> {
     few: Vec<Cow<'a, Value>>,
     many: HashMap<Key, usize>,
@@ -862,7 +924,7 @@ impl<'a> Index<'a> {
         let (mut few, mut many) = (vec![], HashMap::new());
         if items.len() <= FEW {
             few.extend(items);
-            // To compare each with each takes too long for sets in sets.
+            // Comparing each item with each takes too long for sets in sets.
             if few.iter().any(|item| is_container(item)) {
                 for (index, item) in few.iter().enumerate() {
                     many.insert(walk.key(item)?, index);
@@ -909,7 +971,7 @@ enum Number<'a> {
     Float(f64),
 }
 
-/// A number that has an order.
+/// Returns the value as a real number.
 fn real(value: &Value) -> Option<Number<'_>> {
     match value {
         Value::Bool(flag) => Some(Number::Int(i64::from(*flag))),
@@ -920,7 +982,7 @@ fn real(value: &Value) -> Option<Number<'_>> {
     }
 }
 
-/// A number, as its real and imaginary part.
+/// Returns the real and imaginary part of a number.
 fn number(value: &Value) -> Option<(Number<'_>, f64)> {
     match value {
         Value::Complex(re, im) => Some((Number::Float(*re), *im)),
@@ -928,7 +990,7 @@ fn number(value: &Value) -> Option<(Number<'_>, f64)> {
     }
 }
 
-/// 2**63: the first that is no `i64`.
+/// 2**63, the first number beyond `i64`.
 const PAST: f64 = 9_223_372_036_854_775_808.0;
 
 impl Number<'_> {
@@ -939,7 +1001,7 @@ impl Number<'_> {
         }
     }
 
-    /// The order, exact; `None` with a NaN.
+    /// Returns the exact order; `None` for a NaN.
     fn order(self, other: Number<'_>) -> Option<Ordering> {
         match (self, other) {
             (Number::Int(a), Number::Int(b)) => Some(a.cmp(&b)),
@@ -959,7 +1021,7 @@ impl Number<'_> {
                 }
             }
             (Number::Long(a), Number::Float(b)) => match BigInt::from_f64(b) {
-                // The part that is cut off decides nothing: no such number is an `i64`.
+                // The fraction that is cut off does not matter: a `Long` is never in the range of `i64`.
                 Some(b) => Some(a.cmp(&b)),
                 None => 0.0.partial_cmp(&b),
             },
@@ -1028,11 +1090,11 @@ pub(crate) struct Range {
 }
 
 impl Range {
-    /// `None` for anything else, for what Python could not make, and where numbers have more than 4096 bits.
+    /// Returns the parts of a `range`; `None` for other values, for a step of 0, and for numbers of more than 4096 bits.
     pub fn of(value: &Value) -> Option<Self> {
         let arguments = value.called("builtins", "range")?;
         let number = |value: &Value| match value {
-            // To divide by longer ones takes time.
+            // Dividing longer numbers takes long.
             Value::Long(number) => (number.bits() <= 4096).then(|| (**number).clone()),
             value => value.as_int().map(BigInt::from),
         };
@@ -1054,7 +1116,7 @@ impl Range {
         Some(Range { start, step, len })
     }
 
-    /// The same for all ranges of the same numbers.
+    /// Returns parts that are the same for all ranges of the same numbers.
     fn canonical(self) -> (BigInt, Option<BigInt>, Option<BigInt>) {
         let many = self.len > BigInt::one();
         let start = (!self.len.is_zero()).then_some(self.start);

@@ -1,4 +1,4 @@
-//! Rust's values from Python's, and Python's from Rust's.
+//! Python's values from Rust's, and the items of Python's containers.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -12,18 +12,18 @@ use crate::exception::Exception;
 use crate::repr::code_points;
 use crate::value::{Array, Value, is_surrogatepass};
 
-/// How many items one call may make: `[0] * 10**12` raises a `MemoryError`, as Python does when there is no memory.
-/// Python has no such limit of its own; so many items take half a GiB, and a reply as much again.
+/// How many items one call may make. `[0] * 10**12` raises a `MemoryError`, as Python does when it runs out of memory. This
+/// many items take half a GiB.
 pub const MOST: usize = 1 << 24;
 
 impl Value {
-    /// A `bytes`; a `Vec<u8>` by [`From`] is a list of integers.
+    /// Returns a `bytes`. (`From<Vec<u8>>` makes a list of integers.)
     pub fn bytes(bytes: impl AsRef<[u8]>) -> Self {
         Value::Bytes(bytes.as_ref().into())
     }
 
-    /// A `str` from UTF-8 in which lone surrogates may stand, of three bytes each: Python's `surrogatepass`. `None` if
-    /// it is not that.
+    /// Returns the `str` that Python's `surrogatepass` decodes: UTF-8, with three bytes for each lone surrogate. Returns
+    /// `None` for other bytes.
     pub fn text(bytes: &[u8]) -> Option<Self> {
         if let Ok(text) = std::str::from_utf8(bytes) {
             return Some(Value::Str(text.into()));
@@ -31,9 +31,20 @@ impl Value {
         is_surrogatepass(bytes).then(|| Value::Surrogates(bytes.into()))
     }
 
-    /// A `dict`. Of equal keys the first stays, with the last value, as in Python.
+    /// Returns a `dict`. Of equal keys it keeps the first, with the last value, as in Python.
     ///
-    /// Errors: `TypeError` for a key that Python does not hash.
+    /// # Errors
+    ///
+    /// `TypeError` for a key that Python does not hash.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pickle_value::Value;
+    ///
+    /// let dict = Value::dict([(Value::from(1), "a"), (Value::from(true), "b")]).unwrap();
+    /// assert_eq!(dict.to_string(), "{1: 'b'}");
+    /// ```
     pub fn dict<K: Into<Value>, V: Into<Value>>(
         pairs: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Self, Exception> {
@@ -57,21 +68,32 @@ impl Value {
         Ok(Value::Dict(dict.into()))
     }
 
-    /// A `set`. Errors: `TypeError` for an item that Python does not hash.
+    /// Returns a `set`.
+    ///
+    /// # Errors
+    ///
+    /// `TypeError` for an item that Python does not hash.
     pub fn set<T: Into<Value>>(items: impl IntoIterator<Item = T>) -> Result<Self, Exception> {
         Ok(Value::Set(distinct(items)?))
     }
 
-    /// A `frozenset`. Errors: as [`Value::set`].
+    /// Returns a `frozenset`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Value::set`].
     pub fn frozenset<T: Into<Value>>(
         items: impl IntoIterator<Item = T>,
     ) -> Result<Self, Exception> {
         Ok(Value::FrozenSet(distinct(items)?))
     }
 
-    /// What Python gets by iterating: a dict gives its keys, a `str` its characters, `bytes` integers.
+    /// Returns the items that Python's `iter(self)` yields: the keys of a dict, the characters of a `str`, the integers of a
+    /// `bytes`.
     ///
-    /// Errors: `TypeError` for what is no container, `MemoryError` for more than [`MOST`] items.
+    /// # Errors
+    ///
+    /// `TypeError` for a value that is not iterable, `MemoryError` for more than [`MOST`] items.
     pub fn elements(&self) -> Result<Vec<Value>, Exception> {
         let many = match self.stored() {
             Value::Tuple(items)
@@ -129,7 +151,7 @@ fn distinct<T: Into<Value>>(items: impl IntoIterator<Item = T>) -> Result<Arc<[V
     Ok(kept.into())
 }
 
-/// A `str` of one code point.
+/// Returns a `str` of one code point.
 fn character(code: u32) -> Value {
     match char::from_u32(code) {
         Some(char) => Value::from(char),
@@ -161,21 +183,36 @@ fn range_elements(range: &Range) -> Result<Vec<Value>, Exception> {
 }
 
 impl Array {
-    /// The size of an item in bytes, as on 64-bit Linux.
+    /// Returns the size of an item in bytes, as on 64-bit Linux.
     ///
-    /// Errors: `ValueError` for an unknown typecode.
+    /// # Errors
+    ///
+    /// `ValueError` for an unknown typecode.
     pub fn item_size(&self) -> Result<usize, Exception> {
         Array::size_of(self.typecode).ok_or_else(|| {
             Exception::value_error("bad typecode (must be b, B, u, h, H, i, I, l, L, q, Q, f or d)")
         })
     }
 
-    /// The number of items. Errors: as [`Array::item_size`].
+    /// Returns the number of items.
+    ///
+    /// # Errors
+    ///
+    /// As [`Array::item_size`].
     pub fn len(&self) -> Result<usize, Exception> {
         Ok(self.bytes.len() / self.item_size()?)
     }
 
-    /// Errors: `IndexError`; `ValueError` for what is no code point; and as [`Array::item_size`].
+    /// Whether the array has no items.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Returns an item.
+    ///
+    /// # Errors
+    ///
+    /// `IndexError` beyond the end, `ValueError` for a number that is not a code point, and as [`Array::item_size`].
     pub fn item(&self, index: usize) -> Result<Value, Exception> {
         let size = self.item_size()?;
         let range = || Some(index.checked_mul(size)?..index.checked_add(1)?.checked_mul(size)?);
@@ -237,7 +274,7 @@ impl From<Arc<str>> for Value {
 
 impl From<char> for Value {
     fn from(char: char) -> Self {
-        // As in CPython these are the same objects always, so that many take little memory.
+        // As in CPython, each of these is always the same object, so that many take little memory.
         static ASCII: LazyLock<Vec<Value>> = LazyLock::new(|| {
             ('\0'..='\x7f')
                 .map(|char| Value::from(char.to_string()))
@@ -343,7 +380,16 @@ from_tuple!(A B);
 from_tuple!(A B C);
 from_tuple!(A B C D);
 
-/// Types whose values make keys of a dict, different ones different keys.
+/// Rust types whose values make keys of a dict, with different keys for different values.
+///
+/// ```
+/// use std::collections::BTreeMap;
+///
+/// use pickle_value::Value;
+///
+/// let map = BTreeMap::from([("a", 1), ("b", 2)]);
+/// assert_eq!(Value::from(map).to_string(), "{'a': 1, 'b': 2}");
+/// ```
 pub trait DictKey: Into<Value> {}
 
 macro_rules! dict_key {

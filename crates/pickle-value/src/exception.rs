@@ -1,4 +1,4 @@
-//! Python's exceptions, as values: what a server replies and a client is told.
+//! Python's exceptions.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -6,16 +6,31 @@ use std::{error, fmt};
 
 use crate::value::{Global, Make, Object, Step, Value};
 
-/// An exception, as its class and arguments. No Python runs, so a class is only a name.
+/// A Python exception: its class, by name, and its arguments.
+///
+/// Operations on values fail as Python's do, so their errors are exceptions too.
+///
+/// ```
+/// use pickle_value::{Exception, Value};
+///
+/// let error = Exception::value_error("n must be one or more");
+/// assert!(error.is("builtins", "ValueError"));
+/// assert_eq!(error.to_string(), "ValueError: n must be one or more");
+/// let error = Value::from(1).less_than(&Value::from("a")).unwrap_err();
+/// assert!(error.is("builtins", "TypeError"));
+/// ```
 #[derive(Clone)]
 pub struct Exception {
+    /// The class.
     pub class: Global,
+    /// The arguments that the class was called with.
     pub args: Vec<Value>,
-    /// Its attributes, where it has some that its arguments do not make.
+    /// Attributes that the arguments do not make.
     pub state: Option<Value>,
 }
 
 impl Exception {
+    /// Creates an exception of the class `module.name`.
     pub fn new(
         module: &'static str,
         name: &'static str,
@@ -36,90 +51,91 @@ impl Exception {
         Exception::new("builtins", name, [Value::from(text.into())])
     }
 
+    /// Creates a `TypeError` with this text.
     pub fn type_error(text: impl Into<String>) -> Self {
         Exception::builtin("TypeError", text)
     }
 
+    /// Creates a `ValueError` with this text.
     pub fn value_error(text: impl Into<String>) -> Self {
         Exception::builtin("ValueError", text)
     }
 
+    /// Creates an `IndexError` with this text.
     pub fn index_error(text: impl Into<String>) -> Self {
         Exception::builtin("IndexError", text)
     }
 
+    /// Creates a `KeyError` of the key that is missing.
     pub fn key_error(key: Value) -> Self {
         Exception::new("builtins", "KeyError", [key])
     }
 
+    /// Creates an `AttributeError` with this text.
     pub fn attribute_error(text: impl Into<String>) -> Self {
         Exception::builtin("AttributeError", text)
     }
 
+    /// Creates a `RuntimeError` with this text.
     pub fn runtime_error(text: impl Into<String>) -> Self {
         Exception::builtin("RuntimeError", text)
     }
 
+    /// Creates an `OverflowError` with this text.
     pub fn overflow_error(text: impl Into<String>) -> Self {
         Exception::builtin("OverflowError", text)
     }
 
+    /// Creates a `MemoryError`.
     pub fn memory_error() -> Self {
         Exception::new("builtins", "MemoryError", [])
     }
 
+    /// Creates a `RecursionError` with this text.
     pub fn recursion_error(text: impl Into<String>) -> Self {
         Exception::builtin("RecursionError", text)
     }
 
+    /// Creates a `StopIteration`.
     pub fn stop_iteration() -> Self {
         Exception::new("builtins", "StopIteration", [])
     }
 
-    /// What a queue says that has no item. CPython sends the name of its C module.
+    /// Creates a `queue.Empty`, under the name that CPython's server sends: that of its C module.
     pub fn empty() -> Self {
         Exception::new("_queue", "Empty", [])
     }
 
+    /// Creates a `queue.Full`.
     pub fn full() -> Self {
         Exception::new("queue", "Full", [])
     }
 
+    /// Creates a `threading.BrokenBarrierError`.
     pub fn broken_barrier() -> Self {
         Exception::new("threading", "BrokenBarrierError", [])
     }
 
-    /// Whether it is of this class; `queue.Empty` and `_queue.Empty` are the same.
+    /// Whether the exception is of exactly this class; subclasses are not known. `queue.Empty` and `_queue.Empty` are the
+    /// same.
     pub fn is(&self, module: &str, name: &str) -> bool {
         let alike = |module| if module == "_queue" { "queue" } else { module };
         alike(&self.class.module) == alike(module) && self.class.name == name
     }
 
-    /// As it travels.
+    /// Returns the exception as Python pickles it.
     pub fn to_value(&self) -> Value {
-        let class = Value::global(self.class.module.clone(), self.class.name.clone());
-        let made = Value::call(class, self.args.iter().cloned());
-        match (&self.state, made) {
-            (Some(state), Value::Object(object)) => {
-                let Make::Call {
-                    callable,
-                    arguments,
-                } = &object.make
-                else {
-                    return Value::Object(object);
-                };
-                let make = Make::Call {
-                    callable: callable.clone(),
-                    arguments: arguments.clone(),
-                };
-                let steps = vec![Step::State(state.clone())];
-                Value::Object(Arc::new(Object { make, steps }))
-            }
-            (_, made) => made,
-        }
+        let steps = self.state.iter().cloned().map(Step::State).collect();
+        Value::Object(Arc::new(Object {
+            make: Make::Call {
+                callable: Value::Global(Arc::new(self.class.clone())),
+                arguments: Value::tuple(self.args.iter().cloned()),
+            },
+            steps,
+        }))
     }
 
-    /// An exception as it came, if it is one: the call of a class.
+    /// Returns the exception that a value stands for, if the value is the call of a class or function.
     pub fn from_value(value: &Value) -> Option<Self> {
         let Value::Object(object) = value.stored() else {
             return None;
@@ -147,7 +163,7 @@ impl Exception {
     }
 }
 
-/// As the last line of a traceback: `ValueError: n must be one or more`.
+/// The last line of a traceback, such as `ValueError: n must be one or more`.
 impl fmt::Display for Exception {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.class.module {

@@ -1,7 +1,7 @@
 //! Python's `repr` and `str`.
 //!
-//! Differs: a set shows its items in the order in which they arrived. What characters are printable is a matter of the
-//!          Unicode version, here unicode-properties'; CPython 3.11's is 14.
+//! A set shows its items in the order in which they arrived. Which characters are printable depends on the version of
+//! Unicode: here that of the crate unicode-properties, in CPython 3.11 version 14.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -14,27 +14,39 @@ use crate::exception::Exception;
 use crate::partial::Partial;
 use crate::value::{Array, DIGITS, Global, Make, Object, Proxy, Step, Value};
 
-/// The most bytes that a `repr` may have; what has to be looked at, and is not shown, counts as well.
+/// The most bytes that a `repr` may have. Parts that are visited but not shown count too.
 const LIMIT: usize = 64 << 20;
 
-/// What comes before the quote.
+/// The text before the quote.
 const BYTEARRAY: &str = "bytearray(b";
 
 impl Value {
-    /// Python's `repr(x)`. An object of an unknown class is shown as by `object.__repr__`.
+    /// Returns Python's `repr(self)`. An object of an unknown class is shown as `object.__repr__` does.
     ///
-    /// Errors: `ValueError` for an integer of more than 4300 digits, `RecursionError` past a depth of 950,
-    /// `MemoryError` past 64 MiB.
+    /// # Errors
+    ///
+    /// `ValueError` for an integer of more than 4300 digits, `RecursionError` beyond a depth of 950, `MemoryError` beyond
+    /// 64 MiB.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pickle_value::Value;
+    ///
+    /// assert_eq!(Value::from((1.0, "it's")).repr().unwrap(), "(1.0, \"it's\")");
+    /// ```
     pub fn repr(&self) -> Result<String, Exception> {
         let mut writer = Writer::new(LIMIT);
         writer.value(self).map_err(|exception| *exception)?;
         Ok(writer.out)
     }
 
-    /// About the first `limit` bytes of what [`Value::repr`] shows, in about the time that these take; the attributes
-    /// of a Namespace may be there in another order then.
+    /// Returns about the first `limit` bytes of [`Value::repr`], in the time that these take. The attributes of a Namespace
+    /// may then come in another order.
     ///
-    /// Errors: as [`Value::repr`], for what is shown.
+    /// # Errors
+    ///
+    /// As [`Value::repr`], for the part that is shown.
     pub fn repr_within(&self, limit: usize) -> Result<String, Exception> {
         let mut writer = Writer::new(limit.min(LIMIT));
         match writer.value(self) {
@@ -43,13 +55,15 @@ impl Value {
         }
     }
 
-    /// Python's `str(x)`. A lone surrogate, which no Rust string can hold, becomes what `repr` shows for it, such as
+    /// Returns Python's `str(self)`. A lone surrogate, which a Rust string cannot hold, is escaped as in a `repr`, such as
     /// `\ud800`.
     ///
-    /// Errors: as [`Value::repr`].
+    /// # Errors
+    ///
+    /// As [`Value::repr`].
     pub fn str(&self) -> Result<String, Exception> {
         let mut value = Cow::Borrowed(self);
-        // An exception with one argument is shown as that, and so on.
+        // An exception with one argument is shown as that argument, which may be an exception too.
         for _ in 0..DEPTH {
             let Some((class, arguments)) = exception(&value) else {
                 return match &*value {
@@ -87,7 +101,7 @@ fn with_lone_surrogates(bytes: &[u8]) -> String {
     out
 }
 
-/// What Python's `repr` shows; where that fails, a short text that says so.
+/// Shows Python's `repr`; if that fails, a short text that says so.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.repr() {
@@ -100,7 +114,7 @@ impl fmt::Display for Value {
     }
 }
 
-/// The same as `Display`: what Python shows.
+/// Shows Python's `repr`, as `Display` does.
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
@@ -111,14 +125,14 @@ struct Writer {
     out: String,
     /// How many bytes `out` may have.
     room: usize,
-    /// There was more to write.
+    /// Whether there was more to write.
     full: bool,
     /// The containers of knots that are being written.
     open: HashSet<usize>,
     depth: usize,
 }
 
-/// A box keeps the frames small that lie on the stack 950 times.
+/// The box keeps stack frames small, of which there may be 950.
 type Written = Result<(), Box<Exception>>;
 
 impl Writer {
@@ -141,7 +155,7 @@ impl Writer {
         Err(Exception::memory_error().into())
     }
 
-    /// Counts what is looked at and not shown.
+    /// Counts bytes that are visited but not shown.
     fn skip(&mut self, bytes: usize) -> Written {
         self.room = self.room.saturating_sub(bytes);
         if self.out.len() > self.room {
@@ -168,7 +182,7 @@ impl Writer {
         }
         let levels = levels(value);
         self.depth = self.depth.checked_sub(levels).ok_or_else(too_deep)?;
-        // Only what belongs to a knot can contain itself.
+        // Only values of a knot can contain themselves.
         let id = value.id().filter(|_| matches!(value, Value::Knot(..)));
         match id {
             Some(id) if !self.open.insert(id) => self.again(value)?,
@@ -181,7 +195,7 @@ impl Writer {
         Ok(())
     }
 
-    /// What is being written already.
+    /// Writes a container inside itself.
     fn again(&mut self, value: &Value) -> Written {
         match value.stored() {
             Value::Tuple(_) => self.text("(...)"),
@@ -190,7 +204,7 @@ impl Writer {
             Value::Set(_) => self.text("set(...)"),
             Value::FrozenSet(_) => self.text("frozenset(...)"),
             Value::Object(_) if Partial::of(value).is_some() => self.text("functools.partial(...)"),
-            // Python has no guard here: it goes round until it is too deep.
+            // Python has no guard here either, and goes around until it is too deep.
             _ => self.compound(value),
         }
     }
@@ -217,7 +231,7 @@ impl Writer {
     #[inline(never)]
     fn leaf(&mut self, value: &Value, stored: &Value) -> Written {
         match stored {
-            // 2**14288 has more digits; and what is longer takes its time.
+            // 2**14288 has more digits, and converting longer numbers takes long.
             Value::Long(number) if number.bits() > 14288 => Err(too_long().into()),
             Value::Long(number) => {
                 let text = number.to_string();
@@ -266,7 +280,7 @@ impl Writer {
     }
 
     fn quoted(&mut self, prefix: &str, codes: impl Iterator<Item = u32> + Clone) -> Written {
-        // What does not fit is not looked at.
+        // Characters that do not fit are not visited.
         let codes = codes.take(self.left() + 1);
         let has = |quote: char| codes.clone().any(|code| code == u32::from(quote));
         let quote = if has('\'') && !has('"') { '"' } else { '\'' };
@@ -363,7 +377,7 @@ impl Writer {
         if let Some((class, arguments)) = exception(value) {
             self.text(class.last())?;
             let arguments = match &arguments[..] {
-                // A third is the name of the file, which Python keeps elsewhere.
+                // The third argument is a file name, which Python moves to an attribute.
                 [number, text, _] if is_os_error(&class) => &[number.clone(), text.clone()],
                 arguments => arguments,
             };
@@ -473,7 +487,7 @@ impl Writer {
     }
 }
 
-/// What CPython's `Namespace.__repr__` says of a key that it asks for the start of its name.
+/// The error of CPython's `Namespace.__repr__` for a key that is not a `str`: it calls `startswith`.
 fn no_name(key: &Value) -> Exception {
     match key.stored() {
         Value::Bytes(_) => {
@@ -507,7 +521,7 @@ fn too_long() -> Exception {
     ))
 }
 
-/// The shortest digits that read back as the same number, with an exponent where Python has one.
+/// Returns the shortest digits that read back as the same number, with an exponent where Python shows one.
 fn float(number: f64) -> String {
     if number.is_nan() {
         return "nan".to_owned();
@@ -520,8 +534,8 @@ fn float(number: f64) -> String {
     let exponent: i32 = exponent.parse().unwrap_or_default();
     let places = digits.trim_start_matches('-').len().saturating_sub(2);
     let positional = (-4..16).contains(&exponent);
-    // Of two that are equally near, which takes many digits, Rust has the larger and Python the even one; so has Rust
-    // where it is told the number of digits.
+    // Of two equally near numbers of many digits Rust shows the larger and Python the even one. Rust shows the even one
+    // too if the number of digits is given.
     if places >= 14 {
         let decimals = usize::try_from(places as i32 - exponent).unwrap_or_default();
         let even = match positional {
@@ -587,7 +601,7 @@ fn is_printable(char: char) -> bool {
     }
 }
 
-/// The code points of a text in UTF-8, lone surrogates among them.
+/// Returns the code points of UTF-8 with lone surrogates.
 pub(crate) fn code_points(bytes: &[u8]) -> impl Iterator<Item = u32> + Clone {
     bytes
         .chunk_by(|_, next| next & 0xc0 == 0x80)
@@ -618,11 +632,11 @@ fn global_repr(global: &Global, value: &Value) -> String {
     }
 }
 
-/// The class and arguments of what seems to be an exception. Python alone would know for certain.
+/// Returns the class and arguments of a probable exception; only Python could tell for sure.
 fn exception(value: &Value) -> Option<(Global, Vec<Value>)> {
     let class = value.class()?;
     let is = match (&*class.module, &*class.name) {
-        // What stands in `builtins` and begins with a capital letter is nothing else.
+        // All names of `builtins` with a capital letter are exceptions.
         ("builtins", _) => {
             class.kind() == Kind::Class && class.name.starts_with(|c: char| c.is_ascii_uppercase())
         }

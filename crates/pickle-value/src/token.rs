@@ -1,4 +1,4 @@
-//! What names a shared object on the wire: a `multiprocessing.managers.Token`, and in it the address of the server.
+//! Tokens, by which `multiprocessing.managers` names shared objects, and the addresses in them.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -10,7 +10,15 @@ use crate::value::{Make, Object, Step, Value};
 
 pub(crate) const MANAGERS: &str = "multiprocessing.managers";
 
-/// A `multiprocessing.managers.Token`: what names a shared object on the wire.
+/// Returns the `multiprocessing.managers.Token` of a shared object.
+///
+/// ```
+/// use pickle_value::managers::{as_token, token};
+///
+/// let address = "127.0.0.1:5000".parse().unwrap();
+/// let token = token("list", &address, "7f3a");
+/// assert_eq!(as_token(&token), Some(("list".into(), address, "7f3a".into())));
+/// ```
 pub fn token(typeid: impl Into<Arc<str>>, address: &Address, ident: impl Into<Arc<str>>) -> Value {
     let state = [
         Value::Str(typeid.into()),
@@ -27,7 +35,7 @@ pub fn token(typeid: impl Into<Arc<str>>, address: &Address, ident: impl Into<Ar
     }))
 }
 
-/// The type, the server and the name of the object, if this is a `Token`.
+/// Returns the type, the server and the name of the object if the value is a `Token`.
 pub fn as_token(value: &Value) -> Option<(Arc<str>, Address, Arc<str>)> {
     let Value::Object(object) = value.stored() else {
         return None;
@@ -61,7 +69,7 @@ pub fn as_token(value: &Value) -> Option<(Arc<str>, Address, Arc<str>)> {
     }
 }
 
-/// An address as Python has it: a tuple for TCP, `bytes` for an abstract name, else a `str`.
+/// Returns an address as Python writes it: a tuple for TCP, `bytes` for an abstract name, a `str` for a path.
 pub fn address_value(address: &Address) -> Value {
     let path = match address {
         Address::Tcp(host, port) => {
@@ -78,8 +86,10 @@ pub fn address_value(address: &Address) -> Value {
     }
 }
 
-/// The address, if this is one. No host has a name of more than 255 bytes, and no Unix socket; a long text is none, so that
-/// the addresses of many tokens take no more than a small multiple of their pickle.
+/// Returns the address that a value stands for, if it is one.
+///
+/// A text of more than 255 bytes is not an address: no host and no Unix socket has a longer name. So the addresses of many
+/// tokens take at most a small multiple of their pickle's size.
 pub fn as_address(value: &Value) -> Option<Address> {
     const LONGEST: usize = 255;
     let unix = |path: &[u8]| Some(Address::Unix(PathBuf::from(OsStr::from_bytes(path))));
@@ -92,13 +102,13 @@ pub fn as_address(value: &Value) -> Option<Address> {
         },
         Value::Str(path) if path.len() <= LONGEST => unix(path.as_bytes()),
         Value::Bytes(path) if path.len() <= LONGEST => unix(path),
-        // A byte is three here.
+        // Each byte takes up to three.
         Value::Surrogates(text) if text.len() <= 3 * LONGEST => unix(&unescaped(text)?),
         _ => None,
     }
 }
 
-/// Python's `surrogateescape`: a byte that is no UTF-8 is the surrogate U+DC00 plus the byte.
+/// Encodes as Python's `surrogateescape`: a byte outside UTF-8 becomes the surrogate U+DC00 plus the byte.
 fn escaped(bytes: &[u8]) -> Vec<u8> {
     let mut text = vec![];
     for chunk in bytes.utf8_chunks() {

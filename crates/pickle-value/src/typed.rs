@@ -1,9 +1,4 @@
-//! A program's own types as values, by serde.
-//!
-//! A type becomes what a Python programmer would write: a struct a dict with its fields' names, a tuple a tuple, a
-//! `Vec` a list, `None` and `()` become `None`, bytes (serde_bytes) `bytes`, an enum its variant's name, or a dict from
-//! that name to what the variant holds. Back, a list does for a tuple and a tuple for a list, an integer for a float,
-//! and the attributes of an instance of an unknown class for a struct.
+//! Rust types as Python values, with serde.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -20,20 +15,50 @@ use crate::compare::STEPS;
 use crate::exception::Exception;
 use crate::value::{Make, Step, Value};
 
-/// How deep values may lie in each other that become those of a Rust type, which may contain itself.
+/// How deep values may be nested that become values of a Rust type, which may contain itself.
 const DEPTH: usize = 128;
 
-/// What a Rust value is in Python.
+/// Converts a Rust value to a Python value.
 ///
-/// Errors: what Python cannot hold: a key of a map that is a list or dict there; and what `Serialize` says itself.
+/// The result is what a Python programmer would write: a struct becomes a dict of its fields, a tuple a tuple, a `Vec` a
+/// list, `None` and `()` become `None`, and bytes (with serde_bytes) `bytes`. A variant of an enum becomes its name, or a
+/// dict from its name to its content.
+///
+/// # Errors
+///
+/// Returns an error for a key of a map that Python does not hash, such as a list, and for errors of `Serialize` itself.
+///
+/// # Examples
+///
+/// ```
+/// use pickle_value::{from_value, to_value};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Job {
+///     number: u32,
+///     name: Option<String>,
+/// }
+///
+/// let value = to_value(&Job { number: 1, name: None }).unwrap();
+/// assert_eq!(value.to_string(), "{'number': 1, 'name': None}");
+/// let job: Job = from_value(&value).unwrap();
+/// assert_eq!(job.number, 1);
+/// ```
 pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, SerdeError> {
     value.serialize(Writer)
 }
 
-/// The Rust value that a Python value stands for.
+/// Converts a Python value to a Rust value; the opposite of [`to_value`].
 ///
-/// Errors: a value of another type, or out of the type's range; one that nests deeper than 128; one of more than 2**24
-/// parts, counted as often as the value refers to them, each 64 bytes of text as one more.
+/// A list serves as a tuple and a tuple as a list, an integer as a float, and the attributes of an instance of an unknown
+/// class as a struct.
+///
+/// # Errors
+///
+/// Returns an error for a value of another type or outside the range of the type, for values that are nested deeper than
+/// 128 levels, and for more than 2**24 parts. A part counts each time the value refers to it, and each 64 bytes of text
+/// count as one more.
 pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, SerdeError> {
     T::deserialize(Reader {
         value: value.plain(),
@@ -42,8 +67,12 @@ pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, SerdeError> {
     })
 }
 
-/// Why a value does not become one of the other language, and where in it, such as ``field `n`: expected an integer,
-/// found str``.
+/// The error of a conversion, with the place in the value, such as ``field `n`: expected an integer, found str``.
+///
+/// ```
+/// let error = pickle_value::from_value::<u8>(&300.into()).unwrap_err();
+/// assert_eq!(error.to_string(), "invalid value: integer `300`, expected u8");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SerdeError(String);
 
@@ -325,7 +354,7 @@ impl ser::SerializeMap for Parts {
     }
 }
 
-/// Where the value of a key stands, in the words of a message.
+/// Describes the place of a key's value for a message.
 fn place_of(key: &Value) -> String {
     match key {
         Value::Str(name) if name.len() <= 64 => format!("field `{name}`"),
@@ -342,7 +371,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A part of the same value.
+    /// Returns a reader of a part of the same value.
     fn part(&self, value: Value) -> Result<Reader<'a>, SerdeError> {
         let deep = || SerdeError(format!("nested deeper than {DEPTH}"));
         Ok(Reader {
@@ -425,7 +454,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The pairs of a dict, or the attributes of an object.
+    /// Returns the pairs of a dict, or the attributes of an object.
     fn pairs(&self) -> Option<Vec<(Value, Value)>> {
         let value = &*self.value;
         let (holder, pairs) = match value.stored() {
@@ -606,7 +635,7 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SerdeError> {
         self.spend(0)?;
         match self.value.stored() {
-            // A `str` or dict can be iterated over too, but that is hardly meant.
+            // A `str` or dict is iterable too, but hardly meant as a sequence.
             Value::Str(_) | Value::Surrogates(_) | Value::Dict(_) => Err(self.wrong("a list")),
             Value::Bytes(_) | Value::ByteArray(_) => self.sequence(visitor),
             _ => self.deserialize_any(visitor),
@@ -688,7 +717,7 @@ impl<'a, 'de> de::EnumAccess<'de> for Variant<'a> {
     }
 }
 
-/// What a variant holds.
+/// The content of a variant.
 struct Content<'a> {
     place: String,
     reader: Option<Reader<'a>>,
@@ -743,7 +772,7 @@ impl<'de> de::VariantAccess<'de> for Content<'_> {
     }
 }
 
-/// An argument of a task that is not what it expects.
+/// A `TypeError`, for a function that is called with an argument of another type.
 impl From<SerdeError> for Exception {
     fn from(error: SerdeError) -> Self {
         Exception::type_error(error.to_string())

@@ -1,4 +1,4 @@
-//! What travels: Python's values, as far as they can be known without Python.
+//! Python's values, as far as they can be known without Python.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -11,114 +11,204 @@ use num_traits::ToPrimitive;
 
 use crate::address::Address;
 
-/// CPython's `sys.get_int_max_str_digits()`: it converts no longer decimals, because that takes quadratic time.
+/// CPython's default for `sys.get_int_max_str_digits()`. Longer decimals are refused, because converting them takes
+/// quadratic time.
 pub(crate) const DIGITS: usize = 4300;
 
-/// A Python value. It never changes once it is made, and a clone is the same object: what occurs twice in a message is
-/// one object for the reader too.
+/// A Python value.
 ///
-/// `==` is Python's: `1 == 1.0 == True`, also inside of containers.
+/// A value never changes, and a clone is the same object: it costs one reference count, and an object that occurs twice
+/// in a pickle is one object for the reader too.
+///
+/// `==` is Python's: `1 == 1.0 == True`, also inside containers. [`Display`](std::fmt::Display) and
+/// [`Debug`](std::fmt::Debug) show Python's `repr`.
+///
+/// ```
+/// use pickle_value::Value;
+///
+/// let value = Value::from(("spam", vec![1, 2], None::<i64>, true));
+/// assert_eq!(value.to_string(), "('spam', [1, 2], None, True)");
+/// assert_eq!(Value::from(1), Value::from(1.0));
+/// assert_eq!(Value::from(7).as_int(), Some(7));
+/// ```
 #[derive(Clone)]
 pub enum Value {
+    /// `None`.
     None,
+    /// A `bool`.
     Bool(bool),
+    /// An `int` in the range of `i64`.
     Int(i64),
-    /// An integer that is no `i64`; one that is is always an [`Value::Int`].
+    /// An `int` outside the range of `i64`; smaller ones are always [`Value::Int`].
     Long(Arc<BigInt>),
+    /// A `float`.
     Float(f64),
+    /// A `complex`: its real and imaginary part.
     Complex(f64, f64),
+    /// A `str`.
     Str(Arc<str>),
-    /// A `str` with lone surrogates, which Rust's cannot hold, each encoded in three bytes; any other is a [`Value::Str`].
+    /// A `str` with lone surrogates, which Rust's `str` cannot hold: UTF-8 with three bytes for each surrogate. Any other
+    /// `str` is a [`Value::Str`].
     Surrogates(Arc<[u8]>),
+    /// A `bytes`.
     Bytes(Arc<[u8]>),
+    /// A `bytearray`.
     ByteArray(Arc<[u8]>),
+    /// A `tuple`.
     Tuple(Arc<[Value]>),
+    /// A `list`.
     List(Arc<[Value]>),
-    /// In the order of insertion; no key is there twice.
+    /// A `dict`, in the order of insertion. Keys are distinct.
     Dict(Arc<[(Value, Value)]>),
-    /// In the order in which it arrived; no item is there twice.
+    /// A `set`, in the order in which its items arrived. Items are distinct.
     Set(Arc<[Value]>),
+    /// A `frozenset`, like [`Value::Set`].
     FrozenSet(Arc<[Value]>),
     /// A class or function, by its name.
     Global(Arc<Global>),
-    /// Anything else: how Python would make it. It is kept, and sent on as it came.
+    /// Any other object, as the calls that make it. It is kept, and written as it was read.
     Object(Arc<Object>),
     /// An `array.array`.
     Array(Arc<Array>),
-    /// A shared object, which a server holds.
+    /// A reference to an object that a manager's server holds.
     Proxy(Arc<Proxy>),
-    /// One of the values of a knot, which refer to each other in a circle. See [`Value::node`].
+    /// A value that refers to itself: one of a group of values that refer to each other in a circle, by its index. Look
+    /// into it with [`Value::node`].
     Knot(Arc<[Value]>, usize),
-    /// Only inside of a knot: another value of the same knot.
+    /// Another value of the same group, by its index. It occurs only inside a [`Value::Knot`].
     Inner(usize),
 }
 
-/// A class or function: what `module.name` is in Python.
+/// The name of a class or function.
+///
+/// Nothing is imported: a global is only a name, whether or not it exists in Python.
+///
+/// ```
+/// use pickle_value::Global;
+///
+/// let print = Global { module: "builtins".into(), name: "print".into() };
+/// assert_eq!(print.to_string(), "builtins.print");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Global {
+    /// The module, such as `collections`.
     pub module: Cow<'static, str>,
-    /// The qualified name, with dots where it lies in a class.
+    /// The qualified name, with a dot for each class that contains it.
     pub name: Cow<'static, str>,
 }
 
-/// An object, as the calls that make it.
+/// An object of a class that only Python knows, as the calls that make it.
+///
+/// ```
+/// use pickle_value::{Make, Value};
+///
+/// let delta = Value::call(Value::global("datetime", "timedelta"), [Value::from(1)]);
+/// let Value::Object(object) = &delta else { unreachable!() };
+/// assert!(matches!(object.make, Make::Call { .. }));
+/// assert!(object.steps.is_empty());
+/// ```
 pub struct Object {
+    /// The call that makes the object.
     pub make: Make,
-    /// What is done with it then, in order.
+    /// What is done with the object then, in order.
     pub steps: Vec<Step>,
 }
 
+/// The call that makes an [`Object`].
 pub enum Make {
-    /// `callable(*arguments)`; the arguments are a tuple.
-    Call { callable: Value, arguments: Value },
-    /// `class.__new__(class, *arguments, **keywords)`; the keywords are a dict.
-    New {
-        class: Value,
+    /// `callable(*arguments)`.
+    Call {
+        /// The function or class.
+        callable: Value,
+        /// A tuple.
         arguments: Value,
+    },
+    /// `class.__new__(class, *arguments, **keywords)`.
+    New {
+        /// The class.
+        class: Value,
+        /// A tuple.
+        arguments: Value,
+        /// A dict.
         keywords: Option<Value>,
     },
 }
 
+/// What is done with an [`Object`] once it is made.
 pub enum Step {
-    /// `__setstate__`, or an update of `__dict__`.
+    /// Its state is set: `__setstate__`, or an update of `__dict__`.
     State(Value),
-    /// Each is appended, as to a list.
+    /// Items are appended, as to a list.
     Extend(Vec<Value>),
-    /// Each is set, as in a dict.
+    /// Items are set, as in a dict.
     Set(Vec<(Value, Value)>),
-    /// Each is added, as to a set.
+    /// Items are added, as to a set.
     Add(Vec<Value>),
 }
 
 /// An `array.array`: numbers of one type.
+///
+/// ```
+/// use pickle_value::Array;
+///
+/// let bytes = [1_i32, -1].iter().flat_map(|n| n.to_ne_bytes()).collect();
+/// let array = Array { typecode: 'i', bytes };
+/// assert_eq!(array.len().unwrap(), 2);
+/// assert_eq!(array.item(1).unwrap().as_int(), Some(-1));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Array {
     /// One of `bBuhHiIlLqQfd`.
     pub typecode: char,
-    /// The items, as they lie in memory.
+    /// The items, in the byte order of this machine.
     pub bytes: Vec<u8>,
 }
 
-/// A reference to an object that a server holds.
+/// A reference to an object that a manager's server holds, as `multiprocessing.managers` pickles it.
+///
+/// ```
+/// use pickle_value::{Global, Proxy, Value};
+///
+/// let proxy = Proxy {
+///     class: Global { module: "multiprocessing.managers".into(), name: "ListProxy".into() }.into(),
+///     typeid: "list".into(),
+///     address: "127.0.0.1:5000".parse().unwrap(),
+///     ident: "7f3a".into(),
+///     exposed: None,
+///     keep: None,
+/// };
+/// assert!(Value::Proxy(proxy.into()).to_string().starts_with("<ListProxy object, typeid 'list'"));
+/// ```
 pub struct Proxy {
     /// The class in Python, such as `multiprocessing.managers.ListProxy`.
     pub class: Arc<Global>,
-    /// What the object was registered as, such as `list`.
+    /// The name that the object's type is registered by, such as `list`.
     pub typeid: Arc<str>,
-    /// The server, as whoever sent this calls it.
+    /// The server's address, as the sender of the proxy knows it.
     pub address: Address,
-    /// The name of the object, for the server.
+    /// The server's name for the object.
     pub ident: Arc<str>,
-    /// The methods, where the class does not say them (`AutoProxy`).
+    /// The methods, for a class that does not name them (`AutoProxy`).
     pub exposed: Option<Arc<[Arc<str>]>>,
-    /// What keeps the object alive as long as this value is: for a server its object, for a client a count.
+    /// What the proxy holds on to while it exists: in a server the object, in a client a reference count.
     pub keep: Option<Keep>,
 }
 
+/// What a [`Proxy`] holds on to while it exists. See [`loads_with`](crate::loads_with).
 pub type Keep = Arc<dyn Any + Send + Sync>;
 
 impl Value {
-    /// The value with its parts at hand: never a [`Value::Knot`]. What looks into containers looks through this.
+    /// Returns the value itself, or for a [`Value::Knot`] the container that it stands for.
+    ///
+    /// Match on the result to look into a container that may contain itself. Each call copies such a container.
+    ///
+    /// ```
+    /// use pickle_value::{Value, loads};
+    ///
+    /// let list = loads(b"\x80\x02]q\x00h\x00a.").unwrap(); // l = []; l.append(l)
+    /// let Value::List(items) = &*list.node() else { unreachable!() };
+    /// assert_eq!(items[0].to_string(), "[[...]]");
+    /// ```
     pub fn node(&self) -> Cow<'_, Value> {
         let Value::Knot(knot, index) = self else {
             return Cow::Borrowed(self);
@@ -141,8 +231,8 @@ impl Value {
         })
     }
 
-    /// The value as its knot holds it, with parts that may be [`Value::Inner`]: take them by [`Value::part`]. Unlike
-    /// [`Value::node`] this copies nothing.
+    /// Returns the value as its knot holds it. Its parts may be [`Value::Inner`]: pass them through [`Value::part`].
+    /// Unlike [`Value::node`] this copies nothing.
     pub(crate) fn stored(&self) -> &Value {
         match self {
             Value::Knot(knot, index) => &knot[*index],
@@ -150,7 +240,7 @@ impl Value {
         }
     }
 
-    /// A part of [`Value::stored`], as it is outside of its knot.
+    /// Returns a part of [`Value::stored`] as a value that makes sense outside its knot.
     pub(crate) fn part<'a>(&self, part: &'a Value) -> Cow<'a, Value> {
         match (self, part) {
             (Value::Knot(knot, _), Value::Inner(index)) => {
@@ -160,7 +250,7 @@ impl Value {
         }
     }
 
-    /// Where the object lies, Python's `id`: the same for clones. Small values have none.
+    /// Returns the address of the object, Python's `id`: the same for all clones. Values that own no memory have none.
     pub fn id(&self) -> Option<usize> {
         fn at<T: ?Sized>(arc: &Arc<T>) -> Option<usize> {
             Some(Arc::as_ptr(arc).cast::<()>() as usize)
@@ -181,6 +271,7 @@ impl Value {
         }
     }
 
+    /// Returns the class or function of this name.
     pub fn global(
         module: impl Into<Cow<'static, str>>,
         name: impl Into<Cow<'static, str>>,
@@ -189,15 +280,17 @@ impl Value {
         Value::Global(Arc::new(Global { module, name }))
     }
 
+    /// Returns a `tuple`.
     pub fn tuple(values: impl IntoIterator<Item = Value>) -> Self {
         Value::Tuple(values.into_iter().collect())
     }
 
+    /// Returns a `list`.
     pub fn list(values: impl IntoIterator<Item = Value>) -> Self {
         Value::List(values.into_iter().collect())
     }
 
-    /// `callable(*arguments)`.
+    /// Returns the object that `callable(*arguments)` makes. Nothing is called.
     pub fn call(callable: Value, arguments: impl IntoIterator<Item = Value>) -> Self {
         let arguments = Value::tuple(arguments);
         let make = Make::Call {
@@ -210,7 +303,15 @@ impl Value {
         }))
     }
 
-    /// The arguments, if this is what the call of `module.name` returns, and nothing was done with it since.
+    /// Returns the arguments if the value is the result of a call of `module.name`, unchanged since.
+    ///
+    /// ```
+    /// use pickle_value::Value;
+    ///
+    /// let range = Value::call(Value::global("builtins", "range"), [Value::from(3)]);
+    /// assert_eq!(range.called("builtins", "range").unwrap()[0], Value::from(3));
+    /// assert!(range.called("builtins", "slice").is_none());
+    /// ```
     pub fn called(&self, module: &str, name: &str) -> Option<Arc<[Value]>> {
         let Value::Object(object) = self.stored() else {
             return None;
@@ -234,6 +335,7 @@ impl Value {
         }
     }
 
+    /// Returns the text of a `str` without lone surrogates.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Value::Str(text) => Some(text),
@@ -241,7 +343,7 @@ impl Value {
         }
     }
 
-    /// A number that is an `i64`; Python takes a `bool` for one too.
+    /// Returns an `int` in the range of `i64`, or a `bool` as 0 or 1.
     pub fn as_int(&self) -> Option<i64> {
         match self {
             Value::Int(number) => Some(*number),
@@ -250,7 +352,7 @@ impl Value {
         }
     }
 
-    /// A number, as near as an `f64` comes.
+    /// Returns an `int`, `float` or `bool` as the nearest `f64`.
     pub fn as_f64(&self) -> Option<f64> {
         match self {
             Value::Float(number) => Some(*number),
@@ -259,6 +361,7 @@ impl Value {
         }
     }
 
+    /// Returns a `bool`.
     pub fn as_bool(&self) -> Option<bool> {
         match self {
             Value::Bool(flag) => Some(*flag),
@@ -266,7 +369,7 @@ impl Value {
         }
     }
 
-    /// `bytes` or a `bytearray`.
+    /// Returns the bytes of a `bytes` or `bytearray`.
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match self {
             Value::Bytes(bytes) | Value::ByteArray(bytes) => Some(bytes),
@@ -276,7 +379,8 @@ impl Value {
 }
 
 impl Value {
-    /// Shows each reference in it. What occurs several times is looked through once, if it is in `seen`.
+    /// Calls `see` for each proxy in the value. A container that occurs several times is searched once; `seen` holds the
+    /// containers that were searched already.
     pub fn proxies<'a>(&'a self, seen: &mut HashSet<usize>, see: &mut dyn FnMut(&'a Arc<Proxy>)) {
         let mut left = vec![self];
         while let Some(value) = left.pop() {
@@ -314,7 +418,7 @@ impl Value {
 }
 
 impl Object {
-    /// The values that it is made of.
+    /// Returns the values that the object is made of.
     pub fn parts(&self) -> Vec<&Value> {
         let mut parts = match &self.make {
             Make::Call {
@@ -339,7 +443,7 @@ impl Object {
 }
 
 impl Object {
-    /// The same with each part replaced.
+    /// Returns the object with each part replaced.
     fn map(&self, f: impl Fn(&Value) -> Value) -> Object {
         let all = |values: &[Value]| values.iter().map(&f).collect();
         let make = match &self.make {
@@ -374,7 +478,7 @@ impl Object {
 }
 
 impl Array {
-    /// Bytes of an item, as on 64-bit Linux. `None` for what is no typecode.
+    /// Returns the size of an item in bytes, as on 64-bit Linux; `None` for an unknown typecode.
     pub fn size_of(typecode: char) -> Option<usize> {
         Some(match typecode {
             'b' | 'B' => 1,
@@ -386,7 +490,7 @@ impl Array {
     }
 }
 
-/// Whether it is what Python encodes with `surrogatepass`: UTF-8, and surrogates in three bytes.
+/// Whether Python's `surrogatepass` decodes the bytes: UTF-8, with surrogates in three bytes each.
 pub(crate) fn is_surrogatepass(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     while let Err(error) = std::str::from_utf8(rest) {

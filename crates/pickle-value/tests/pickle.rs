@@ -361,12 +361,12 @@ fn each_opcode() {
         assert_eq!(text(pickle), expected, "{pickle:?}");
     }
     for (pickle, expected) in [
-        (&b""[..], "pickle ends in the middle"),
-        (b"N", "pickle ends in the middle"),
-        (b"X\xff\xff\xff\xffa", "pickle ends in the middle"),
+        (&b""[..], "the pickle ends early"),
+        (b"N", "the pickle ends early"),
+        (b"X\xff\xff\xff\xffa", "the pickle ends early"),
         (
             b"\x95\xff\xff\xff\xff\xff\xff\xff\xffN.",
-            "pickle ends in the middle",
+            "the pickle ends early",
         ),
         (b"N\x7f", "unknown opcode 0x7f at byte 1"),
         (b"Pid\n.", "unsupported persistent id at byte 0"),

@@ -1,7 +1,4 @@
-//! An array of numbers of one type.
-//!
-//! Python:  `array.array`, as `SyncManager.Array` makes it
-//! Differs: an object of another class never does for a number, whatever its `__index__` would say.
+//! `Array`: numbers of one type.
 
 use std::sync::Arc;
 
@@ -16,19 +13,33 @@ use crate::caller::Caller;
 use crate::referent::{Failure, Referent, Reply};
 use crate::sync::{Mutex, lock};
 
-/// An array. Each call is one step: no other thread sees it half done.
+/// A shared `array.array`: Python's `SyncManager.Array`.
+///
+/// Each call is atomic. An object of an unknown class is not accepted as a number, because its `__index__` would have to be
+/// called.
+///
+/// ```
+/// use multiprocessing_managers::types::SharedArray;
+/// use multiprocessing_managers::{Args, Referent};
+///
+/// let array = SharedArray::new(Args::new(["i".into(), [1, 2].into()])).unwrap();
+/// assert_eq!(array.repr().unwrap(), "array('i', [1, 2])");
+/// ```
 pub struct SharedArray {
     array: Mutex<Array>,
 }
 
 impl SharedArray {
-    pub const EXPOSED: &[&str] = &["__len__", "__getitem__", "__setitem__"];
+    const EXPOSED: &[&str] = &["__len__", "__getitem__", "__setitem__"];
 
-    /// `Array(typecode, sequence, lock=True)`; nothing looks at the lock. The typecode is one of `bBuhHiIlLqQfd`; the
-    /// sequence is bytes as they lie in memory, another array, a `str` for `u`, or gives the items.
+    /// Creates `Array(typecode, sequence, lock=True)`; the lock is ignored.
     ///
-    /// Errors: `TypeError` for items of another type, `OverflowError` for numbers that do not fit, `ValueError` for
-    /// another typecode.
+    /// The typecode is one of `bBuhHiIlLqQfd`. The sequence is bytes in the order of memory, another array, a `str` for `u`,
+    /// or an iterable of items.
+    ///
+    /// # Errors
+    ///
+    /// `TypeError` for items of another type, `OverflowError` for numbers out of range, `ValueError` for another typecode.
     pub fn new(args: Args) -> Result<Arc<Self>, Exception> {
         let [typecode, sequence, _lock] = args.bind(
             "Array",
@@ -188,7 +199,7 @@ fn array(typecode: &Value, sequence: &Value) -> Result<Array, Exception> {
         let text = quoted(&before, typecode);
         return Err(Exception::new("builtins", "TypeError", [text]));
     }
-    // What is no character for Rust is no typecode.
+    // A surrogate is not a typecode.
     let typecode = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
     let mut array = Array {
         typecode,
@@ -202,7 +213,7 @@ fn array(typecode: &Value, sequence: &Value) -> Result<Array, Exception> {
             }
             array.bytes = bytes.to_vec();
         }
-        // Its items need not be characters.
+        // Its items may be invalid code points.
         Value::Array(other) if other.typecode == typecode => array = (**other).clone(),
         sequence => {
             let items = elements(sequence)?;
@@ -215,7 +226,7 @@ fn array(typecode: &Value, sequence: &Value) -> Result<Array, Exception> {
     Ok(array)
 }
 
-/// A `str` of one code point.
+/// Returns the code point of a `str` of length 1.
 fn character(value: &Value) -> Option<u32> {
     match &*value.node() {
         Value::Str(text) => {
@@ -234,7 +245,7 @@ fn character(value: &Value) -> Option<u32> {
     }
 }
 
-/// The least number, the greatest, and what CPython says of those below and above.
+/// The least and the greatest number, and CPython's messages for numbers below and above.
 type Limit = (i128, i128, &'static str, &'static str);
 
 const LONG: Limit = {
@@ -260,7 +271,7 @@ const SHORT: Limit = (
     "signed short integer is greater than maximum",
 );
 
-/// The limits of a type, in CPython's order: it converts step by step.
+/// Returns the limits of a type in the order in which CPython checks them.
 fn limits(typecode: char) -> &'static [Limit] {
     match typecode {
         'b' => &[
@@ -320,7 +331,7 @@ fn limits(typecode: char) -> &'static [Limit] {
     }
 }
 
-/// Appends an item, as it lies in memory.
+/// Appends the bytes of an item.
 fn write(typecode: char, value: &Value, to: &mut Vec<u8>) -> Result<(), Exception> {
     match typecode {
         'u' => {
@@ -351,7 +362,7 @@ fn write(typecode: char, value: &Value, to: &mut Vec<u8>) -> Result<(), Exceptio
     Ok(())
 }
 
-/// The number, or one of the same sign that fits no type of an array either.
+/// Returns the number, or one of the same sign that is too large for every array too.
 fn integer(value: &Value) -> Result<i128, Exception> {
     match &*value.node() {
         Value::Long(number) => Ok(number.to_i128().unwrap_or(match number.sign() {

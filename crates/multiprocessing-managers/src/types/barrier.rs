@@ -1,8 +1,4 @@
-//! `Barrier`: each waits until all are there.
-//!
-//! Python:  `threading.Barrier`, `SyncManager.Barrier`
-//! Differs: an `action` is refused, since no Python runs here. All are let go at once, so that nobody who comes back
-//!          has to wait until the others have left. A client that goes away while it waits does not count any more.
+//! `Barrier`: each caller waits until all have arrived.
 
 use std::sync::Arc;
 
@@ -16,10 +12,22 @@ use crate::caller::Caller;
 use crate::referent::{Failure, Referent, Reply};
 use crate::sync::{Mutex, lock};
 
-/// Whoever completes the number of parties lets all go, and may use it again at once. A timeout breaks it for all,
-/// until it is reset.
+/// A barrier: Python's `threading.Barrier` and `SyncManager.Barrier`.
+///
+/// The last caller to arrive releases all, and the barrier can be used again at once: nobody waits for the others to
+/// leave. A timeout breaks the barrier for all callers until it is reset. A client that goes away while it waits no longer
+/// counts. An `action` is refused, because it would have to be called.
+///
+/// ```
+/// use multiprocessing_managers::types::Barrier;
+/// use multiprocessing_managers::{Args, Caller, Value};
+///
+/// let barrier = Barrier::new(Args::new([1.into()])).unwrap();
+/// let place = barrier.wait(&Caller::local(), &Value::None).unwrap();
+/// assert_eq!(place, 0);
+/// ```
 pub struct Barrier {
-    /// As it was given; what is not a whole number more than zero is never reached, as in CPython.
+    /// As it was given. A number that is not whole or not positive is never reached, as in CPython.
     parties: Value,
     timeout: Value,
     state: Mutex<State>,
@@ -28,12 +36,16 @@ pub struct Barrier {
 #[derive(Default)]
 struct State {
     broken: bool,
-    /// Who has come; each is given its number, or none where the barrier breaks.
+    /// Callers that have arrived. Each is given its place, or nothing when the barrier breaks.
     line: Line<Option<usize>>,
 }
 
 impl Barrier {
-    /// `Barrier(parties, action=None, timeout=None)`. Errors: `TypeError`; `RuntimeError` if there is an action.
+    /// Creates `Barrier(parties, action=None, timeout=None)`.
+    ///
+    /// # Errors
+    ///
+    /// `TypeError` for wrong arguments, `RuntimeError` for an action.
     pub fn new(args: Args) -> Result<Arc<Self>, Exception> {
         let parameters = [
             ("parties", None),
@@ -52,11 +64,14 @@ impl Barrier {
         }))
     }
 
-    /// Blocks until all parties are there, and returns in which place this one came, from 0. `timeout` is Python's:
-    /// seconds, or none for that of the barrier.
+    /// Blocks until all parties have arrived, and returns this caller's place in the order of arrival, from 0.
     ///
-    /// Errors: `BrokenBarrierError` if it is broken, breaks, or is reset meanwhile, also by this timeout;
-    /// [`Failure::Gone`]; `TypeError` and `OverflowError`, if it has to wait, for a timeout that is none.
+    /// `timeout` is Python's: seconds, or `None` for the barrier's own timeout.
+    ///
+    /// # Errors
+    ///
+    /// `BrokenBarrierError` if the barrier is broken, breaks or is reset, also by this timeout; [`Failure::Gone`] if the
+    /// caller goes away; `TypeError` or `OverflowError` for an invalid timeout, if the call has to wait.
     pub fn wait(&self, caller: &Arc<Caller>, timeout: &Value) -> Result<usize, Failure> {
         let timeout = match timeout {
             Value::None => &self.timeout,
@@ -89,25 +104,26 @@ impl Barrier {
         Err(Exception::broken_barrier().into())
     }
 
-    /// Breaks it: who waits, or will, gets `BrokenBarrierError`.
+    /// Breaks the barrier: callers that wait, now or later, get a `BrokenBarrierError`.
     pub fn abort(&self) {
         let mut state = lock(&self.state);
         state.broken = true;
         state.fail();
     }
 
-    /// Makes it usable again. Who waits gets `BrokenBarrierError`.
+    /// Makes the barrier usable again. Callers that wait get a `BrokenBarrierError`.
     pub fn reset(&self) {
         let mut state = lock(&self.state);
         state.broken = false;
         state.fail();
     }
 
+    /// Whether the barrier is broken.
     pub fn broken(&self) -> bool {
         lock(&self.state).broken
     }
 
-    /// How many wait.
+    /// Returns how many callers wait.
     pub fn n_waiting(&self) -> usize {
         lock(&self.state).line.len()
     }

@@ -1,8 +1,4 @@
-//! `Condition`: who holds its lock waits until another tells that something has changed.
-//!
-//! Python:  `threading.Condition`, `SyncManager.Condition`
-//! Differs: a notification that was meant for a client that has gone goes to the next who waits. It works over a given
-//!          `RLock` too, where CPython's `wait` fails.
+//! `Condition`: the holder of a lock waits until another caller says that something has changed.
 
 use std::any::Any;
 use std::sync::{Arc, Weak};
@@ -19,11 +15,25 @@ use crate::caller::{Caller, Receipt};
 use crate::referent::{Failure, Referent, Reply, referent};
 use crate::sync::{Mutex, lock};
 
-/// Those who wait are notified in the order in which they came; then each waits for the lock like anybody else.
+/// A condition: Python's `threading.Condition` and `SyncManager.Condition`.
+///
+/// Callers are notified in the order in which they began to wait; then each waits for the lock like any other caller. A
+/// notification for a client that has gone away passes to the next. A condition over a given `RLock` works too; CPython's
+/// `wait` fails there.
+///
+/// ```
+/// use multiprocessing_managers::types::Condition;
+/// use multiprocessing_managers::{Args, Caller, Referent};
+///
+/// let (condition, caller) = (Condition::new(Args::default()).unwrap(), Caller::local());
+/// condition.call(&caller, "acquire", Args::default()).unwrap();
+/// condition.notify_all(&caller).unwrap();
+/// condition.call(&caller, "release", Args::default()).unwrap();
+/// ```
 pub struct Condition {
     me: Weak<Condition>,
     inner: Inner,
-    /// The proxy of the lock, if it was given.
+    /// The proxy of the lock that was given, or `None`.
     given: Value,
     line: Mutex<Line<()>>,
 }
@@ -35,9 +45,11 @@ enum Inner {
 }
 
 impl Condition {
-    /// `Condition(lock=None)`: with an `RLock` of its own, or with a `Lock` or `RLock` of this server.
+    /// Creates `Condition(lock=None)`, with an `RLock` of its own or with a `Lock` or `RLock` of the same server.
     ///
-    /// Errors: `TypeError` for any other proxy, `AttributeError` for what is none.
+    /// # Errors
+    ///
+    /// `TypeError` for any other proxy, `AttributeError` for any other value.
     pub fn new(args: Args) -> Result<Arc<Self>, Exception> {
         let [given] = args.bind("Condition.__init__", [("lock", Some(Value::None))])?;
         let inner = match &given {
@@ -59,21 +71,24 @@ impl Condition {
         }))
     }
 
-    /// Releases the lock, blocks until it is notified, acquires the lock again, as often as it was, and returns whether
-    /// it was notified. `timeout` is Python's: seconds, or none to wait for ever; the lock has to be waited for all the
-    /// same.
+    /// Releases the lock, blocks until a notification, acquires the lock as often as it was acquired before, and returns
+    /// whether there was a notification.
     ///
-    /// Errors: `RuntimeError` if the caller does not hold the lock; [`Failure::Gone`]; `TypeError` and `OverflowError`
-    /// for a timeout that is none.
+    /// `timeout` is Python's: seconds, or `None` to wait without limit. Acquiring the lock again is not limited.
+    ///
+    /// # Errors
+    ///
+    /// `RuntimeError` if the caller does not hold the lock, [`Failure::Gone`] if the caller goes away, `TypeError` or
+    /// `OverflowError` for an invalid timeout.
     pub fn wait(&self, caller: &Arc<Caller>, timeout: &Value) -> Result<bool, Failure> {
         if !self.inner.is_owned(caller) {
             return Err(Exception::runtime_error("cannot wait on un-acquired lock").into());
         }
         let timeout = timeout::condition(timeout)?;
-        // Before the lock is released: whoever acquires it then finds this caller waiting.
+        // Before the lock is released, so that its next holder finds this caller waiting.
         let place = lock(&self.line).join(caller, ())?;
         let released = self.inner.release_all(caller);
-        // Somebody else may just have released a Lock; then this only leaves the line.
+        // Another caller may just have released a Lock; then this only leaves the line.
         let timeout = if released.is_ok() {
             timeout
         } else {
@@ -106,9 +121,11 @@ impl Condition {
         Ok(notified)
     }
 
-    /// Wakes `n` of those who wait; a number of Python's, rounded up.
+    /// Wakes the `n` callers that have waited longest; `n` is a Python number, rounded up.
     ///
-    /// Errors: `RuntimeError` if the caller does not hold the lock; `TypeError` if somebody waits and `n` is no number.
+    /// # Errors
+    ///
+    /// `RuntimeError` if the caller does not hold the lock, `TypeError` if a caller waits and `n` is not a number.
     fn notify(&self, caller: &Arc<Caller>, n: &Value) -> Result<(), Exception> {
         self.check_notifier(caller)?;
         let mut line = lock(&self.line);
@@ -122,9 +139,11 @@ impl Condition {
         Ok(())
     }
 
-    /// Wakes all who wait.
+    /// Wakes all callers that wait.
     ///
-    /// Errors: `RuntimeError` if the caller does not hold the lock.
+    /// # Errors
+    ///
+    /// `RuntimeError` if the caller does not hold the lock.
     pub fn notify_all(&self, caller: &Arc<Caller>) -> Result<(), Exception> {
         self.check_notifier(caller)?;
         let mut line = lock(&self.line);
@@ -141,10 +160,10 @@ impl Condition {
         }
     }
 
-    /// A notification that came to nobody.
+    /// Passes on a notification that its caller cannot use.
     fn pass_on(&self, notified: bool) {
         if notified {
-            // If nobody waits, there is nobody who misses it.
+            // If no caller waits, none misses it.
             lock(&self.line).give(()).ok();
         }
     }
@@ -160,7 +179,7 @@ impl Inner {
         rlock.ok().map(Inner::RLock)
     }
 
-    /// A `Lock` has no owner: it only has to be locked, as in CPython.
+    /// A `Lock` has no owner, so it only has to be locked, as in CPython.
     fn is_owned(&self, caller: &Caller) -> bool {
         match self {
             Inner::Lock(lock) => lock.locked(),

@@ -1,9 +1,4 @@
-//! A dict that a server holds, and the iterators over it.
-//!
-//! Python:  `dict`, as `SyncManager.dict` makes it
-//! Differs: `keys`, `values` and `items` return lists, which is what CPython's server sends. A proxy of the dict itself
-//!          is taken as the dict is before the call. Where items were removed and as many added, an iterator goes on to
-//!          the next that it has not seen; CPython's may skip some, as the table moves.
+//! `dict`, and the iterators over it.
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
@@ -20,7 +15,7 @@ use crate::caller::Caller;
 use crate::referent::{Failure, Kept, Referent, Reply, referent};
 use crate::sync::{Mutex, lock};
 
-/// Keys and values, in the order in which the keys came.
+/// Keys and values, in the order in which the keys were inserted.
 #[derive(Default)]
 pub struct Table {
     places: HashMap<Key, u64>,
@@ -28,22 +23,35 @@ pub struct Table {
     next: u64,
 }
 
-/// A dict. Each call is one step: no other thread sees it half done.
+/// A shared `dict`: Python's `SyncManager.dict`.
+///
+/// Each call is atomic. `keys`, `values` and `items` return lists, as CPython's server sends them. If a dict is updated from
+/// a proxy of itself, the items before the call count. If as many items were removed as added, an iterator goes on with
+/// the next item that it has not seen; CPython's may skip some.
+///
+/// ```
+/// use multiprocessing_managers::types::Dict;
+/// use multiprocessing_managers::{Args, Referent, Value};
+///
+/// let pairs = Value::dict([("a", 1)]).unwrap();
+/// let dict = Dict::new(Args::new([pairs]).keyword("b", 2)).unwrap();
+/// assert_eq!(dict.repr().unwrap(), "{'a': 1, 'b': 2}");
+/// ```
 pub struct Dict {
     table: Mutex<Table>,
-    /// Itself, for its iterators.
+    /// The dict itself, for its iterators.
     this: Weak<Dict>,
 }
 
-/// An iterator over the keys of a [`Dict`], as it is at each call. It goes on when nobody else has the dict any more.
+/// An iterator over the keys of a [`Dict`]. It keeps the dict alive.
 pub struct DictIterator {
     state: Mutex<State>,
 }
 
 struct State {
-    /// The dict, as a proxy: a reference that the collector can see. Nothing once the iterator is at its end.
+    /// The dict, as a proxy, which is a reference that the collector sees; `None` at the end of the iteration.
     dict: Option<Value>,
-    /// How many keys there were at the start; nothing once there was another number of them.
+    /// The number of keys at the start; `None` once it has changed.
     length: Option<usize>,
     next: u64,
     left: usize,
@@ -59,7 +67,7 @@ impl Table {
         Some(value)
     }
 
-    /// An equal key that was there stays. Returns what is left over then: this one, and the value that was there.
+    /// Sets an item. An equal key stays in place; then this returns the new key and the old value.
     pub fn set(&mut self, key: Key, value: Value) -> Option<(Key, Value)> {
         let next = self.next;
         let place = *self.places.entry(key.clone()).or_insert(next);
@@ -81,7 +89,7 @@ impl Table {
     fn pop(&mut self) -> Option<(Key, Value)> {
         let (place, (key, value)) = self.entries.pop_last()?;
         self.places.remove(&key);
-        // The next key comes to the same place, as in CPython: an iterator that was there does not see it.
+        // The next key takes the same place, as in CPython, so an iterator that has passed it does not see it.
         self.next = place;
         Some((key, value))
     }
@@ -92,7 +100,7 @@ impl Table {
             .map(|(key, value)| (key.value(), value))
     }
 
-    /// As a value.
+    /// Returns the dict as a value.
     pub fn copy(&self) -> Value {
         Value::Dict(
             self.pairs()
@@ -103,7 +111,7 @@ impl Table {
 }
 
 impl Dict {
-    pub const EXPOSED: &[&str] = &[
+    const EXPOSED: &[&str] = &[
         "__contains__",
         "__delitem__",
         "__getitem__",
@@ -123,10 +131,12 @@ impl Dict {
         "__iter__",
     ];
 
-    /// `dict()`, `dict(mapping)`, `dict(pairs)`, each with keywords.
+    /// Creates `dict()`, `dict(mapping)` or `dict(pairs)`, each with keywords.
     ///
-    /// Errors: `TypeError` or `ValueError` for what is neither a mapping nor pairs, `TypeError` for a key that Python
-    /// does not hash.
+    /// # Errors
+    ///
+    /// `TypeError` or `ValueError` for an argument that is neither a mapping nor pairs, `TypeError` for a key that Python does
+    /// not hash.
     pub fn new(args: Args) -> Result<Arc<Self>, Exception> {
         let dict = Arc::new_cyclic(|this| Dict {
             table: Mutex::default(),
@@ -136,7 +146,7 @@ impl Dict {
         Ok(dict)
     }
 
-    /// What the closure returns is let go of without the lock.
+    /// Calls the closure under the lock. Its result is dropped after the lock.
     fn with<R>(&self, f: impl FnOnce(&mut Table) -> R) -> R {
         f(&mut lock(&self.table))
     }
@@ -172,7 +182,7 @@ impl Dict {
 
     fn pop(&self, key: Value, default: Option<Value>) -> Result<Value, Exception> {
         let missing = |key| default.ok_or_else(|| Exception::key_error(key));
-        // CPython does not look at a key that cannot be there.
+        // CPython does not hash a key for an empty dict.
         if self.with(|table| table.len()) == 0 {
             return missing(key);
         }
@@ -218,7 +228,7 @@ impl Dict {
                 .map(|(name, value)| (name.into(), value));
             result = hash(named, &mut walk, &mut new);
         }
-        // As CPython, this keeps what came before the first error.
+        // Items before the first error stay, as in CPython.
         let old: Vec<_> = self.with(|table| {
             let set = |(key, value)| table.set(key, value);
             new.into_iter().map(set).collect()
@@ -254,7 +264,7 @@ impl Referent for Dict {
         let list = |f: &dyn Fn((&Value, &Value)) -> Value| {
             Reply::Value(self.with(|table| Value::list(table.pairs().map(f))))
         };
-        // `several` sees to it that the first is there.
+        // `several` ensures that there is a first argument.
         let key = |key: Option<Value>| key.unwrap_or(Value::None);
         Ok(match method {
             "__len__" => {
@@ -357,7 +367,7 @@ impl Referent for Dict {
     }
 }
 
-/// A proxy that nobody is sent.
+/// Returns a proxy that is never sent.
 fn reference(dict: Arc<Dict>) -> Value {
     Value::Proxy(Arc::new(Proxy {
         class: Arc::new(Global {
@@ -380,14 +390,14 @@ impl State {
 }
 
 impl DictIterator {
-    pub const EXPOSED: &[&str] = &["__next__", "send", "throw", "close"];
+    const EXPOSED: &[&str] = &["__next__", "send", "throw", "close"];
 
     fn next(&self) -> Result<Value, Exception> {
         let dict = lock(&self.state).dict();
         let Some(dict) = dict else {
             return Err(Exception::stop_iteration());
         };
-        // Dropped before the dict: that may be the last clone.
+        // Dropped before the dict, whose last clone this may be.
         let mut state = lock(&self.state);
         let table = lock(&dict.table);
         if state.length != Some(table.len()) {
@@ -428,7 +438,7 @@ impl Referent for DictIterator {
                 let [] = args.slot(method)?;
                 Ok(self.next()?.into())
             }
-            // A dict's iterator is no generator: `send`, `throw` and `close` are exposed, but not there.
+            // `send`, `throw` and `close` are exposed, but only generators have them.
             _ => Err(Failure::no_method(method)),
         }
     }
@@ -437,7 +447,7 @@ impl Referent for DictIterator {
         Ok(format!("<dict_keyiterator object at {self:p}>"))
     }
 
-    /// An iterator over a list of the keys that are left, as Python pickles it.
+    /// Returns an iterator over a list of the remaining keys, as Python pickles it.
     fn value(&self) -> Result<Value, Failure> {
         let state = lock(&self.state);
         let mut left = vec![];
@@ -464,7 +474,7 @@ impl Referent for DictIterator {
     }
 }
 
-/// Adds the pairs of a mapping, or of a sequence of pairs, up to the first that is none.
+/// Adds the pairs of a mapping or of a sequence of pairs, up to the first item that is not a pair.
 fn collect(other: &Value, walk: &mut Walk, into: &mut Vec<(Key, Value)>) -> Result<(), Exception> {
     if let Some(pairs) = pairs(other) {
         return hash(pairs, walk, into);

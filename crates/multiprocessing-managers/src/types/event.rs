@@ -1,6 +1,4 @@
-//! `Event`: a flag that one sets and others wait for.
-//!
-//! Python:  `threading.Event`, `SyncManager.Event`
+//! `Event`: a flag that callers set and wait for.
 
 use std::sync::Arc;
 
@@ -13,7 +11,18 @@ use crate::caller::Caller;
 use crate::referent::{Failure, Referent, Reply};
 use crate::sync::{Mutex, lock};
 
-/// Who waits when it is set is told so, even if it is cleared at once.
+/// A flag: Python's `threading.Event` and `SyncManager.Event`.
+///
+/// Setting it wakes all callers that wait, even if it is cleared at once.
+///
+/// ```
+/// use multiprocessing_managers::types::Event;
+/// use multiprocessing_managers::Args;
+///
+/// let event = Event::new(Args::default()).unwrap();
+/// event.set();
+/// assert!(event.is_set());
+/// ```
 #[derive(Default)]
 pub struct Event {
     state: Mutex<State>,
@@ -22,34 +31,46 @@ pub struct Event {
 #[derive(Default)]
 struct State {
     set: bool,
-    /// Empty while it is set.
+    /// Empty while the flag is set.
     line: Line<()>,
 }
 
 impl Event {
-    /// `Event()`. Errors: `TypeError` for any argument.
+    /// Creates `Event()`.
+    ///
+    /// # Errors
+    ///
+    /// `TypeError` for any argument.
     pub fn new(args: Args) -> Result<Arc<Self>, Exception> {
         args.bind("Event.__init__", [])?;
         Ok(Arc::default())
     }
 
+    /// Whether the flag is set.
     pub fn is_set(&self) -> bool {
         lock(&self.state).set
     }
 
+    /// Sets the flag, and wakes all callers that wait.
     pub fn set(&self) {
         let mut state = lock(&self.state);
         state.set = true;
         while state.line.give(()).is_ok() {}
     }
 
+    /// Clears the flag.
     pub fn clear(&self) {
         lock(&self.state).set = false;
     }
 
-    /// Blocks until it is set, and returns whether it was. `timeout` is Python's: seconds, or none to wait for ever.
+    /// Blocks until the flag is set, and returns whether it is.
     ///
-    /// Errors: [`Failure::Gone`]; `TypeError` and `OverflowError`, if it has to wait, for a timeout that is none.
+    /// `timeout` is Python's: seconds, or `None` to wait without limit.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Gone`] if the caller goes away; `TypeError` or `OverflowError` for an invalid timeout, if the call has to
+    /// wait.
     pub fn wait(&self, caller: &Arc<Caller>, timeout: &Value) -> Result<bool, Failure> {
         let mut state = lock(&self.state);
         if state.set {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use num_bigint::Sign;
 use pickle_value::{Exception, Value};
 
-/// What may stand in brackets.
+/// The key of `sequence[key]`.
 pub enum Index {
     At(i64),
     Slice(Slice),
@@ -18,7 +18,7 @@ pub struct Slice {
     step: i64,
 }
 
-/// Which items of a sequence a slice means.
+/// The items of a sequence that a slice selects.
 pub struct Places {
     start: i64,
     stop: i64,
@@ -27,7 +27,7 @@ pub struct Places {
 }
 
 impl Index {
-    /// The index, or nothing if the value is neither an integer nor a slice.
+    /// Returns `None` if the value is neither an integer nor a slice.
     pub fn of(key: &Value) -> Result<Option<Index>, Exception> {
         let key = key.node();
         if let Value::Long(_) = *key {
@@ -64,7 +64,7 @@ fn bound(value: &Value) -> Result<Option<i64>, Exception> {
     })
 }
 
-/// An integer, or the `i64` next to it; nothing if it is none.
+/// Returns an integer, clamped to `i64`; `None` for other values.
 pub fn clamped(value: &Value) -> Option<i64> {
     match &*value.node() {
         Value::Long(number) if number.sign() == Sign::Minus => Some(i64::MIN),
@@ -73,7 +73,7 @@ pub fn clamped(value: &Value) -> Option<i64> {
     }
 }
 
-/// Where the item lies, if it does; negative indices count from the end.
+/// Returns the place of an item, if it exists. Negative indices count from the end.
 pub fn place(index: i64, length: usize) -> Option<usize> {
     let index = if index < 0 {
         index + length as i64
@@ -112,7 +112,7 @@ impl Slice {
 }
 
 impl Places {
-    /// The places, if the slice has no step.
+    /// Returns the places, if the slice has no step.
     pub fn range(&self) -> Option<Range<usize>> {
         let start = self.start.max(0) as usize;
         (self.step == 1).then(|| start..start.max(self.stop.max(0) as usize))
@@ -128,7 +128,7 @@ impl Places {
         way % self.step == 0 && (0..self.count as i64).contains(&(way / self.step))
     }
 
-    /// Whether so many items can be set; Python says what it calls them.
+    /// Fails unless this many items can be set.
     pub fn must_be(&self, what: &str, given: usize) -> Result<(), Exception> {
         let count = self.count;
         if given == count {

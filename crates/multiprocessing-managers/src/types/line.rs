@@ -1,4 +1,4 @@
-//! Those who wait for something, first come first served.
+//! A line of waiting callers, first come first served.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -7,9 +7,10 @@ use std::time::Duration;
 use crate::caller::{Caller, Ticket, Waited};
 use crate::sync::{Arc, Instant, Mutex, MutexGuard, lock};
 
-/// A line of callers, each of whom waits for a `T` and has brought a `B`. It lies under the lock of the object that
-/// they wait for. What there is is given to the first at once, so nobody can take it in between, and nobody who has
-/// gone takes anything: whoever leaves finds what was given, and gives it back.
+/// A line of callers that wait for a `T` and have brought a `B`, under the lock of the object that they wait for.
+///
+/// New items go straight to the first waiter, so no other caller can take one in between. A caller that leaves the line
+/// finds the item that it was given meanwhile, and gives it back.
 pub struct Line<T, B = ()> {
     next: u64,
     waiting: BTreeMap<u64, (Arc<Ticket>, B)>,
@@ -22,11 +23,13 @@ pub struct Place {
     ticket: Arc<Ticket>,
 }
 
-/// How the wait in a line ended.
+/// How a wait in a line ended.
 pub enum Turn<T> {
+    /// The caller was given an item.
     Given(T),
+    /// The time limit has passed.
     TimedOut,
-    /// The client has gone; what it was given meanwhile is for somebody else.
+    /// The client has gone away; an item that it was given meanwhile is for another caller.
     Gone(Option<T>),
 }
 
@@ -41,7 +44,7 @@ impl<T, B> Default for Line<T, B> {
 }
 
 impl<T, B> Line<T, B> {
-    /// The last place. Errors: the process has no descriptor left.
+    /// Takes the last place. Fails if the process has no file descriptor left.
     pub fn join(&mut self, caller: &Arc<Caller>, brought: B) -> io::Result<Place> {
         let place = Place {
             number: self.next,
@@ -53,7 +56,8 @@ impl<T, B> Line<T, B> {
         Ok(place)
     }
 
-    /// Ends the wait of the first, and returns who that is and what it has brought; or, if nobody waits, the thing.
+    /// Gives the thing to the first waiter, and returns that caller and what it has brought. Returns the thing if no caller
+    /// waits.
     pub fn give(&mut self, thing: T) -> Result<(u64, B), T> {
         let Some((number, (ticket, brought))) = self.waiting.pop_first() else {
             return Err(thing);
@@ -63,17 +67,17 @@ impl<T, B> Line<T, B> {
         Ok((ticket.caller().id(), brought))
     }
 
-    /// How many wait.
+    /// Returns how many callers wait.
     pub fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    /// What those who wait have brought.
+    /// Returns what the waiting callers have brought.
     pub fn brought(&self) -> impl Iterator<Item = &B> {
         self.waiting.values().map(|(_, brought)| brought)
     }
 
-    /// What was given to those who do not know it yet.
+    /// Returns what was given to callers that have not noticed yet.
     pub fn given(&self) -> impl Iterator<Item = &T> {
         self.given.values()
     }
@@ -85,8 +89,8 @@ impl<T, B> Line<T, B> {
 }
 
 impl Place {
-    /// Waits for the place's turn, and leaves the line. No timeout, or one that no clock can hold, is for ever; zero
-    /// only looks. The lock is held when this returns, since what was given may have to be given back.
+    /// Blocks until the place's turn, and leaves the line. A timeout beyond the range of the clock means no limit; zero does
+    /// not block. Returns with the lock held, because the caller may have to give back what it was given.
     pub fn wait<'a, S, T, B>(
         self,
         timeout: Option<Duration>,

@@ -1,9 +1,4 @@
-//! A list that a server holds.
-//!
-//! Python:  `list`, as `SyncManager.list` makes it
-//! Differs: `sort` takes no `key`, which would have to be called. A proxy of the list itself is iterated over as the
-//!          list is before the call: `l.extend(l)` doubles it, and does not go on for ever. One call makes [`MOST`]
-//!          items at most.
+//! `list`.
 
 use std::mem;
 use std::sync::Arc;
@@ -18,13 +13,24 @@ use crate::caller::Caller;
 use crate::referent::{Failure, Referent, Reply};
 use crate::sync::{Mutex, lock};
 
-/// A list. Each call is one step: no other thread sees it half done.
+/// A shared `list`: Python's `SyncManager.list`.
+///
+/// Each call is atomic, and makes at most [`MOST`] items. `sort` accepts no `key`, because it would have to be called.
+/// `l.extend(l)` doubles the list; CPython's server goes on without end.
+///
+/// ```
+/// use multiprocessing_managers::types::List;
+/// use multiprocessing_managers::{Args, Referent};
+///
+/// let list = List::new(Args::new([[3, 1, 2].into()])).unwrap();
+/// assert_eq!(list.repr().unwrap(), "[3, 1, 2]");
+/// ```
 pub struct List {
     items: Mutex<Vec<Value>>,
 }
 
 impl List {
-    pub const EXPOSED: &[&str] = &[
+    const EXPOSED: &[&str] = &[
         "__add__",
         "__contains__",
         "__delitem__",
@@ -46,9 +52,11 @@ impl List {
         "__imul__",
     ];
 
-    /// `list()` or `list(iterable)`.
+    /// Creates `list()` or `list(iterable)`.
     ///
-    /// Errors: `TypeError` if it cannot be iterated over, `MemoryError` if it has more than [`MOST`] items.
+    /// # Errors
+    ///
+    /// `TypeError` for an argument that is not iterable, `MemoryError` for more than [`MOST`] items.
     pub fn new(args: Args) -> Result<Arc<Self>, Exception> {
         let [iterable] = args.several("list", 0)?;
         let items = iterable.as_ref().map_or(Ok(vec![]), elements)?;
@@ -57,7 +65,7 @@ impl List {
         }))
     }
 
-    /// What the closure returns is let go of without the lock.
+    /// Calls the closure under the lock. Its result is dropped after the lock.
     fn with<R>(&self, f: impl FnOnce(&mut Vec<Value>) -> R) -> R {
         f(&mut lock(&self.items))
     }
@@ -155,7 +163,7 @@ impl List {
         })
     }
 
-    /// Where the first item lies that is equal to the value, between the two bounds.
+    /// Returns the place of the first item between the bounds that equals the value.
     fn find(&self, value: &Value, start: i64, stop: i64) -> Result<Option<usize>, Exception> {
         let mut walk = Walk::new();
         self.with(|items| {
@@ -393,7 +401,7 @@ impl Referent for List {
         Ok(Value::list(self.copy()))
     }
 
-    /// Of more than [`MOST`] it gives one more, so that [`elements`](fn@elements) can tell.
+    /// Returns at most one more than [`MOST`], which [`elements`](fn@elements) refuses.
     fn elements(&self) -> Option<Vec<Value>> {
         Some(self.with(|items| items.iter().take(MOST + 1).cloned().collect()))
     }
@@ -415,7 +423,7 @@ fn index(key: &Value) -> Result<Index, Exception> {
     })
 }
 
-/// Takes the items of the slice out.
+/// Removes and returns the items of the slice.
 fn cut(items: &mut Vec<Value>, slice: &Slice) -> Vec<Value> {
     let places = slice.places(items.len());
     if let Some(range) = places.range() {
@@ -429,7 +437,7 @@ fn cut(items: &mut Vec<Value>, slice: &Slice) -> Vec<Value> {
     cut
 }
 
-/// An iterator over what the list is now, from its end, as Python pickles it.
+/// Returns a reversed iterator over the list as it is now, as Python pickles it.
 fn reversed(items: Vec<Value>) -> Value {
     let last = items.len() as i64 - 1;
     Value::Object(Arc::new(Object {
@@ -452,7 +460,7 @@ fn no_integer(value: &Value) -> Exception {
     ))
 }
 
-/// An integer that fits into C's `ssize_t`.
+/// Returns an integer that fits into C's `ssize_t`.
 fn size(value: &Value) -> Result<i64, Exception> {
     match &*value.node() {
         Value::Long(_) => Err(Exception::overflow_error(
@@ -462,7 +470,7 @@ fn size(value: &Value) -> Result<i64, Exception> {
     }
 }
 
-/// An integer that fits into C's `int`, as a truth.
+/// Returns the truth of an integer that fits into C's `int`.
 fn flag(value: &Value) -> Result<bool, Exception> {
     let number = clamped(value).ok_or_else(|| no_integer(&value.node()))?;
     match i32::try_from(number) {

@@ -1,8 +1,4 @@
-//! `Lock`: held by one at a time.
-//!
-//! Python:  `threading.Lock`, `SyncManager.Lock`
-//! Differs: those who wait get it in the order in which they came. A client that goes away while it waits takes
-//!          nothing, and a lock whose owner was killed is released; CPython's stays locked for ever in both cases.
+//! `Lock`: one caller at a time holds it.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -16,11 +12,24 @@ use crate::caller::{Caller, Gone, Receipt};
 use crate::referent::{Failure, Referent, Reply};
 use crate::sync::{Mutex, lock};
 
-/// Anybody may release it, not only who acquired it.
+/// A lock: Python's `threading.Lock` and `SyncManager.Lock`.
 ///
-/// When the connection of who acquired it ends, it stays locked: a program may acquire it in a child and release it in
-/// the parent, as CPython's own tests do. When the client's process was killed, it is released, unless somebody did
-/// that before. A client that went before it could read that it had it has not had it.
+/// Callers get the lock in the order in which they began to wait, and any caller may release it.
+///
+/// When the holder's connection ends, the lock stays locked: a program may acquire it in a child and release it in the
+/// parent, as CPython's own tests do. When the holder's process is killed, the lock is released, unless another caller has
+/// released it before. A client that disconnects before it reads the grant never held the lock. CPython's server never
+/// releases the lock in these two cases.
+///
+/// ```
+/// use multiprocessing_managers::types::Lock;
+/// use multiprocessing_managers::{Args, Caller};
+///
+/// let lock = Lock::new(Args::default()).unwrap();
+/// assert!(lock.acquire(&Caller::local(), None).unwrap());
+/// assert!(lock.locked());
+/// lock.release().unwrap();
+/// ```
 pub struct Lock {
     me: Weak<Lock>,
     state: Mutex<State>,
@@ -28,14 +37,18 @@ pub struct Lock {
 
 #[derive(Default)]
 struct State {
-    /// Who acquired it, if it is locked.
+    /// The caller that acquired the lock.
     owner: Option<u64>,
-    /// Empty while it is not locked.
+    /// Empty while the lock is free.
     line: Line<()>,
 }
 
 impl Lock {
-    /// `Lock()`. Errors: `TypeError` for any argument.
+    /// Creates `Lock()`.
+    ///
+    /// # Errors
+    ///
+    /// `TypeError` for any argument.
     pub fn new(args: Args) -> Result<Arc<Self>, Exception> {
         no_arguments("_thread.allocate_lock", &args)?;
         Ok(Arc::new_cyclic(|me| Lock {
@@ -44,9 +57,12 @@ impl Lock {
         }))
     }
 
-    /// Blocks until it is the caller's, and returns whether it is; `None` is for ever, zero does not block.
+    /// Acquires the lock, and returns whether it did. Blocks while another caller holds it, at most for the timeout; a
+    /// timeout of zero does not block.
     ///
-    /// Errors: [`Failure::Gone`]; then it is not.
+    /// # Errors
+    ///
+    /// [`Failure::Gone`] if the caller goes away; then it does not hold the lock.
     pub fn acquire(
         &self,
         caller: &Arc<Caller>,
@@ -79,7 +95,11 @@ impl Lock {
         Ok(true)
     }
 
-    /// Errors: `RuntimeError` if it is not locked.
+    /// Releases the lock, whichever caller holds it.
+    ///
+    /// # Errors
+    ///
+    /// `RuntimeError` if the lock is not locked.
     pub fn release(&self) -> Result<(), Exception> {
         let mut state = lock(&self.state);
         if state.owner.is_none() {
@@ -89,11 +109,12 @@ impl Lock {
         Ok(())
     }
 
+    /// Whether a caller holds the lock.
     pub fn locked(&self) -> bool {
         lock(&self.state).owner.is_some()
     }
 
-    /// Releases it if it is still as that caller acquired it.
+    /// Releases the lock if it is still as that caller acquired it.
     pub(crate) fn take_back(&self, caller_id: u64) {
         let mut state = lock(&self.state);
         if state.owner == Some(caller_id) {
@@ -103,7 +124,7 @@ impl Lock {
 }
 
 impl State {
-    /// To the next.
+    /// Passes the lock to the next caller.
     fn pass(&mut self) {
         self.owner = self.line.give(()).ok().map(|(next, ())| next);
     }
@@ -157,7 +178,7 @@ impl Referent for Lock {
     }
 }
 
-/// What a function of C without parameters says of arguments.
+/// The error of a C function without parameters for arguments.
 pub(crate) fn no_arguments(function: &str, args: &Args) -> Result<(), Exception> {
     let fail = |text: String| {
         Err(Exception::type_error(format!(

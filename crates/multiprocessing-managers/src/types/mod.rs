@@ -1,8 +1,22 @@
-//! What a server holds: the types of `SyncManager`.
+//! The types of a `SyncManager`, which a server holds.
 //!
-//! A container keeps its values under a lock of its own, and lets go of no value while it holds it: the last clone of a
-//! proxy's value may end another object. Nothing done under such a lock calls another object: comparing two values, or
-//! showing them, looks at nothing but them, and a proxy is only its name. What iterates over a proxy does so before.
+//! Clients create and call them through proxies. A server's own program can make them too, register them, and call them
+//! without a proxy, as with [`Queue`]:
+//!
+//! ```
+//! use multiprocessing_managers::Registry;
+//! use multiprocessing_managers::types::Queue;
+//!
+//! let tasks = Queue::unbounded();
+//! let shared = tasks.clone();
+//! let mut registry = Registry::new();
+//! registry.register("get_tasks", move |_| Ok(shared.clone()));
+//! tasks.put("one".into(), None).unwrap();
+//! ```
+
+// A container keeps its values under a lock of its own, and drops no value while it holds that lock: the last clone of a
+// proxy may end another object. Nothing done under such a lock calls another object: comparing or showing values looks at
+// nothing else, and a proxy is only its name. Iterating over a proxy happens before.
 
 mod index;
 #[cfg(not(loom))]

@@ -1,7 +1,4 @@
-//! An object whose attributes clients set and get.
-//!
-//! Python:  `multiprocessing.managers.Namespace`
-//! Differs: its class stays what it is.
+//! `Namespace`: an object with attributes.
 
 use std::borrow::Cow;
 use std::mem;
@@ -16,7 +13,7 @@ use crate::caller::Caller;
 use crate::referent::{Failure, Referent, Reply};
 use crate::sync::{Mutex, lock};
 
-/// What every object of the class has, and `object` before it: methods.
+/// The methods that every instance inherits.
 const METHODS: &[&str] = &[
     "__delattr__",
     "__dir__",
@@ -39,18 +36,28 @@ const METHODS: &[&str] = &[
     "__str__",
 ];
 
-/// A namespace: attributes, by name.
+/// A shared object with attributes: Python's `multiprocessing.managers.Namespace`. Its class cannot be changed.
+///
+/// ```
+/// use multiprocessing_managers::types::Namespace;
+/// use multiprocessing_managers::{Args, Referent};
+///
+/// let namespace = Namespace::new(Args::default().keyword("x", 1)).unwrap();
+/// assert_eq!(namespace.repr().unwrap(), "Namespace(x=1)");
+/// ```
 pub struct Namespace {
-    /// Its `__dict__`; somebody may have set one with keys that are no names.
+    /// The `__dict__`. A client may set one whose keys are not names.
     table: Mutex<Table>,
 }
 
 impl Namespace {
-    pub const EXPOSED: &[&str] = &["__getattribute__", "__setattr__", "__delattr__"];
+    const EXPOSED: &[&str] = &["__getattribute__", "__setattr__", "__delattr__"];
 
-    /// `Namespace(**attributes)`.
+    /// Creates `Namespace(**attributes)`.
     ///
-    /// Errors: `TypeError` if there are other arguments.
+    /// # Errors
+    ///
+    /// `TypeError` for other arguments.
     pub fn new(args: Args) -> Result<Arc<Self>, Exception> {
         if !args.positional.is_empty() {
             let given = args.positional.len() + 1;
@@ -67,7 +74,7 @@ impl Namespace {
         }))
     }
 
-    /// What the closure returns is let go of without the lock.
+    /// Calls the closure under the lock. Its result is dropped after the lock.
     fn with<R>(&self, f: impl FnOnce(&mut Table) -> R) -> R {
         f(&mut lock(&self.table))
     }
@@ -93,7 +100,7 @@ impl Namespace {
             "__module__" => Ok("multiprocessing.managers".into()),
             "__new__" => Ok(method(Value::global("builtins", "object"))),
             "__init_subclass__" | "__subclasshook__" => Ok(method(class())),
-            // As Python pickles a method: whoever gets it gets a copy of the object with it.
+            // Python pickles a method with a copy of its object.
             name if METHODS.contains(&name) => Ok(method(self.pickled())),
             _ => Err(missing(key.value())),
         }
@@ -152,7 +159,7 @@ impl Namespace {
     }
 }
 
-/// An object of `multiprocessing.managers`, as Python pickles it.
+/// Returns an object of `multiprocessing.managers`, as Python pickles it.
 pub(crate) fn made(class: &'static str, state: Value) -> Value {
     Value::Object(Arc::new(Object {
         make: Make::New {
@@ -175,7 +182,7 @@ fn named(name: Value) -> Result<(Key, String), Exception> {
     Ok((Key::new(name)?, text))
 }
 
-/// The text of a `str`; a lone surrogate, which Rust's cannot hold, as `repr` shows it.
+/// Returns the text of a `str`, with lone surrogates escaped as in a `repr`.
 fn text(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::Str(text) => Some(Cow::Borrowed(text)),

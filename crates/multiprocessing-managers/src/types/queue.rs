@@ -1,9 +1,4 @@
-//! `Queue`: items go from clients to clients, each to one of them, in the order in which they were put.
-//!
-//! Python:  `queue.Queue`, `SyncManager.Queue`, `SyncManager.JoinableQueue`
-//! Differs: those who wait to put or get are served in the order in which they came. A client that goes away while it
-//!          waits takes no item, and one that goes before it could read its item gives it back; CPython loses both.
-//!          What was lost in a client's hands can be heard of: see [`Queue::on_lost`].
+//! `Queue`: each item goes to one caller, in the order in which the items were put.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -18,11 +13,24 @@ use crate::caller::{Caller, Gone, Receipt};
 use crate::referent::{Failure, Referent, Reply};
 use crate::sync::{Mutex, lock};
 
-/// An item is either in the queue, or on its way to one client. It comes back, in front, if that goes before it has
-/// read the reply; then it counts for `join` as it did. What a client is waiting to put when it goes away is not put.
+/// A queue: Python's `queue.Queue`, `SyncManager.Queue` and `SyncManager.JoinableQueue`.
+///
+/// Callers that wait to put or get are served in the order in which they came. A client that goes away while it waits
+/// takes no item and puts none. An item whose client goes away before it reads the reply returns to the front of the
+/// queue; for `join` it has never been taken. CPython's server loses such items. [`Queue::on_lost`] reports items that a
+/// client had in hand when it went away.
+///
+/// ```
+/// use multiprocessing_managers::types::Queue;
+///
+/// let queue = Queue::bounded(1);
+/// queue.put("item".into(), None).unwrap();
+/// assert_eq!(queue.get(None).unwrap().as_str(), Some("item"));
+/// queue.task_done().unwrap();
+/// ```
 pub struct Queue {
     me: Weak<Queue>,
-    /// The greatest number of items.
+    /// The limit on the number of items.
     maxsize: Option<usize>,
     state: Mutex<State>,
     on_lost: Mutex<Option<Arc<OnLost>>>,
@@ -35,32 +43,35 @@ struct State {
     items: VecDeque<Value>,
     /// Empty while there are items.
     getters: Line<Value>,
-    /// Each with its item. Empty while there is room.
+    /// Callers with an item to put. Empty while there is room.
     putters: Line<(), Value>,
     joiners: Line<()>,
-    /// Items put, and not reported as done.
+    /// The number of items that were put and not reported as done.
     unfinished: usize,
 }
 
 impl Queue {
-    /// `Queue(maxsize=0)`: of any number of items if `maxsize` is not more than zero.
+    /// Creates `Queue(maxsize=0)`, without a limit unless `maxsize` is positive.
     ///
-    /// Errors: `TypeError`; that of a `maxsize` that is no number, which CPython only finds at the first `put`.
+    /// # Errors
+    ///
+    /// `TypeError` for wrong arguments, also for a `maxsize` that is not a number, which CPython notices at the first
+    /// `put`.
     pub fn new(args: Args) -> Result<Arc<Self>, Exception> {
         let [maxsize] = args.bind("Queue.__init__", [("maxsize", Some(Value::Int(0)))])?;
         let maxsize = compared(&maxsize, ">")?;
-        // What is not a number is not more than zero either.
+        // A NaN is not positive.
         Ok(Queue::make(
             (maxsize > 0.0).then(|| maxsize.ceil() as usize),
         ))
     }
 
-    /// A queue of at most `maxsize` items; of any number if 0.
+    /// Creates a queue of at most `maxsize` items; 0 stands for no limit.
     pub fn bounded(maxsize: usize) -> Arc<Self> {
         Queue::make((maxsize > 0).then_some(maxsize))
     }
 
-    /// A queue of any number of items.
+    /// Creates a queue without a limit.
     pub fn unbounded() -> Arc<Self> {
         Queue::make(None)
     }
@@ -74,23 +85,29 @@ impl Queue {
         })
     }
 
-    /// Adds an item, from the server's own process; blocks while there is no room. No timeout is for ever.
+    /// Puts an item, from the server's own process. Blocks while the queue is full, at most for the timeout.
     ///
-    /// Errors: `queue.Full` if there is no room in time; `OSError` if the process can open no more files.
+    /// # Errors
+    ///
+    /// `queue.Full` after the timeout, `OSError` if the process has no file descriptor left.
     pub fn put(&self, item: Value, timeout: Option<Duration>) -> Result<(), Exception> {
         own(|caller| self.put_in(caller, item, || Ok(timeout)))
     }
 
-    /// Takes the first item, from the server's own process; blocks while there is none. No timeout is for ever.
+    /// Takes the oldest item, from the server's own process. Blocks while the queue is empty, at most for the timeout.
     ///
-    /// Errors: `queue.Empty` if there is no item in time; `OSError` if the process can open no more files.
+    /// # Errors
+    ///
+    /// `queue.Empty` after the timeout, `OSError` if the process has no file descriptor left.
     pub fn get(&self, timeout: Option<Duration>) -> Result<Value, Exception> {
         own(|caller| self.get_out(caller, || Ok(timeout)))
     }
 
-    /// Reports that an item which was got is done. Never blocks.
+    /// Reports an item as done. Never blocks.
     ///
-    /// Errors: `ValueError` if all that were put are done already.
+    /// # Errors
+    ///
+    /// `ValueError` if all items are done already.
     pub fn task_done(&self) -> Result<(), Exception> {
         let mut state = lock(&self.state);
         let left = state.unfinished.checked_sub(1);
@@ -102,7 +119,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Puts an item that was got back in front, however full the queue is. For `join`, it has never been taken.
+    /// Returns an item to the front of the queue, even if the queue is full. For `join` it has never been taken.
     pub fn put_back(&self, item: Value) {
         let mut state = lock(&self.state);
         if let Err(item) = state.getters.give(item) {
@@ -110,12 +127,12 @@ impl Queue {
         }
     }
 
-    /// How many items wait; anybody may change that at once. Python's `qsize()`.
+    /// Returns the number of items; another caller may change it at once. Python's `qsize()`.
     pub fn len(&self) -> usize {
         lock(&self.state).items.len()
     }
 
-    /// Whether no item waits; anybody may change that at once. Python's `empty()`.
+    /// Whether the queue is empty; another caller may change that at once. Python's `empty()`.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -124,14 +141,16 @@ impl Queue {
         self.maxsize.is_some_and(|maxsize| maxsize <= self.len())
     }
 
-    /// What is called with an item that may be lost, from then on, and how: its client's connection has ended, the item
-    /// had been sent to it, and no request has come since. It may be [put back](Queue::put_back), if doing it twice
-    /// does no harm: the client may have done it. By default nothing happens, as in CPython.
+    /// Calls `hook` from now on with each item that may be lost: it was sent to a client whose connection then ended without
+    /// another request.
+    ///
+    /// The client may or may not have done its work on the item. [Put it back](Queue::put_back) if doing the work twice
+    /// does no harm. Without a hook such items are gone, as in CPython.
     pub fn on_lost(&self, hook: Box<dyn Fn(Value, Gone) + Send + Sync>) {
         *lock(&self.on_lost) = Some(hook.into());
     }
 
-    /// `timeout` says how long, if there is no room.
+    /// Calls `timeout` for the time limit only if the call has to wait.
     fn put_in(
         &self,
         caller: &Arc<Caller>,
@@ -152,12 +171,12 @@ impl Queue {
         {
             Turn::Given(()) => Ok(()),
             Turn::TimedOut => Err(Exception::full().into()),
-            // What was put is put, though nobody hears of it.
+            // The item is in the queue, although its client is not told.
             Turn::Gone(_) => Err(Failure::Gone),
         }
     }
 
-    /// `timeout` says how long, if there is no item.
+    /// Calls `timeout` for the time limit only if the call has to wait.
     fn get_out(
         &self,
         caller: &Arc<Caller>,
@@ -183,7 +202,7 @@ impl Queue {
         }
     }
 
-    /// Blocks until every item that was put has been reported as done.
+    /// Blocks until every item has been reported as done.
     fn join(&self, caller: &Arc<Caller>) -> Result<(), Failure> {
         let mut state = lock(&self.state);
         if state.unfinished == 0 {
@@ -202,7 +221,7 @@ impl Queue {
             .is_none_or(|maxsize| state.items.len() < maxsize)
     }
 
-    /// Takes the items of those who wait to put them.
+    /// Takes the items of callers that wait to put them.
     fn admit(&self, state: &mut State) {
         while self.has_room(state) {
             let Ok((_, item)) = state.putters.give(()) else {
@@ -219,7 +238,7 @@ impl Queue {
             ("timeout", Some(Value::None)),
         ];
         let [item, block, timeout] = args.bind("Queue.put", parameters)?;
-        // A queue without a limit does not look at them, nor is a timeout looked at that does not matter.
+        // A queue without a limit does not check these arguments, and a timeout is checked only if it matters.
         let timeout = match (self.maxsize, block.truth()) {
             (None, _) => f64::NAN,
             (_, false) => 0.0,
@@ -265,7 +284,7 @@ impl State {
     }
 }
 
-/// A call from this process.
+/// Makes a call from this process.
 fn own<T>(call: impl FnOnce(&Arc<Caller>) -> Result<T, Failure>) -> Result<T, Exception> {
     let os_error = |text: String| Exception::new("builtins", "OSError", [Value::from(text)]);
     let caller = Caller::local();
@@ -351,7 +370,7 @@ impl Referent for Queue {
 
     fn clear(&self) {
         let items = std::mem::take(&mut lock(&self.state).items);
-        // Not under the lock: an item may be the last to hold a queue, even this one.
+        // Not under the lock: an item may hold the last reference to a queue, even this one.
         drop(items);
     }
 }

@@ -1,9 +1,4 @@
-//! `RLock`: held by one at a time, who may acquire it again.
-//!
-//! Python:  `threading.RLock`, `SyncManager.RLock`
-//! Differs: it belongs to a connection, that is a thread of a client, and is released when that ends; CPython's then
-//!          passes to whichever thread of its server gets the same number. Those who wait get it in the order in which
-//!          they came.
+//! `RLock`: a lock that its holder may acquire again.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -18,8 +13,21 @@ use crate::caller::{Caller, Gone};
 use crate::referent::{Failure, Referent, Reply};
 use crate::sync::{Mutex, lock};
 
-/// Only who acquired it may release it, as often as it acquired it. Nobody else could do it later, so it is released
-/// when that connection ends, however often it was acquired.
+/// A recursive lock: Python's `threading.RLock` and `SyncManager.RLock`.
+///
+/// Its owner is a connection, that is, a thread of a client. Only the owner can release it, as often as it has acquired it,
+/// so it is released when the connection ends. (In CPython it then belongs to the next server thread with the same number.)
+/// Callers get the lock in the order in which they began to wait.
+///
+/// ```
+/// use multiprocessing_managers::types::RLock;
+/// use multiprocessing_managers::{Args, Caller};
+///
+/// let (lock, caller) = (RLock::new(Args::default()).unwrap(), Caller::local());
+/// assert!(lock.acquire(&caller, None).unwrap() && lock.acquire(&caller, None).unwrap());
+/// lock.release(&caller).unwrap();
+/// assert!(lock.is_owned(&caller));
+/// ```
 pub struct RLock {
     me: Weak<RLock>,
     state: Mutex<State>,
@@ -31,12 +39,12 @@ struct State {
     owner: u64,
     /// How often the owner has acquired it.
     depth: usize,
-    /// Each with the depth that it will have. Empty while nobody is the owner.
+    /// Callers with the depth that they will have. Empty while the lock has no owner.
     line: Line<(), usize>,
 }
 
 impl RLock {
-    /// `RLock()`. CPython takes any arguments, and so does this.
+    /// Creates `RLock()`. Like CPython, it ignores arguments, so it never fails.
     pub fn new(_args: Args) -> Result<Arc<Self>, Exception> {
         Ok(Arc::new_cyclic(|me| RLock {
             me: me.clone(),
@@ -44,9 +52,12 @@ impl RLock {
         }))
     }
 
-    /// Blocks until it is the caller's, once more, and returns whether it is; `None` is for ever, zero does not block.
+    /// Acquires the lock once more, and returns whether it did. Blocks while another caller owns it, at most for the
+    /// timeout; a timeout of zero does not block.
     ///
-    /// Errors: [`Failure::Gone`]; then it is not.
+    /// # Errors
+    ///
+    /// [`Failure::Gone`] if the caller goes away; then it does not own the lock.
     pub fn acquire(
         &self,
         caller: &Arc<Caller>,
@@ -61,7 +72,11 @@ impl RLock {
         self.enter(caller, 1, timeout)
     }
 
-    /// Errors: `RuntimeError` if it is not the caller's.
+    /// Releases the lock once.
+    ///
+    /// # Errors
+    ///
+    /// `RuntimeError` if the caller does not own the lock.
     pub fn release(&self, caller: &Caller) -> Result<(), Exception> {
         let mut state = lock(&self.state);
         if state.owner != caller.id() {
@@ -74,12 +89,13 @@ impl RLock {
         Ok(())
     }
 
+    /// Whether the caller owns the lock.
     pub fn is_owned(&self, caller: &Caller) -> bool {
         lock(&self.state).owner == caller.id()
     }
 
-    /// Releases it at once, and returns how often it was acquired: what [`RLock::enter`] takes; 0 if it is not the
-    /// caller's.
+    /// Releases the lock completely, and returns how often it was acquired, for [`RLock::enter`]; 0 if the caller does not
+    /// own it.
     pub(crate) fn leave(&self, caller_id: u64) -> usize {
         let mut state = lock(&self.state);
         if state.owner != caller_id {
@@ -90,7 +106,7 @@ impl RLock {
         depth
     }
 
-    /// Acquires it, which the caller does not own, as often as `depth` says.
+    /// Acquires the lock, which the caller does not own, `depth` times.
     pub(crate) fn enter(
         &self,
         caller: &Arc<Caller>,
@@ -123,7 +139,7 @@ impl RLock {
 }
 
 impl State {
-    /// To the next.
+    /// Passes the lock to the next caller.
     fn pass(&mut self) {
         (self.owner, self.depth) = self.line.give(()).unwrap_or_default();
     }
@@ -149,7 +165,7 @@ impl Referent for RLock {
         }
     }
 
-    /// The owner is shown as the server numbers its connections, where CPython shows a thread.
+    /// Shows the number of the owner's connection; CPython shows a thread.
     fn repr(&self) -> Result<String, Failure> {
         let state = lock(&self.state);
         let locked = if state.owner == 0 {

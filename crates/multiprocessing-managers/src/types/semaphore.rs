@@ -1,8 +1,4 @@
-//! `Semaphore` and `BoundedSemaphore`: held by several at a time.
-//!
-//! Python:  `threading.Semaphore`, `threading.BoundedSemaphore`, and `SyncManager`'s
-//! Differs: those who wait are served in the order in which they came, and a client that goes away while it waits takes
-//!          nothing. The value is an integer of 64 bits; Python counts on with a `float` too.
+//! `Semaphore` and `BoundedSemaphore`: several callers at a time hold one.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -17,24 +13,35 @@ use crate::caller::{Caller, Gone, Receipt};
 use crate::referent::{Failure, Referent, Reply};
 use crate::sync::{Mutex, lock};
 
-/// Anybody may release it.
+/// A semaphore: Python's `threading.Semaphore` and `threading.BoundedSemaphore`, and those of `SyncManager`.
 ///
-/// What a killed client has acquired of a `Semaphore` is gone: it may count anything, such as signals, and who acquires
-/// need not release. A `BoundedSemaphore` guards a resource, so it gets back what was acquired by a client that was
-/// killed and has not been released. Who releases gives back its own share first, then one of a client that has left,
-/// then the oldest.
+/// Callers are served in the order in which they began to wait, and any caller may release. The value is an `i64`; Python
+/// accepts a `float` too.
+///
+/// A killed client's share of a plain semaphore is not given back: a semaphore may count signals, which are never
+/// released. A bounded semaphore guards a resource, so the share of a killed client is given back. A release gives back the
+/// caller's own share first, then that of a client that has left, then the oldest.
+///
+/// ```
+/// use multiprocessing_managers::types::Semaphore;
+/// use multiprocessing_managers::{Args, Caller, Referent};
+///
+/// let semaphore = Semaphore::bounded(Args::new([1.into()])).unwrap();
+/// semaphore.call(&Caller::local(), "acquire", Args::default()).unwrap();
+/// semaphore.call(&Caller::local(), "release", Args::default()).unwrap();
+/// ```
 pub struct Semaphore {
     me: Weak<Semaphore>,
-    /// The initial value, if it is bounded.
+    /// The initial value of a bounded semaphore.
     bound: Option<i64>,
     state: Mutex<State>,
 }
 
 struct State {
     value: i64,
-    /// Who has what is not there, if it is bounded: as many as are missing in the value.
+    /// The holders of a bounded semaphore, as many as the value is below the initial value.
     shares: VecDeque<Share>,
-    /// Empty while the value is more than zero.
+    /// Empty while the value is positive.
     line: Line<()>,
 }
 
@@ -44,13 +51,21 @@ struct Share {
 }
 
 impl Semaphore {
-    /// `Semaphore(value=1)`. Errors: `ValueError` if it is negative, `TypeError`; `OverflowError` if it is no `i64`.
+    /// Creates `Semaphore(value=1)`.
+    ///
+    /// # Errors
+    ///
+    /// `ValueError` for a negative value, `OverflowError` for a value beyond `i64`, `TypeError` for other arguments.
     pub fn new(args: Args) -> Result<Arc<Self>, Exception> {
         let value = initial("Semaphore.__init__", args)?;
         Ok(Semaphore::make(value, None))
     }
 
-    /// `BoundedSemaphore(value=1)`. Errors: as [`Semaphore::new`].
+    /// Creates `BoundedSemaphore(value=1)`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Semaphore::new`].
     pub fn bounded(args: Args) -> Result<Arc<Self>, Exception> {
         let value = initial("BoundedSemaphore.__init__", args)?;
         Ok(Semaphore::make(value, Some(value)))
@@ -68,10 +83,9 @@ impl Semaphore {
         })
     }
 
-    /// Blocks until it is more than zero, takes one, and returns whether it did; `None` is for ever, zero does not
-    /// block.
+    /// Takes one, and returns whether it did. Blocks while the value is zero.
     ///
-    /// Errors: [`Failure::Gone`]; then nothing was taken.
+    /// Fails with [`Failure::Gone`] if the caller goes away; then it has taken nothing.
     fn acquire(&self, caller: &Arc<Caller>, args: Args) -> Result<bool, Failure> {
         let parameters = [
             ("blocking", Some(Value::Bool(true))),
@@ -148,7 +162,7 @@ impl Semaphore {
         Ok(())
     }
 
-    /// Gives to those who wait first.
+    /// Adds to the value; callers that wait are served first.
     fn add(&self, state: &mut State, mut n: i64) {
         while n > 0 {
             let Ok((caller_id, ())) = state.line.give(()) else {
@@ -167,7 +181,7 @@ impl Semaphore {
         }
     }
 
-    /// One that the caller was given and never had.
+    /// Takes back one that the caller was given and never used.
     fn take_back(&self, state: &mut State, caller_id: u64) {
         if self.bound.is_some() {
             let its = |share: &Share| share.caller_id == caller_id;

@@ -1,8 +1,4 @@
-//! One value that clients get and set.
-//!
-//! Python:  `multiprocessing.managers.Value`, as `SyncManager.Value` makes it
-//!
-//! The typecode is only remembered for `repr`: any value may be set, as in Python.
+//! `Value`: one value.
 
 use std::mem;
 use std::sync::Arc;
@@ -15,18 +11,30 @@ use crate::caller::Caller;
 use crate::referent::{Failure, Referent, Reply};
 use crate::sync::{Mutex, lock};
 
-/// A value, with a typecode that means nothing.
+/// A shared value: Python's `multiprocessing.managers.Value`.
+///
+/// Any value may be set, as in Python; the typecode is only shown.
+///
+/// ```
+/// use multiprocessing_managers::types::SharedValue;
+/// use multiprocessing_managers::{Args, Referent};
+///
+/// let value = SharedValue::new(Args::new(["i".into(), 7.into()])).unwrap();
+/// assert_eq!(value.repr().unwrap(), "Value('i', 7)");
+/// ```
 pub struct SharedValue {
     typecode: Mutex<Value>,
     value: Mutex<Value>,
 }
 
 impl SharedValue {
-    pub const EXPOSED: &[&str] = &["get", "set"];
+    const EXPOSED: &[&str] = &["get", "set"];
 
-    /// `Value(typecode, value, lock=True)`; nothing looks at the lock.
+    /// Creates `Value(typecode, value, lock=True)`; the lock is ignored.
     ///
-    /// Errors: `TypeError` if arguments are missing or too many.
+    /// # Errors
+    ///
+    /// `TypeError` for missing or surplus arguments.
     pub fn new(args: Args) -> Result<Arc<Self>, Exception> {
         let [typecode, value, _lock] = args.bind(
             "Value.__init__",

@@ -1,11 +1,10 @@
-//! Python's `list.sort`: stable, and it may fail at each comparison.
+//! Python's `list.sort`: stable, and any comparison may fail.
 //!
-//! Up to 63 items are compared in CPython's order, so that what cannot be ordered (`nan`, sets, an int and a str) ends
-//! up in the same place, or fails with the same words. Beyond, CPython skips some comparisons that this makes.
+//! The standard library's sorts cannot be used: a comparison cannot fail there, and they may panic if `<` is not an order,
+//! as with NaN or sets. Up to 63 items are compared in CPython's order, so that items without an order end up in the same
+//! place, or fail with the same message. Longer lists take some comparisons that CPython saves.
 
-/// Orders the items so that none is less than one before it. After an error they are there in some order.
-///
-/// `less` need not be an order at all; the standard library's sorts may panic then.
+/// Sorts the items. After an error all items are still there, in some order. `less` need not be an order.
 pub fn sort<T: Clone, E>(
     items: &mut [T],
     less: &mut impl FnMut(&T, &T) -> Result<bool, E>,
@@ -35,7 +34,7 @@ pub fn sort<T: Clone, E>(
     Ok(())
 }
 
-/// So that the number of runs is a power of two, or a little less.
+/// Returns a length that makes the number of runs a power of two, or a little less.
 fn shortest_run(mut length: usize) -> usize {
     let mut rest = 0;
     while length >= 64 {
@@ -45,7 +44,7 @@ fn shortest_run(mut length: usize) -> usize {
     length + rest
 }
 
-/// How many items are in order from the start on; those that go down are turned round.
+/// Returns how many items from the start are in order. Descending ones are reversed first.
 fn run<T, E>(
     items: &mut [T],
     less: &mut impl FnMut(&T, &T) -> Result<bool, E>,
@@ -64,7 +63,7 @@ fn run<T, E>(
     Ok(length)
 }
 
-/// Puts each item in its place among those before it, of which the first `sorted` are in order.
+/// Moves each item to its place among those before it. The first `sorted` are in order already.
 fn insert<T, E>(
     items: &mut [T],
     sorted: usize,
@@ -85,7 +84,7 @@ fn insert<T, E>(
     Ok(())
 }
 
-/// Makes one run of two, of which the first ends at `middle`.
+/// Merges two runs, of which the first ends at `middle`.
 fn merge<T: Clone, E>(
     items: &mut [T],
     middle: usize,

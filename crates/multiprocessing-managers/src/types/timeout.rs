@@ -1,4 +1,4 @@
-//! Timeouts and flags, as Python's functions take them, with CPython 3.11's errors.
+//! Timeouts and flags as arguments of Python's functions, with CPython 3.11's errors.
 
 use std::time::Duration;
 
@@ -7,9 +7,8 @@ use pickle_value::{Exception, Value};
 
 use crate::args::Args;
 
-/// A number as a `float`, for a comparison with a small one: infinite where it is too large.
-///
-/// Errors: `TypeError`, as for `value < 0` or `value > 0`, whichever `operator` is.
+/// Returns a number as a `float`, infinite if it is too large, for a comparison with a small one. Fails with the `TypeError`
+/// of `value < 0` or `value > 0`, as `operator` says.
 pub(crate) fn compared(value: &Value, operator: &str) -> Result<f64, Exception> {
     match value {
         Value::Float(number) => Ok(*number),
@@ -32,7 +31,7 @@ pub(crate) fn not_an_integer(value: &Value) -> Exception {
     ))
 }
 
-/// Seconds in nanoseconds, rounded away from zero: `_PyTime_FromSecondsObject`.
+/// Converts seconds to nanoseconds, rounding away from zero: `_PyTime_FromSecondsObject`.
 fn nanoseconds(timeout: &Value) -> Result<i64, Exception> {
     let too_large = || Exception::overflow_error("timestamp too large to convert to C _PyTime_t");
     match timeout {
@@ -61,8 +60,8 @@ fn nanoseconds(timeout: &Value) -> Result<i64, Exception> {
     }
 }
 
-/// The timeout of `lock.acquire(blocking=True, timeout=-1)`, a function of C: `None` to wait for ever, zero not to
-/// wait.
+/// Returns the time limit of `lock.acquire(blocking=True, timeout=-1)`, a C function: `None` for no limit, zero for not
+/// waiting.
 pub(crate) fn acquire(args: Args) -> Result<Option<Duration>, Exception> {
     const NAMES: [&str; 2] = ["blocking", "timeout"];
     let fail = |text: String| Err(Exception::type_error(text));
@@ -134,7 +133,7 @@ pub(crate) fn acquire(args: Args) -> Result<Option<Duration>, Exception> {
     }
 }
 
-/// The timeout of `Condition.wait(timeout)`: `None` to wait for ever, zero not to wait.
+/// Returns the time limit of `Condition.wait(timeout)`: `None` for no limit, zero for not waiting.
 pub(crate) fn condition(timeout: &Value) -> Result<Option<Duration>, Exception> {
     match timeout {
         Value::None => Ok(None),
@@ -147,8 +146,7 @@ pub(crate) fn condition(timeout: &Value) -> Result<Option<Duration>, Exception> 
     }
 }
 
-/// The timeout of what waits until `time() + timeout`: semaphores and barriers. They wait for ever if it is not a
-/// number.
+/// Returns the time limit of a wait until `time() + timeout`, as semaphores and barriers make it. A NaN means no limit.
 pub(crate) fn until(timeout: &Value) -> Result<Option<Duration>, Exception> {
     match timeout {
         Value::Float(seconds) if seconds.is_nan() => Ok(None),
@@ -160,7 +158,7 @@ pub(crate) fn until(timeout: &Value) -> Result<Option<Duration>, Exception> {
     }
 }
 
-/// The timeout of a queue's `put` and `get`, in seconds; for ever if there is none.
+/// Returns the time limit of a queue's `put` and `get` in seconds; `None` for no limit.
 pub(crate) fn queue(timeout: &Value) -> Result<f64, Exception> {
     match timeout {
         Value::None => Ok(f64::NAN),
@@ -171,12 +169,12 @@ pub(crate) fn queue(timeout: &Value) -> Result<f64, Exception> {
     }
 }
 
-/// What a queue makes of its timeout when it has to wait.
+/// Returns a queue's time limit once it has to wait.
 pub(crate) fn of_seconds(seconds: f64) -> Result<Option<Duration>, Exception> {
     until(&Value::Float(seconds))
 }
 
-/// The other operand of `time() + timeout`.
+/// Returns the second operand of `time() + timeout`.
 fn as_float(timeout: &Value) -> Result<f64, Exception> {
     let number = match timeout {
         Value::Float(number) => return Ok(*number),

@@ -13,10 +13,10 @@ use crate::args::Args;
 use crate::caller::{Caller, Gone};
 use crate::referent::{Failure, Kept, Referent, Reply};
 
-/// As long as a test may take to find out that it hangs.
+/// The time after which a test counts as hanging.
 pub const LIMIT: Duration = Duration::from_secs(20);
 
-/// Long enough for whatever should not happen to happen.
+/// Long enough to notice an event that should not happen.
 pub const MOMENT: Duration = Duration::from_millis(30);
 
 pub fn local() -> Arc<Caller> {
@@ -95,7 +95,7 @@ pub fn source(value: &Value) -> String {
     }
 }
 
-/// Numbers and others that are no timeouts, flags, or counts, or are strange ones.
+/// Unusual and invalid timeouts, flags and counts.
 pub fn strange() -> Vec<Value> {
     let large = num_bigint::BigInt::from(10).pow(30);
     let largest = num_bigint::BigInt::from(10).pow(400);
@@ -234,8 +234,8 @@ pub fn reaper() -> (mpsc::SyncSender<UnixStream>, thread::JoinHandle<()>) {
     (sender, thread::spawn(reap))
 }
 
-/// Eight threads acquire and release, a third of their clients go away meanwhile: never more than `permits` are inside,
-/// and all permits are there in the end.
+/// Eight threads acquire and release, and a third of their clients go away meanwhile. There are never more than `permits`
+/// inside, and all permits are left at the end.
 pub fn exclude(object: Arc<dyn Referent>, permits: usize) {
     let inside = Arc::new(AtomicUsize::new(0));
     let (doom, reaper) = reaper();

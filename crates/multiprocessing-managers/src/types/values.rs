@@ -1,14 +1,11 @@
-//! What a container takes in: the items of a value, also of one that is a proxy.
+//! The items and pairs of a value, also of a proxy of an object of this server.
 
 use pickle_value::{Exception, MOST, Make, Step, Value, text};
 
 use crate::referent::referent;
 
-/// What Python gets by iterating over the value, also if it is a proxy of an object of this server.
-///
-/// CPython's server asks such a proxy for one item after the other; this takes them all at once.
-///
-/// Errors: as [`Value::elements`], also for the object of a proxy.
+/// Returns the items that Python's `iter(value)` yields, also for a proxy of an object of this server. CPython's server asks
+/// such a proxy for one item after the other; this takes all at once. Fails as [`Value::elements`].
 pub fn elements(value: &Value) -> Result<Vec<Value>, Exception> {
     match referent(value).and_then(|object| object.elements()) {
         Some(elements) if elements.len() > MOST => Err(Exception::memory_error()),
@@ -17,7 +14,7 @@ pub fn elements(value: &Value) -> Result<Vec<Value>, Exception> {
     }
 }
 
-/// The keys and values of a mapping: a dict, one of the dicts of `collections`, or a proxy of a dict of this server.
+/// Returns the pairs of a mapping: a dict, one of the dicts of `collections`, or a proxy of a dict of this server.
 pub fn pairs(value: &Value) -> Option<Vec<(Value, Value)>> {
     if let Some(object) = referent(value) {
         return object.pairs();
@@ -57,7 +54,7 @@ pub fn pairs(value: &Value) -> Option<Vec<(Value, Value)>> {
     }
 }
 
-/// A message that ends in a `str` and a quote; Rust's cannot hold each `str`.
+/// Returns a message that ends in a `str`, which may have lone surrogates, and a quote.
 pub fn quoted(before: &str, name: &Value) -> Value {
     let text = [before.as_bytes(), text(name).unwrap_or_default(), b"'"].concat();
     Value::text(&text).unwrap_or_else(|| before.into())

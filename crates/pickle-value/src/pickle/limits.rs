@@ -1,19 +1,27 @@
-//! What a pickle may cost its reader, and why one is refused.
+//! Limits on what reading a pickle costs, and the errors of reading one.
 
 use std::{error, fmt};
 
-/// What a pickle may cost whoever reads it.
+/// Limits on what reading a pickle costs.
+///
+/// ```
+/// use pickle_value::{Error, Limits, loads_with};
+///
+/// let limits = Limits { depth: 2, ..Limits::default() };
+/// let error = loads_with(b"]]]aa.", &limits, &mut |_| None).unwrap_err();
+/// assert_eq!(error, Error::Depth(2));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// How deep containers and objects lie in each other. An object's arguments and its state are one level more. In a
-    /// knot, what refers back to a value around it is not counted.
+    /// How deep containers and objects may be nested. The arguments and the state of an object count as one level more. A
+    /// reference from within a container back to it does not count.
     pub depth: usize,
-    /// Bytes, for the values and what the reader needs meanwhile, estimated while it reads.
+    /// How many bytes the values and the reader's own tables may take, estimated while reading.
     pub memory: usize,
 }
 
 impl Default for Limits {
-    /// A depth of 1000 and 1 GiB.
+    /// Returns limits of 1000 levels and 1 GiB.
     fn default() -> Self {
         Limits {
             depth: 1000,
@@ -22,29 +30,46 @@ impl Default for Limits {
     }
 }
 
-/// Why a pickle is refused.
+/// The reason why a pickle is refused.
+///
+/// ```
+/// use pickle_value::{Error, loads};
+///
+/// assert_eq!(loads(b"K").unwrap_err(), Error::Truncated);
+/// assert_eq!(loads(b"\xff").unwrap_err().to_string(), "unknown opcode 0xff at byte 0");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
-    /// It ends in the middle.
+    /// The pickle ends early.
     Truncated,
-    /// No opcode of protocols 0 to 5.
-    Opcode { code: u8, at: usize },
-    /// An opcode that makes no sense here, or that this reader does not know.
-    Malformed { what: &'static str, at: usize },
-    /// Deeper than [`Limits::depth`].
+    /// A byte is not an opcode of protocols 0 to 5.
+    Opcode {
+        /// The byte.
+        code: u8,
+        /// Its offset in the pickle.
+        at: usize,
+    },
+    /// An opcode makes no sense where it stands, or is not supported.
+    Malformed {
+        /// What is wrong.
+        what: &'static str,
+        /// The offset of the opcode in the pickle.
+        at: usize,
+    },
+    /// The values are nested deeper than [`Limits::depth`], the value here.
     Depth(usize),
-    /// More than [`Limits::memory`].
+    /// The values take more memory than [`Limits::memory`], the value here.
     Memory(usize),
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Truncated => write!(f, "pickle ends in the middle"),
+            Error::Truncated => write!(f, "the pickle ends early"),
             Error::Opcode { code, at } => write!(f, "unknown opcode {code:#04x} at byte {at}"),
             Error::Malformed { what, at } => write!(f, "{what} at byte {at}"),
-            Error::Depth(limit) => write!(f, "pickle is more than {limit} levels deep"),
-            Error::Memory(limit) => write!(f, "pickle needs more than {limit} bytes"),
+            Error::Depth(limit) => write!(f, "the pickle is nested more than {limit} levels deep"),
+            Error::Memory(limit) => write!(f, "the pickle takes more than {limit} bytes of memory"),
         }
     }
 }

@@ -1,11 +1,8 @@
-//! Pickles: Python's values as bytes, and back. Nothing is ever executed.
+//! Pickles: Python's values as bytes, and back.
 //!
-//! Python:  `pickle.loads`, `pickle.dumps`, and `multiprocessing`'s `ForkingPickler`
-//! Differs: a class is only a name, and an object the calls that would make it; both are kept and written again.
-//!
-//! What is read keeps its identity: what occurs twice in a pickle is one `Arc`, and written once. What refers to itself is
-//! a [`Value::Knot`]. Every node that lies on a cycle is one of the knot's own, so that a [`Value::Inner`] is always a
-//! direct part of a node, and what lies outside of the cycle is an ordinary value.
+//! Reading keeps identity: an object that occurs twice in a pickle is one `Arc`, and is written once. Values that refer to
+//! each other in a circle become a [`Value::Knot`]. The knot holds exactly the values on the circle, so a [`Value::Inner`]
+//! is always a direct part of one of them, and every value outside the circle is an ordinary one.
 
 mod limits;
 mod names;
@@ -21,18 +18,38 @@ use crate::value::{Keep, Proxy, Value};
 pub use limits::{Error, Limits};
 pub use small::{reply as small_reply, request as small_request};
 
-/// Reads a pickle of protocol 0 to 5, with the default limits. What follows after its end is ignored, as CPython does.
+/// Reads a pickle of protocol 0 to 5, within the default [`Limits`]. Nothing is executed.
 ///
-/// Errors: see [`Error`]. Persistent ids, extension codes, out-of-band buffers and state setters are refused.
+/// Bytes after the end of the pickle are ignored, as in CPython. A class is only a name here, and an object is the calls
+/// that would make it.
+///
+/// # Errors
+///
+/// Returns an [`Error`] if the pickle is malformed or exceeds the limits. Persistent ids, extension codes, out-of-band
+/// buffers and state setters are not supported.
+///
+/// # Examples
+///
+/// ```
+/// // pickle.dumps([1, "two"], protocol=0)
+/// let value = pickle_value::loads(b"(lp0\nI1\naVtwo\np1\na.").unwrap();
+/// assert_eq!(value.to_string(), "[1, 'two']");
+/// ```
 pub fn loads(pickle: &[u8]) -> Result<Value, Error> {
     loads_with(pickle, &Limits::default(), &mut |_| None)
 }
 
-/// The same with limits of one's own. `keep` is called once for each proxy that is part of the result, and says what the
-/// proxy holds on to.
+/// Reads a pickle as [`loads`] does, within the given limits.
 ///
-/// A key that is twice in a dict has its last value, at the place of the first. That is looked for among numbers, `str` and
-/// `bytes`; other keys are taken for different ones unless they are the same object. No pickler writes a key twice.
+/// `keep` is called once for each proxy in the result, and returns what the proxy holds on to.
+///
+/// A dict whose pickle has the same key twice keeps the last value, at the place of the first. Equal keys are found among
+/// numbers, `str` and `bytes`; other keys count as different unless they are the same object. No pickler writes a key
+/// twice.
+///
+/// # Errors
+///
+/// As [`loads`].
 pub fn loads_with(
     pickle: &[u8],
     limits: &Limits,
@@ -41,25 +58,33 @@ pub fn loads_with(
     read::Reader::new(pickle, limits).read(keep)
 }
 
-/// Writes a pickle of protocol 4, which every CPython from 3.4 on reads. It has no frames, which are only a hint.
+/// Writes a pickle of protocol 4, which CPython reads from version 3.4 on.
 ///
-/// What is one object in `value` is one for the reader. Where a list or dict that is an argument of a call leads back to
-/// what the call makes, it may be empty when Python calls, and be filled after that. CPython's pickler has the same trouble;
-/// it gets around it where the object gives it a new list each time (subclasses of list and dict in protocols 0 and 1,
-/// `__getnewargs_ex__` in 2 and 3). A [`Value::Inner`] outside of a knot, and a knot of nothing but
-/// tuples, frozensets and arguments, which Python cannot make either, become `None`.
+/// An object that occurs twice in `value` is one object for the reader. If an argument of a call refers back to the object
+/// that the call makes, Python may see the argument while it is still empty, as with CPython's own pickler. A
+/// [`Value::Inner`] outside a knot becomes `None`, and so does a circle of nothing but tuples, frozensets and arguments,
+/// which Python cannot make either.
+///
+/// # Examples
+///
+/// ```
+/// use pickle_value::{Value, dumps, loads};
+///
+/// let value = Value::from((1, "two"));
+/// assert_eq!(loads(&dumps(&value)).unwrap(), value);
+/// ```
 pub fn dumps(value: &Value) -> Vec<u8> {
     let mut out = Vec::with_capacity(128);
     dump_into(value, &mut out);
     out
 }
 
-/// Appends one whole pickle, as [`dumps`] makes it.
+/// Appends the pickle that [`dumps`] returns.
 pub fn dump_into(value: &Value, out: &mut Vec<u8>) {
     write::Writer::new(out).write(value);
 }
 
-/// Appends the pickle of a request, `(ident, name, args, keywords)`.
+/// Appends the pickle of a request, `(ident, method, args, keywords)`.
 pub fn dump_request_into(
     ident: Option<&str>,
     name: &str,

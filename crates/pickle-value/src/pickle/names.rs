@@ -1,6 +1,6 @@
-//! What Python 2 called what Python 3 calls otherwise: protocols 0 to 2 send the old names.
+//! Python 2's names. Python 3 writes them too, in protocols 0 to 2, unless told not to.
 
-/// The names of Python 3 for what an old pickle calls `module.name`.
+/// Returns Python 3's name for `module.name` of protocols 0 to 2.
 ///
 /// Source: CPython 3.11, `Lib/_compat_pickle.py`, both of its tables.
 pub(super) fn of_python3<'a>(module: &'a str, name: &'a str) -> (&'a str, &'a str) {
