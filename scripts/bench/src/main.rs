@@ -160,7 +160,7 @@ fn run(args: &Arguments, groups: &[&Group]) -> Result<()> {
     ))?;
     let path = match &args.json {
         Some(path) => path.clone(),
-        None => target()?.join("bench.json"),
+        None => target_folder()?.join("bench.json"),
     };
     let mut json = json!({
         "python": python.as_ref().ok(),
@@ -269,7 +269,7 @@ fn can_import(module: &str) -> bool {
 }
 
 /// The target folder: this program is in the folder of its profile.
-fn target() -> Result<PathBuf> {
+fn target_folder() -> Result<PathBuf> {
     let this = env::current_exe().context("find this program's file")?;
     let target = this.ancestors().nth(2).map(Path::to_owned);
     target.context("find the target folder")
