@@ -1,8 +1,8 @@
-//! Count in four processes: the lock loses no update, reading and writing in two steps does.
+//! Count in four processes: with a lock nothing is lost, without it updates are.
 //!
 //! Python:  `with n.get_lock(): n.value += 1`, and `n.value += 1` alone
-//! Differs: Rust code cannot forget the lock of a `Value`. The unlocked counter is an atomic that is loaded and stored in
-//!          two steps, which is what `+=` does in Python; `fetch_add` would lose nothing.
+//! Differs: Rust code cannot forget the lock of a `Value`. The unlocked counter is an atomic that is loaded and stored
+//!          in two steps, which is what `+=` does in Python; `fetch_add` would lose nothing.
 //! Order:   the locked total is exact; how many of the other's updates are lost is chance.
 //!
 //! ```cargo
