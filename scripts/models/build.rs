@@ -1,4 +1,4 @@
-//! Copies building blocks with loom's threads, locks and atomics, and a modelled futex, channel and `poll`, in the
+//! Copies building blocks with loom's threads, locks and atomics, and a modelled channel and `poll`, in the
 //! place of the real ones.
 
 use std::path::Path;
@@ -9,7 +9,6 @@ const BLOCKS: &[&str] = &[
     "manager_demo/src/managers/caller.rs",
     "manager_demo/src/managers/types/line.rs",
     "manager_demo/src/managers/types/lock.rs",
-    "queue_demo/src/event.rs",
     "thread_demo/src/thread_queue.rs",
     "thread_demo/src/timers.rs",
 ];
@@ -35,9 +34,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
             .replace("std::sync::{", "crate::sync::{")
             .replace("std::thread::", "crate::thread::")
             .replace("crossbeam_channel", "crate::channel")
-            .replace("tokio::sync::", "crate::tasks::")
-            .replace("rustix::io", "crate::futex")
-            .replace("rustix::thread::futex", "crate::futex");
+            .replace("tokio::sync::", "crate::tasks::");
         fs::write(
             Path::new(&folder).join(path.file_name().ok_or("no file")?),
             text,

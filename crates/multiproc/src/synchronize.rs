@@ -16,9 +16,9 @@
 //!
 //! fn main() -> std::io::Result<()> {
 //!     let lock = Lock::new()?;
-//!     let child = fork(|| {
-//!         let _guard = lock.lock();
-//!         std::process::abort()
+//!     let child = fork(|| -> std::io::Result<()> {
+//!         let _guard = lock.lock()?;
+//!         std::process::abort();
 //!     })?;
 //!     child.join()?;
 //!     match lock.acquire(true, None)? {

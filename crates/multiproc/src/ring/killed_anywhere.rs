@@ -20,6 +20,10 @@ const LONG: Duration = Duration::from_secs(30);
 /// How many points of an operation are tried.
 const POINTS: usize = 30;
 
+/// An operation of more instructions copies a large item. Fewer than `EDGE` come before and after that.
+const COPY: usize = 50_000;
+const EDGE: usize = 2000;
+
 /// The items in the ring before the operation, oldest first, and the one that the operation puts.
 const ITEMS: [u8; 3] = [1, 2, 3];
 const NEW: u8 = 4;
@@ -94,9 +98,20 @@ fn close() {
 }
 
 fn kill_at_many_points(operation: Operation) {
-    let steps = kill_after(operation, usize::MAX);eprintln!("{operation:?} {steps}");
-    let every = env::var("KILL_EVERY").map_or(steps / POINTS, |every| every.parse().unwrap());
-    for point in (0..steps).step_by(every.max(1)) {
+    let steps = kill_after(operation, usize::MAX);
+    let every =
+        env::var("KILL_EVERY").map_or(steps.min(EDGE) / POINTS, |every| every.parse().unwrap());
+    let points: Vec<usize> = if steps < COPY {
+        (0..steps).step_by(every).collect()
+    } else {
+        // To come to the end takes a second or two.
+        let end = steps - EDGE / 2..steps;
+        (0..EDGE)
+            .step_by(every)
+            .chain(end.step_by(10 * every))
+            .collect()
+    };
+    for point in points {
         kill_after(operation, point);
     }
 }
@@ -241,7 +256,8 @@ fn check(ring: &Ring, operation: Operation, done: bool) -> Result<(), String> {
     )?;
     if !closed {
         let until = Some(Instant::now() + LONG);
-        for size in [1, operation.size()] {
+        // A large item first: the announcement of one that was not put must not delay it.
+        for size in [operation.size(), 1] {
             let item = vec![5; size];
             ensure(
                 ring.put(&item, until).unwrap() == Outcome::Done(()),
