@@ -128,7 +128,10 @@ impl Drop for ForkServer {
     }
 }
 
-fn start_server<F: Fn(Fd) -> io::Result<()> + Copy>(_: F, socket: &Fd) -> io::Result<Process> {
+fn start_server<F: Fn(Fd) -> io::Result<()> + Copy + 'static>(
+    _: F,
+    socket: &Fd,
+) -> io::Result<Process> {
     start::<F>(socket, Some(getpid()), |_| {}).map(Process::from)
 }
 

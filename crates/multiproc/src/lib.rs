@@ -11,6 +11,7 @@ mod event;
 #[doc(hidden)]
 pub mod event;
 pub mod forkserver;
+pub mod pool;
 pub mod process;
 pub mod queues;
 pub mod reduction;
@@ -23,6 +24,7 @@ mod sync;
 pub mod synchronize;
 
 pub use connection::{Connection, ConnectionError};
+pub use pool::{AsyncResult, Pool, PoolError, Unordered, task};
 pub use process::{Exit, ExitStatus, Process, fork};
 pub use queues::{JoinableQueue, Queue, QueueError, SimpleQueue};
 pub use sharedctypes::{Array, Shared, Value};

@@ -1,95 +1,133 @@
-//! `Pool`: worker processes that run tasks, and that may be killed.
+//! [`Pool`]: worker processes that run tasks and may be killed.
 //!
-//! Python:  `multiprocessing.Pool`
-//! Differs: a task is a type that the workers know by its name, because no function crosses into another process. A
-//!          worker that is killed fails its task and is replaced; Python's pool waits for ever (cpython #96062).
-//!          The workers are spawned, and so may be replaced while other threads run.
-//! Linux:   pidfds, to wait for the end of any worker, and what the channel needs.
-//! Needs:   fork_demo/multiprocessing.rs, queue_demo/channel.rs, queue_demo/event.rs, queue_demo/memory.rs, queue_demo/monitor.rs
-//! Needs:   queue_demo/socket.rs (or queue_demo/ring.rs), shm_demo/robust.rs
+//! A task is a function that [`init`](crate::init) was given through [`task`]: functions do not travel to another
+//! process, their names do.
 //!
-//! ```cargo
-//! [dependencies]
-//! anyhow = "1"
-//! postcard = { version = "1", default-features = false, features = ["use-std"] }
-//! rustix = { version = "1", features = ["event", "process"] }
-//! serde = { version = "1", features = ["derive"] }
-//! ```
+//! Python's pool waits forever for the task of a killed worker
+//! ([cpython #96062](https://github.com/python/cpython/issues/96062)). Here the task fails with
+//! [`PoolError::WorkerDied`], and a new worker replaces the killed one.
 
+use std::any::type_name;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::process::CommandExt;
+use std::os::fd::OwnedFd;
 use std::panic::{self, AssertUnwindSafe};
-use std::process::Stdio;
-use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{self, Receiver, TryRecvError};
+use std::sync::{Arc, Condvar, LockResult, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{error, fmt, mem, vec};
 
-use anyhow::{Context, Result, bail, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::{Errno, FdFlags, fcntl_setfd};
-use rustix::process::{PidfdFlags, pidfd_open};
+use rustix::io::Errno;
+use rustix::process::{PidfdFlags, getpid, pidfd_open};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::channel::{Channel, MARKS, Outcome};
-use crate::multiprocessing::{Exit, Process, command, role};
+use crate::error::{Context, ensure};
+use crate::process::{Exit, Process};
+use crate::reduction::{EncodingError, decode, encode};
+use crate::ring::{MARKS, Outcome, Ring};
+use crate::spawn::{
+    self, Function, ensure_initialized, find_task, is_task, not_given, stateless, summon,
+};
 
-/// Something for a worker to do: its fields are the arguments, `run` is the function.
+/// Makes a function known as a task of pools, for [`init`](crate::init).
 ///
-/// It travels, as does its output, in postcard's format, which does not name the fields: `skip_serializing_if`,
-/// `untagged`, `flatten` and types like `serde_json::Value` do not arrive as they were sent. For bulk bytes take
-/// `serde_bytes::ByteBuf`; serde walks through a `Vec<u8>` byte by byte.
-pub trait Task: Serialize + DeserializeOwned + 'static {
-    /// What the workers know the task by. [`serve`] refuses two tasks with the same.
-    const NAME: &'static str;
-
-    type Output: Serialize + DeserializeOwned + 'static;
-
-    /// Does it, in a worker. An error or a panic comes back to the caller, with its message. For an error of a type of your
-    /// own, let the output be a `Result`.
-    fn run(self) -> Result<Self::Output>;
-}
-
-/// A task in the list that [`serve`] takes.
-pub struct Entry {
-    name: &'static str,
-    run: fn(&[u8], Vec<u8>) -> postcard::Result<Vec<u8>>,
-}
-
-/// Makes a task known to the workers.
-pub fn entry<T: Task>() -> Entry {
-    Entry {
-        name: T::NAME,
-        run: run_chunk::<T>,
-    }
+/// It must be a function by name, or a closure that captures nothing. It takes one argument; a tuple stands for several.
+/// Its errors and panics come back to the caller as text. To get an error of your own type back, return it inside the
+/// value: `Ok(Err(error))`.
+///
+/// Arguments and results travel in [postcard](https://docs.rs/postcard)'s format, which does not name fields:
+/// `#[serde(skip_serializing_if)]`, untagged enums and types like `serde_json::Value` do not arrive as they were sent. Send
+/// many bytes as `serde_bytes::ByteBuf`: serde walks through a `Vec<u8>` byte by byte.
+///
+/// # Examples
+///
+/// ```
+/// use multiproc::{Pool, init, task};
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     init([task(power)]);
+///     let pool = Pool::with_workers(2)?;
+///     assert_eq!(pool.apply(power, (2, 10))?, 1024);
+///     Ok(())
+/// }
+///
+/// fn power((base, exponent): (u64, u32)) -> Result<u64, String> {
+///     base.checked_pow(exponent).ok_or(format!("{base}^{exponent} is too large"))
+/// }
+/// ```
+pub fn task<A, T, E, F>(function: F) -> Function
+where
+    A: Serialize + DeserializeOwned,
+    T: Serialize + DeserializeOwned,
+    E: fmt::Display,
+    F: Fn(A) -> Result<T, E> + Copy + 'static,
+{
+    stateless(function);
+    Function::task::<F>(run_chunk::<A, T, E, F>)
 }
 
 /// Why there is no result.
+///
+/// # Examples
+///
+/// ```
+/// use multiproc::{Exit, Pool, PoolError, init, task};
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     init([task(divide), task(crash)]);
+///     let pool = Pool::with_workers(2)?;
+///     match pool.apply(divide, (1, 0)) {
+///         Err(PoolError::Failed(message)) => assert_eq!(message, "1 / 0 is not defined"),
+///         result => panic!("{result:?}"),
+///     }
+///     match pool.apply(crash, ()) {
+///         Err(PoolError::WorkerDied(exit)) => assert_eq!(exit, Exit::Signal(6)),
+///         result => panic!("{result:?}"),
+///     }
+///     // The dead worker is replaced.
+///     assert_eq!(pool.apply(divide, (6, 3))?, 2);
+///     Ok(())
+/// }
+///
+/// fn divide((a, b): (i32, i32)) -> Result<i32, String> {
+///     a.checked_div(b).ok_or(format!("{a} / {b} is not defined"))
+/// }
+///
+/// fn crash(_: ()) -> Result<(), String> {
+///     std::process::abort()
+/// }
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum PoolError {
     /// The task returned an error; its message.
     Failed(String),
     /// The task panicked.
-    Panicked { message: String, place: String },
-    /// The worker ended in the middle of the task, or of another in the same chunk.
+    Panicked {
+        /// The panic's message.
+        message: String,
+        /// The file, line and column of the panic.
+        place: String,
+    },
+    /// The worker ended in the middle of the task, or of another task in the same chunk.
     #[serde(skip)]
     WorkerDied(Exit),
-    /// There was no result in time; Python's `TimeoutError`.
+    /// The result did not come in time; Python's `TimeoutError`. The task goes on.
     TimedOut,
-    /// The pool takes no more tasks; Python's `ValueError`.
+    /// The pool is closed and accepts no more tasks; Python's `ValueError`.
     Closed,
     /// The pool was terminated or dropped before the task was done.
     Terminated,
-    /// There are no workers, because they do not start.
+    /// The pool has no workers, because they do not start; the reason.
     NoWorkers(String),
-    /// A callback must not wait for tasks: their results are collected when it has returned.
+    /// [`init`](crate::init) was not given this function as a [`task`]; its path.
+    UnknownTask(String),
+    /// A callback tried to wait for a task. It would wait forever: the pool collects no result while a callback runs.
     InCallback,
-    /// The task or its result could not be carried from one process to the other.
+    /// The task or its result did not travel between the processes; the reason.
     Channel(String),
 }
 
@@ -102,12 +140,17 @@ impl fmt::Display for PoolError {
             }
             PoolError::WorkerDied(exit) => write!(f, "the worker died in its task: {exit}"),
             PoolError::TimedOut => f.write_str("the task was not done in time"),
-            PoolError::Closed => f.write_str("the pool is closed"),
+            PoolError::Closed => {
+                f.write_str("the pool is closed; submit tasks before you call close")
+            }
             PoolError::Terminated => {
                 f.write_str("the pool was terminated before the task was done")
             }
             PoolError::NoWorkers(reason) => write!(f, "the pool has no workers: {reason}"),
-            PoolError::InCallback => f.write_str("a callback must not wait for tasks"),
+            PoolError::UnknownTask(name) => not_given(name, "task").fmt(f),
+            PoolError::InCallback => f.write_str(
+                "a callback must not wait for tasks; wait in another thread, or submit the next task with a callback",
+            ),
             PoolError::Channel(reason) => write!(f, "the task or its result: {reason}"),
         }
     }
@@ -115,30 +158,63 @@ impl fmt::Display for PoolError {
 
 impl error::Error for PoolError {}
 
-/// Worker processes of this program, which run tasks. `C` carries these to them:
-/// [`Socket`](crate::socket::Socket) or [`Ring`](crate::ring::Ring).
+impl From<PoolError> for io::Error {
+    fn from(error: PoolError) -> io::Error {
+        io::Error::other(error)
+    }
+}
+
+/// Worker processes of this program that run tasks: Python's `multiprocessing.Pool`.
 ///
-/// Tasks are begun in the order they were handed in, each by the worker that is free first. A task whose worker is
-/// killed fails with [`PoolError::WorkerDied`]; it is not tried again, because it may have done half of its work. All
-/// others are done, by the other workers and the one that replaces it. Dropping the pool terminates it.
+/// A free worker takes the task that was submitted first. If a worker is killed, the chunk of tasks that it was running
+/// fails with [`PoolError::WorkerDied`]; the pool does not run the chunk again, because the worker may have done half of
+/// it. The other workers, and the one that replaces the killed one, run all other tasks.
 ///
-/// Two threads of this process belong to the pool: one collects the results and runs the callbacks, one starts the
-/// workers and waits for their end. Who wants to fork does so before. If this process is killed, so are the workers.
-/// They are this program's file, as it is when they are started: a new build takes effect with the next of them.
+/// A worker that does not start leaves its tasks to the others, and the pool tries again every second. While no worker
+/// runs, tasks fail with [`PoolError::NoWorkers`].
 ///
-/// Cost of a chunk: a `put` and a `get` of the channel each way.
-pub struct Pool<C> {
-    shared: Arc<Shared<C>>,
+/// Dropping the pool terminates it. When this process is killed, the kernel kills the workers.
+///
+/// Fork before you create a pool: it runs two threads in this process, and [`fork`](crate::fork) refuses beside threads.
+/// One thread collects the results and runs the callbacks, the other starts the workers and waits for their end.
+///
+/// A worker is a child as [`spawn`](crate::spawn()) starts it. What each worker needs to have done before its first task,
+/// Python's `initializer`, comes before [`init`](crate::init) in `main`.
+///
+/// Cost: each chunk passes through two queues in shared memory, one for tasks and one for results. The arguments of a
+/// chunk, and its results, may have 256 MiB.
+///
+/// # Examples
+///
+/// ```
+/// use multiproc::{Pool, init, task};
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     // First in main: a worker process ends here, and goes no further.
+///     init([task(square)]);
+///     let pool = Pool::new()?;
+///     assert_eq!(pool.map(square, [1, 2, 3], None)?, [1, 4, 9]);
+///     let result = pool.apply_async(square, 4)?;
+///     assert_eq!(result.get()?, 16);
+///     Ok(())
+/// }
+///
+/// fn square(number: u64) -> Result<u64, String> {
+///     number.checked_mul(number).ok_or(format!("the square of {number} is too large"))
+/// }
+/// ```
+pub struct Pool {
+    shared: Arc<Shared>,
     workers: usize,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// What the threads of a pool share.
-struct Shared<C> {
-    tasks: C,
-    results: C,
+/// The state that the threads of a pool share.
+struct Shared {
+    tasks: Ring,
+    results: Ring,
     state: Mutex<State>,
-    /// A worker is ready, or does not start.
+    /// Notified when a worker is ready or does not start.
     started: Condvar,
     /// Wakes the thread that watches the workers.
     control: PipeWriter,
@@ -146,19 +222,19 @@ struct Shared<C> {
 
 #[derive(Default)]
 struct State {
-    /// Chunks that the channel had no room for.
+    /// Chunks that the ring had no room for.
     waiting: VecDeque<Chunk>,
-    /// Chunks in the channel or in a worker's hands, from the number `first` on; `None` for one that is done. A chunk's
-    /// number is how many were put before it, and so the one by which the channel says who has taken it.
+    /// Chunks in the ring or at a worker, from the number `first` on; `None` for one that is done. A chunk's number is
+    /// the count of those put before it, which is the number that [`Ring::taken_by`] returns.
     given: VecDeque<Option<Part>>,
     first: u64,
-    /// Which workers have said that they are ready.
+    /// For each worker, whether it has said that it is ready.
     ready: Vec<bool>,
-    /// What has become of workers, in order, each announced by a message among the results.
+    /// What happened to workers, in order. A message among the results announces each.
     news: VecDeque<News>,
     /// Workers to be started.
     starting: Vec<usize>,
-    /// All workers were ready, once.
+    /// All workers have been ready at the same time.
     complete: bool,
     /// Why there are no workers.
     failure: Option<String>,
@@ -166,8 +242,9 @@ struct State {
     terminated: bool,
 }
 
-/// Tasks that one worker does in one go, encoded.
+/// Tasks that one worker runs one after the other, encoded.
 struct Chunk {
+    /// Room for the number, the function's name, the arguments.
     item: Vec<u8>,
     part: Part,
 }
@@ -185,7 +262,7 @@ enum News {
     Died {
         worker: usize,
         exit: Exit,
-        /// The chunk that it has taken last.
+        /// The chunk that it took last.
         taken: Option<u64>,
     },
     NotStarted {
@@ -194,59 +271,61 @@ enum News {
     },
 }
 
-/// The first byte of a message among the results; a number of eight bytes follows.
+/// The first byte of a message among the results. A number follows: the worker's or the chunk's.
 const READY: u8 = 0;
 const DONE: u8 = 1;
 const UNABLE: u8 = 2;
 const NEWS: u8 = 3;
 const END: u8 = 4;
 
-/// The size of a number, in front of a chunk's tasks and of a message's text.
-const NUMBER: usize = mem::size_of::<u64>();
+/// The size of a number in a chunk or a message.
+const NUMBER: usize = size_of::<u64>();
 
-/// What is in front of a message's text.
+/// The size of a message before its results or its text.
 const HEAD: usize = 1 + NUMBER;
 
-/// How many chunks are put, and how many messages are got, in one go at most.
+/// The most chunks that are put, and the most messages that are got, at a time.
 const BATCH: usize = 64;
 
-/// No more chunks are put in one go than have so many bytes.
+/// A batch of chunks is complete when it has this many bytes.
 const BATCH_BYTES: usize = 16 << 10;
 
-/// A worker's role begins like this; its number and the descriptors of the two channels follow.
-const ROLE: &str = "pool-worker";
-
-/// How long it is until a worker that did not start is tried again.
+/// The time until the pool tries again to start a worker that did not start.
 const RETRY: Duration = Duration::from_secs(1);
 
 thread_local! {
-    /// Whether this thread runs callbacks.
+    /// Whether this thread runs the callbacks of a pool.
     static CALLS_BACK: Cell<bool> = const { Cell::new(false) };
-    /// The last panic: the message and the place.
+    /// The last panic: its message and its place.
     static PANIC: RefCell<Option<(String, String)>> = const { RefCell::new(None) };
 }
 
-impl<C: Channel + 'static> Pool<C> {
-    /// Starts a worker for each core, and blocks until they are ready.
-    pub fn new() -> Result<Pool<C>> {
+impl Pool {
+    /// Starts one worker per core, and blocks until all are ready.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pool::with_workers`].
+    pub fn new() -> io::Result<Pool> {
         Pool::with_workers(thread::available_parallelism().map_or(1, usize::from))
     }
 
-    /// Starts so many workers, 256 at most, and blocks until they are ready. Fails with the reason if one does not
-    /// start, or ends before it calls [`serve`].
-    pub fn with_workers(workers: usize) -> Result<Pool<C>> {
+    /// Starts `workers` workers, 1 to 256, and blocks until all are ready.
+    ///
+    /// # Errors
+    ///
+    /// Fails when this process has not called [`init`](crate::init), and with [`PoolError::NoWorkers`] inside when a worker
+    /// does not start or ends before it calls [`init`](crate::init).
+    pub fn with_workers(workers: usize) -> io::Result<Pool> {
         ensure!(
             (1..=MARKS).contains(&workers),
             "a pool has 1 to {MARKS} workers, not {workers}"
         );
-        ensure!(
-            worker_role().is_none(),
-            "this process is a worker: a task has no pool of its own, and `serve`, on this channel, stands first in main"
-        );
+        ensure_initialized()?;
         let (watched, control) = io::pipe().context("make a pipe")?;
         let shared = Arc::new(Shared {
-            tasks: C::new(0, true).context("make a channel for tasks")?,
-            results: C::new(0, false).context("make a channel for results")?,
+            tasks: Ring::new(0).context("make a queue for tasks")?,
+            results: Ring::new(0).context("make a queue for results")?,
             state: Mutex::new(State {
                 ready: vec![false; workers],
                 starting: (0..workers).collect(),
@@ -274,86 +353,228 @@ impl<C: Channel + 'static> Pool<C> {
             }
         }
         let starting = |state: &mut State| state.failure.is_none() && state.ready.contains(&false);
-        let state = shared.started.wait_while(shared.state(), starting);
-        let failure = unpoisoned(state).failure.take();
-        failure.map_or(Ok(()), |reason| Err(PoolError::NoWorkers(reason)))?;
-        Ok(pool)
+        let mut state = unpoisoned(shared.started.wait_while(shared.state(), starting));
+        match state.failure.take() {
+            None => {
+                drop(state);
+                Ok(pool)
+            }
+            Some(reason) => Err(PoolError::NoWorkers(reason).into()),
+        }
     }
 
-    /// Runs a task and blocks until it is done.
-    pub fn apply<T: Task>(&self, task: T) -> Result<T::Output, PoolError> {
-        self.apply_async(task)?.get()
-    }
-
-    /// Hands in a task and returns at once.
-    pub fn apply_async<T: Task>(&self, task: T) -> Result<AsyncResult<T::Output>, PoolError> {
-        self.submit(&[task], 1, only::<T>, None)
-    }
-
-    /// As [`Pool::apply_async`]; one of the two is called with what has come of the task, in a thread of the pool (or in
-    /// this one, if the task cannot be handed in). It should be quick: no other result is collected meanwhile.
-    pub fn apply_async_with<T: Task>(
-        &self,
-        task: T,
-        callback: impl FnOnce(T::Output) + Send + 'static,
-        error_callback: impl FnOnce(PoolError) + Send + 'static,
-    ) -> Result<AsyncResult<T::Output>, PoolError> {
-        let callback = either(callback, error_callback);
-        self.submit(&[task], 1, only::<T>, callback)
-    }
-
-    /// Runs all tasks and blocks until they are done. The results are in the tasks' order; the first error in this
-    /// order is returned instead, when all are done.
+    /// Runs a task in a worker, and blocks until it is done: Python's `apply(function, (argument,))`.
     ///
-    /// A worker does `chunksize` tasks in one go; by default as many as make four chunks for each worker.
-    pub fn map<T: Task>(
-        &self,
-        tasks: impl IntoIterator<Item = T>,
-        chunksize: Option<usize>,
-    ) -> Result<Vec<T::Output>, PoolError> {
-        self.map_async(tasks, chunksize)?.get()
+    /// # Errors
+    ///
+    /// Any [`PoolError`] but [`PoolError::TimedOut`].
+    pub fn apply<A, T, E, F>(&self, function: F, argument: A) -> Result<T, PoolError>
+    where
+        A: Serialize + DeserializeOwned,
+        T: Serialize + DeserializeOwned + 'static,
+        E: fmt::Display,
+        F: Fn(A) -> Result<T, E> + Copy + 'static,
+    {
+        self.apply_async(function, argument)?.get()
     }
 
-    /// Hands in tasks as [`Pool::map`] and returns at once.
-    pub fn map_async<T: Task>(
+    /// Submits a task and returns immediately.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError::UnknownTask`] for a function that [`init`](crate::init) was not given, [`PoolError::Closed`] after
+    /// [`Pool::close`], [`PoolError::NoWorkers`] while no worker starts. Errors of the task come from
+    /// [`AsyncResult::get`].
+    pub fn apply_async<A, T, E, F>(
         &self,
-        tasks: impl IntoIterator<Item = T>,
-        chunksize: Option<usize>,
-    ) -> Result<AsyncResult<Vec<T::Output>>, PoolError> {
-        let tasks: Vec<T> = tasks.into_iter().collect();
-        let chunksize = self.chunksize(tasks.len(), chunksize);
-        self.submit(&tasks, chunksize, all::<T>, None)
+        function: F,
+        argument: A,
+    ) -> Result<AsyncResult<T>, PoolError>
+    where
+        A: Serialize + DeserializeOwned,
+        T: Serialize + DeserializeOwned + 'static,
+        E: fmt::Display,
+        F: Fn(A) -> Result<T, E> + Copy + 'static,
+    {
+        self.submit(name(function)?, &[argument], 1, only, None)
     }
 
-    /// As [`Pool::map_async`]; one of the two is called with what has come of it all, as in [`Pool::apply_async_with`].
-    pub fn map_async_with<T: Task>(
+    /// Submits a task and returns immediately. When the task is done, `callback` is called with its value, or
+    /// `error_callback` with its error.
+    ///
+    /// The callback runs in the pool's thread that collects the results (in the calling thread, if the task cannot be
+    /// submitted to the workers). Keep it short: the pool collects no other result meanwhile. It may submit tasks, but not
+    /// wait for them. If it panics, the other results still arrive.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pool::apply_async`]; then no callback is called.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc::channel;
+    ///
+    /// use multiproc::{Pool, init, task};
+    ///
+    /// fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     init([task(half)]);
+    ///     let pool = Pool::with_workers(1)?;
+    ///     let (sender, results) = channel();
+    ///     for number in [6, 7] {
+    ///         let (good, bad) = (sender.clone(), sender.clone());
+    ///         pool.apply_async_with(
+    ///             half,
+    ///             number,
+    ///             move |half| good.send(half.to_string()).unwrap(),
+    ///             move |error| bad.send(error.to_string()).unwrap(),
+    ///         )?;
+    ///     }
+    ///     assert_eq!(results.recv()?, "3");
+    ///     assert_eq!(results.recv()?, "7 is odd");
+    ///     Ok(())
+    /// }
+    ///
+    /// fn half(number: u32) -> Result<u32, String> {
+    ///     if number % 2 == 0 { Ok(number / 2) } else { Err(format!("{number} is odd")) }
+    /// }
+    /// ```
+    pub fn apply_async_with<A, T, E, F>(
         &self,
-        tasks: impl IntoIterator<Item = T>,
-        chunksize: Option<usize>,
-        callback: impl FnOnce(Vec<T::Output>) + Send + 'static,
+        function: F,
+        argument: A,
+        callback: impl FnOnce(T) + Send + 'static,
         error_callback: impl FnOnce(PoolError) + Send + 'static,
-    ) -> Result<AsyncResult<Vec<T::Output>>, PoolError> {
-        let tasks: Vec<T> = tasks.into_iter().collect();
-        let chunksize = self.chunksize(tasks.len(), chunksize);
+    ) -> Result<AsyncResult<T>, PoolError>
+    where
+        A: Serialize + DeserializeOwned,
+        T: Serialize + DeserializeOwned + 'static,
+        E: fmt::Display,
+        F: Fn(A) -> Result<T, E> + Copy + 'static,
+    {
         let callback = either(callback, error_callback);
-        self.submit(&tasks, chunksize, all::<T>, callback)
+        self.submit(name(function)?, &[argument], 1, only, callback)
     }
 
-    /// Hands in tasks and returns an iterator over their results, in the order in which they are done: one for each
-    /// task. By default each task is a chunk of its own.
-    pub fn imap_unordered<T: Task>(
+    /// Runs a task for each item, and blocks until all are done. The results are in the order of the items.
+    ///
+    /// A worker takes `chunksize` items at a time. By default, each worker gets four chunks.
+    ///
+    /// # Errors
+    ///
+    /// When all tasks are done, returns the first error in the order of the items, if there is one.
+    pub fn map<A, T, E, F>(
         &self,
-        tasks: impl IntoIterator<Item = T>,
+        function: F,
+        items: impl IntoIterator<Item = A>,
         chunksize: Option<usize>,
-    ) -> Result<Unordered<T::Output>, PoolError> {
+    ) -> Result<Vec<T>, PoolError>
+    where
+        A: Serialize + DeserializeOwned,
+        T: Serialize + DeserializeOwned + 'static,
+        E: fmt::Display,
+        F: Fn(A) -> Result<T, E> + Copy + 'static,
+    {
+        self.map_async(function, items, chunksize)?.get()
+    }
+
+    /// Submits a task for each item as [`Pool::map`] does, and returns immediately.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pool::apply_async`].
+    pub fn map_async<A, T, E, F>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = A>,
+        chunksize: Option<usize>,
+    ) -> Result<AsyncResult<Vec<T>>, PoolError>
+    where
+        A: Serialize + DeserializeOwned,
+        T: Serialize + DeserializeOwned + 'static,
+        E: fmt::Display,
+        F: Fn(A) -> Result<T, E> + Copy + 'static,
+    {
+        let items: Vec<A> = items.into_iter().collect();
+        let chunksize = self.chunksize(items.len(), chunksize);
+        self.submit(name(function)?, &items, chunksize, all, None)
+    }
+
+    /// Submits a task for each item as [`Pool::map`] does, and returns immediately. When all tasks are done, `callback` is
+    /// called with their values, or `error_callback` with the first error, as in [`Pool::apply_async_with`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Pool::apply_async`]; then no callback is called.
+    pub fn map_async_with<A, T, E, F>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = A>,
+        chunksize: Option<usize>,
+        callback: impl FnOnce(Vec<T>) + Send + 'static,
+        error_callback: impl FnOnce(PoolError) + Send + 'static,
+    ) -> Result<AsyncResult<Vec<T>>, PoolError>
+    where
+        A: Serialize + DeserializeOwned,
+        T: Serialize + DeserializeOwned + 'static,
+        E: fmt::Display,
+        F: Fn(A) -> Result<T, E> + Copy + 'static,
+    {
+        let items: Vec<A> = items.into_iter().collect();
+        let chunksize = self.chunksize(items.len(), chunksize);
+        let callback = either(callback, error_callback);
+        self.submit(name(function)?, &items, chunksize, all, callback)
+    }
+
+    /// Submits a task for each item, and returns an iterator over their results in the order in which they are done.
+    ///
+    /// A worker takes `chunksize` items at a time, one by default.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pool::apply_async`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiproc::{Pool, init, task};
+    ///
+    /// fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     init([task(double)]);
+    ///     let pool = Pool::with_workers(2)?;
+    ///     let mut sum = 0;
+    ///     for result in pool.imap_unordered(double, 1..=100, Some(10))? {
+    ///         sum += result?;
+    ///     }
+    ///     assert_eq!(sum, 10_100);
+    ///     Ok(())
+    /// }
+    ///
+    /// fn double(number: u32) -> Result<u32, String> {
+    ///     Ok(2 * number)
+    /// }
+    /// ```
+    pub fn imap_unordered<A, T, E, F>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = A>,
+        chunksize: Option<usize>,
+    ) -> Result<Unordered<T>, PoolError>
+    where
+        A: Serialize + DeserializeOwned,
+        T: Serialize + DeserializeOwned,
+        E: fmt::Display,
+        F: Fn(A) -> Result<T, E> + Copy + 'static,
+    {
+        let name = name(function)?;
         self.ensure_open()?;
-        let tasks: Vec<T> = tasks.into_iter().collect();
+        let items: Vec<A> = items.into_iter().collect();
         let chunksize = chunksize.unwrap_or(1).max(1);
-        let sizes: Vec<usize> = tasks.chunks(chunksize).map(<[T]>::len).collect();
+        let sizes: Vec<usize> = items.chunks(chunksize).map(<[A]>::len).collect();
         let (sender, parts) = mpsc::channel();
-        // Who drops the iterator does not want to know.
+        // It fails when the iterator was dropped: then nobody needs the result.
         let job = move |index: usize, result| drop(sender.send((sizes[index], result)));
-        self.submit_chunks(&tasks, chunksize, Arc::new(job));
+        self.submit_chunks(name, &items, chunksize, Arc::new(job));
         Ok(Unordered {
             parts,
             ready: Vec::new().into_iter(),
@@ -364,19 +585,20 @@ impl<C: Channel + 'static> Pool<C> {
         self.shared.state().refusal().map_or(Ok(()), Err)
     }
 
-    fn chunksize(&self, tasks: usize, asked: Option<usize>) -> usize {
-        asked.unwrap_or(tasks.div_ceil(4 * self.workers)).max(1)
+    fn chunksize(&self, items: usize, asked: Option<usize>) -> usize {
+        asked.unwrap_or(items.div_ceil(4 * self.workers)).max(1)
     }
 
-    fn submit<T: Task, V: 'static>(
+    fn submit<A: Serialize, V: 'static>(
         &self,
-        tasks: &[T],
+        name: &str,
+        arguments: &[A],
         chunksize: usize,
         decode: Decode<V>,
         callback: Option<Callback<V>>,
     ) -> Result<AsyncResult<V>, PoolError> {
         self.ensure_open()?;
-        let parts = tasks.len().div_ceil(chunksize);
+        let parts = arguments.len().div_ceil(chunksize);
         let progress = Arc::new(Progress {
             parts: Mutex::new(Parts {
                 results: (0..parts).map(|_| None).collect(),
@@ -386,7 +608,7 @@ impl<C: Channel + 'static> Pool<C> {
         });
         let (job, callback) = (Arc::clone(&progress), Mutex::new(callback));
         let finished = move |progress: &Progress| {
-            if let Some(callback) = lock(&callback).take() {
+            if let Some(callback) = unpoisoned(callback.lock()).take() {
                 callback(progress.value(decode));
             }
         };
@@ -394,7 +616,8 @@ impl<C: Channel + 'static> Pool<C> {
             finished(&progress);
         }
         self.submit_chunks(
-            tasks,
+            name,
+            arguments,
             chunksize,
             Arc::new(move |index, result| {
                 if job.set(index, result) {
@@ -405,23 +628,24 @@ impl<C: Channel + 'static> Pool<C> {
         Ok(AsyncResult { progress, decode })
     }
 
-    fn submit_chunks<T: Task>(
+    fn submit_chunks<A: Serialize>(
         &self,
-        tasks: &[T],
+        name: &str,
+        arguments: &[A],
         chunksize: usize,
         job: Arc<dyn Fn(usize, PartResult) + Send + Sync>,
     ) {
-        let mut chunks = tasks.chunks(chunksize).enumerate().peekable();
-        // The workers begin with the first while the last are still to be encoded.
+        let mut chunks = arguments.chunks(chunksize).enumerate().peekable();
+        // In batches, so that the workers run the first tasks while this thread encodes the last.
         while chunks.peek().is_some() {
             let (mut batch, mut bytes, mut finished) = (Vec::new(), 0, Vec::new());
             while batch.len() < BATCH
                 && bytes < BATCH_BYTES
-                && let Some((index, tasks)) = chunks.next()
+                && let Some((index, arguments)) = chunks.next()
             {
                 let job = Arc::clone(&job);
                 let part = Part { job, index };
-                match encode(tasks) {
+                match encode_chunk(name, arguments) {
                     Ok(item) => {
                         bytes += item.len();
                         batch.push(Chunk { item, part });
@@ -442,25 +666,32 @@ impl<C: Channel + 'static> Pool<C> {
         }
     }
 
-    /// Takes no more tasks; the workers leave when all are done.
-    pub fn close(&self) -> Result<()> {
+    /// Refuses further tasks. The workers end when all submitted tasks are done.
+    ///
+    /// # Errors
+    ///
+    /// Fails only if the shared memory is damaged.
+    pub fn close(&self) -> io::Result<()> {
         let mut state = self.shared.state();
         state.closed = true;
         self.shared.end_if_over(&state)
     }
 
-    /// Closes the pool and blocks until all tasks are done and the workers have left. In a callback it cannot, and the
-    /// pool is terminated.
-    pub fn join(mut self) -> Result<()> {
-        ensure!(!CALLS_BACK.get(), PoolError::InCallback);
+    /// Closes the pool, and blocks until all tasks are done and the workers have ended.
+    ///
+    /// # Errors
+    ///
+    /// Fails in a callback, with [`PoolError::InCallback`] inside, and terminates the pool.
+    pub fn join(mut self) -> io::Result<()> {
+        if CALLS_BACK.get() {
+            return Err(PoolError::InCallback.into());
+        }
         self.close()?;
         self.join_threads();
         Ok(())
     }
-}
 
-impl<C> Pool<C> {
-    /// Kills the workers. What is not done fails with [`PoolError::Terminated`].
+    /// Kills the workers. Tasks that are not done fail with [`PoolError::Terminated`].
     pub fn terminate(self) {
         drop(self);
     }
@@ -468,15 +699,15 @@ impl<C> Pool<C> {
     fn join_threads(&mut self) {
         let threads = mem::take(&mut self.threads);
         let this = thread::current().id();
-        // A callback may own the pool; the threads then end after it.
+        // A callback may own the pool. Its thread cannot join itself; both threads end after it.
         if threads.iter().all(|thread| thread.thread().id() != this) {
-            // They do not panic; if one did, it has said so.
+            // They do not panic; if one did, the message is printed.
             threads.into_iter().for_each(|thread| drop(thread.join()));
         }
     }
 }
 
-impl<C> Drop for Pool<C> {
+impl Drop for Pool {
     fn drop(&mut self) {
         let mut state = self.shared.state();
         (state.closed, state.terminated) = (true, true);
@@ -486,31 +717,39 @@ impl<C> Drop for Pool<C> {
     }
 }
 
-impl<C> Shared<C> {
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("workers", &self.workers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+        unpoisoned(self.state.lock())
     }
 
-    /// Has the thread that watches the workers look at the state.
+    /// Makes the thread that watches the workers look at the state.
     fn wake(&self) {
-        // It fails when the thread has ended, and then there is nothing to look at.
+        // It fails when that thread has ended: then it has no more to do.
         (&self.control).write_all(&[0]).ok();
     }
 }
 
 /// The thread that collects the results.
-impl<C: Channel> Shared<C> {
+impl Shared {
     fn collect(&self) {
         CALLS_BACK.set(true);
         let ended = self.collect_until_the_end();
-        // Nobody reads any more.
+        // Otherwise a writer could block forever, as nobody reads any more.
         self.results.close().ok();
         let mut state = self.state();
         let left = self.take_all(&mut state);
         let error = match ended {
             Ok(()) => PoolError::Terminated,
             Err(error) => {
-                let reason = format!("collect the results: {error:#}");
+                let reason = format!("collect the results: {error}");
                 (state.failure, state.terminated) = (Some(reason.clone()), true);
                 PoolError::Channel(reason)
             }
@@ -521,7 +760,7 @@ impl<C: Channel> Shared<C> {
         fail(left, &error);
     }
 
-    fn collect_until_the_end(&self) -> Result<()> {
+    fn collect_until_the_end(&self) -> io::Result<()> {
         loop {
             let Outcome::Done(messages) = self.results.get_some(BATCH)? else {
                 return Ok(());
@@ -529,13 +768,15 @@ impl<C: Channel> Shared<C> {
             let mut state = self.state();
             let (mut finished, mut ended) = (Vec::new(), false);
             for message in messages {
-                // Messages are the pool's own, and have one.
-                let number = number(message.get(1..).unwrap_or_default()).unwrap_or_default();
-                match message[0] {
+                // Only this module writes messages, and each has a head.
+                let Some((kind, number)) = head(&message) else {
+                    continue;
+                };
+                match kind {
                     READY => self.ready(&mut state, number as usize),
                     NEWS => self.learn(&mut state, &mut finished),
                     END => ended = true,
-                    // A chunk that was given up has no place any more.
+                    // A chunk that was given up is no longer there.
                     kind => finished.extend(state.done(number).map(|part| match kind {
                         DONE => (part, Ok(message)),
                         _ => {
@@ -548,7 +789,7 @@ impl<C: Channel> Shared<C> {
             finished.append(&mut self.feed(&mut state));
             let over = self.end_if_over(&state);
             drop(state);
-            // Whatever else there is: these results have come.
+            // Before any error: these results have arrived.
             finish(finished);
             over?;
             if ended {
@@ -566,7 +807,7 @@ impl<C: Channel> Shared<C> {
         self.started.notify_all();
     }
 
-    /// Takes note of a worker that has ended or was not started.
+    /// Handles the oldest news: a worker has ended or was not started.
     fn learn(&self, state: &mut State, finished: &mut Vec<Finished>) {
         let (worker, reason) = match state.news.pop_front() {
             Some(News::Died {
@@ -581,14 +822,16 @@ impl<C: Channel> Shared<C> {
                     state.starting.push(worker);
                     return self.wake();
                 }
-                let reason = format!("a worker ended before it was ready ({exit})");
+                let reason = format!(
+                    "a worker ended before it was ready ({exit}); call multiproc::init first in main"
+                );
                 (worker, reason)
             }
             Some(News::NotStarted { worker, reason }) => (worker, reason),
             None => return,
         };
         state.ready[worker] = false;
-        // The others do its work, and it is tried again.
+        // The other workers do its work until it starts.
         if state.complete && state.ready.contains(&true) {
             return;
         }
@@ -601,16 +844,19 @@ impl<C: Channel> Shared<C> {
 
     /// Takes back all chunks that are not done.
     fn take_all(&self, state: &mut State) -> Vec<Part> {
-        let nothing = |outcome| !matches!(outcome, Ok(Outcome::Done(_)));
-        while !nothing(self.tasks.get(None, Some(Instant::now()))) {}
+        let (mut item, now) = (Vec::new(), Some(Instant::now()));
+        while matches!(
+            self.tasks.get_into(&mut item, None, now),
+            Ok(Outcome::Done(()))
+        ) {}
         state.first += state.given.len() as u64;
         let given = state.given.drain(..).flatten();
         let waiting = state.waiting.drain(..).map(|chunk| chunk.part);
         given.chain(waiting).collect()
     }
 
-    /// Puts waiting chunks into the channel while there is room. Where there is none, a worker has still something to
-    /// do, and when its result comes there is room.
+    /// Puts waiting chunks into the ring while there is room. If there is none, the workers have tasks to do, and this is
+    /// called again when a result arrives.
     fn feed(&self, state: &mut State) -> Vec<Finished> {
         let mut finished = Vec::new();
         while !state.waiting.is_empty() {
@@ -630,7 +876,7 @@ impl<C: Channel> Shared<C> {
                     }
                 }
                 Err(error) => {
-                    let error = PoolError::Channel(format!("{error:#}"));
+                    let error = PoolError::Channel(error.to_string());
                     let refused = state.waiting.pop_front();
                     finished.extend(refused.map(|chunk| (chunk.part, Err(error))));
                 }
@@ -639,8 +885,8 @@ impl<C: Channel> Shared<C> {
         finished
     }
 
-    /// Lets the workers leave if the pool is closed and all is done.
-    fn end_if_over(&self, state: &State) -> Result<()> {
+    /// Lets the workers end if the pool is closed and all tasks are done.
+    fn end_if_over(&self, state: &State) -> io::Result<()> {
         if state.is_over() {
             self.tasks.close()?;
             self.wake();
@@ -650,7 +896,7 @@ impl<C: Channel> Shared<C> {
 }
 
 impl State {
-    /// Why the pool takes no tasks, if it takes none.
+    /// Why the pool refuses tasks, if it does.
     fn refusal(&self) -> Option<PoolError> {
         match &self.failure {
             _ if self.closed => Some(PoolError::Closed),
@@ -663,7 +909,7 @@ impl State {
         self.closed && self.waiting.is_empty() && self.given.is_empty()
     }
 
-    /// Takes out the chunk with this number.
+    /// Removes the chunk with this number.
     fn done(&mut self, number: u64) -> Option<Part> {
         let place = number.checked_sub(self.first)?;
         let part = self.given.get_mut(usize::try_from(place).ok()?)?.take();
@@ -675,20 +921,31 @@ impl State {
     }
 }
 
-/// A place for the number, the tasks' name, the tasks.
-fn encode<T: Task>(tasks: &[T]) -> postcard::Result<Vec<u8>> {
-    let mut item = Vec::with_capacity(64 + size_of_val(tasks));
+/// Returns the name by which the workers know a task.
+fn name<F: Copy + 'static>(function: F) -> Result<&'static str, PoolError> {
+    stateless(function);
+    let name = type_name::<F>();
+    if is_task::<F>() {
+        Ok(name)
+    } else {
+        Err(PoolError::UnknownTask(name.to_owned()))
+    }
+}
+
+/// Room for the number, the function's name, the arguments.
+fn encode_chunk<A: Serialize>(name: &str, arguments: &[A]) -> Result<Vec<u8>, EncodingError> {
+    let mut item = Vec::with_capacity(NUMBER + 2 + name.len() + 16 + size_of_val(arguments));
     item.extend([0; NUMBER]);
-    item = postcard::to_extend(T::NAME, item)?;
-    postcard::to_extend(tasks, item)
+    item = encode(name, item)?;
+    encode(arguments, item)
 }
 
 type Finished = (Part, PartResult);
 
-/// Passes results on. No lock is held, because callbacks may hand in tasks.
+/// Passes results on. The caller holds no lock, because callbacks may submit tasks.
 fn finish(finished: Vec<Finished>) {
     for (Part { job, index }, result) in finished {
-        // Who panics in a callback has printed it, and the others are to get their results.
+        // A callback that panics has printed its message, and must not keep the other results back.
         panic::catch_unwind(AssertUnwindSafe(|| job(index, result))).ok();
     }
 }
@@ -698,16 +955,16 @@ fn fail(parts: Vec<Part>, error: &PoolError) {
     finish(parts.into_iter().map(failed).collect());
 }
 
-/// The thread that starts the workers and waits for their end.
-impl<C: Channel> Shared<C> {
+/// The thread that starts the workers and waits for their end. They are bound to it: it outlives them.
+impl Shared {
     fn watch(&self, mut woken: PipeReader, workers: usize) {
         let mut slots: Vec<Option<Worker>> = (0..workers).map(|_| None).collect();
         if let Err(error) = self.watch_until_the_end(&mut woken, &mut slots) {
             let mut state = self.state();
-            let reason = format!("watch the workers: {error:#}");
+            let reason = format!("watch the workers: {error}");
             (state.failure, state.terminated) = (Some(reason), true);
         }
-        drop(slots); // This kills those that are still there.
+        drop(slots); // Kills the workers.
         self.announce(END);
     }
 
@@ -715,7 +972,7 @@ impl<C: Channel> Shared<C> {
         &self,
         woken: &mut PipeReader,
         slots: &mut [Option<Worker>],
-    ) -> Result<()> {
+    ) -> io::Result<()> {
         let mut retry: Option<Instant> = None;
         loop {
             let mut state = self.state();
@@ -731,18 +988,19 @@ impl<C: Channel> Shared<C> {
                         Ok(started) => slots[worker] = Some(started),
                         Err(error) => self.tell(News::NotStarted {
                             worker,
-                            reason: format!("{error:#}"),
+                            reason: error.to_string(),
                         }),
                     }
                 }
             }
-            // However often something else happens meanwhile.
+            // The time stays the same, whatever wakes this thread before.
             retry = slots
                 .iter()
                 .any(Option::is_none)
                 .then(|| retry.unwrap_or_else(|| Instant::now() + RETRY));
             let left = retry.map(|retry| retry.saturating_duration_since(Instant::now()));
-            let left = left.map(Timespec::try_from).transpose()?;
+            let left = left.map(Timespec::try_from).transpose();
+            let left = left.map_err(io::Error::other)?;
             let mut fds = vec![PollFd::new(&*woken, PollFlags::IN)];
             let pidfds = slots.iter().flatten().map(|worker| &worker.pidfd);
             fds.extend(pidfds.map(|pidfd| PollFd::new(pidfd, PollFlags::IN)));
@@ -775,47 +1033,20 @@ impl<C: Channel> Shared<C> {
         }
     }
 
-    /// Starts this program again as a worker, and leaves it the channels.
-    fn start(&self, worker: usize) -> Result<Worker> {
-        let (tasks, results) = (self.tasks.fds(), self.results.fds());
-        let numbers = |fds: &[BorrowedFd]| {
-            let numbers: Vec<String> = fds.iter().map(|fd| fd.as_raw_fd().to_string()).collect();
-            numbers.join(",")
-        };
-        let (tasks_numbers, results_numbers) = (numbers(&tasks), numbers(&results));
-        let mut command = command(&format!(
-            "{ROLE}:{}:{worker}:{tasks_numbers}:{results_numbers}",
-            C::NAME
-        ))?;
-        let fds: Vec<RawFd> = tasks
-            .iter()
-            .chain(&results)
-            .map(AsRawFd::as_raw_fd)
-            .collect();
-        let keep = move || {
-            fds.iter().try_for_each(|fd| {
-                // SAFETY: the channels, and so their descriptors, are open for as long as workers are started.
-                let fd = unsafe { BorrowedFd::borrow_raw(*fd) };
-                Ok(fcntl_setfd(fd, FdFlags::empty())?)
-            })
-        };
-        // SAFETY: between fork and exec the closure makes system calls only; it neither allocates nor locks.
-        unsafe { command.pre_exec(keep) };
-        let child = command.stdin(Stdio::null()).spawn();
-        let child = child.with_context(|| format!("start {:?} as a worker", command.get_program()));
-        let process = Process::from(child?);
+    fn start(&self, worker: usize) -> io::Result<Worker> {
+        let process = start_worker(work, &(worker, &self.tasks, &self.results))?;
         let pidfd = pidfd_open(process.pid(), PidfdFlags::empty()).context("watch a worker")?;
         Ok(Worker { process, pidfd })
     }
 
-    /// The message stands behind all that the worker has put, so its last results count.
+    /// The message comes after everything that the worker has put, so the worker's last results count.
     fn tell(&self, news: News) {
         self.state().news.push_back(news);
         self.announce(NEWS);
     }
 
     fn announce(&self, kind: u8) {
-        // It fails when nobody collects any more.
+        // It fails when the ring is closed: then nobody collects any more.
         self.results.put(&message(kind, 0), None).ok();
     }
 }
@@ -825,6 +1056,14 @@ struct Worker {
     pidfd: OwnedFd,
 }
 
+fn start_worker<F>(_: F, arguments: &(usize, &Ring, &Ring)) -> io::Result<Process>
+where
+    F: Fn((usize, Ring, Ring)) -> io::Result<()> + Copy + 'static,
+{
+    let child = spawn::start::<F>(arguments, Some(getpid()), |_| {});
+    child.context("start a worker").map(Process::from)
+}
+
 fn message(kind: u8, number: u64) -> Vec<u8> {
     let mut message = Vec::with_capacity(64);
     message.push(kind);
@@ -832,107 +1071,87 @@ fn message(kind: u8, number: u64) -> Vec<u8> {
     message
 }
 
-fn number(bytes: &[u8]) -> Result<u64> {
-    let bytes = bytes.first_chunk().context("a message without a number")?;
-    Ok(u64::from_le_bytes(*bytes))
+fn head(message: &[u8]) -> Option<(u8, u64)> {
+    let (kind, rest) = message.split_first()?;
+    Some((*kind, u64::from_le_bytes(*rest.first_chunk()?)))
 }
 
-/// Runs tasks if this process is a worker of a pool on this channel, and returns true when the pool has ended; returns
-/// false at once if it is not. Call it first in `main`, with all tasks. What the workers need to have done before, like
-/// the function that Python calls `initializer`, comes before it. Two tasks of the same name are an error, also here.
-pub fn serve<C: Channel>(entries: &[Entry]) -> Result<bool> {
-    for (place, entry) in entries.iter().enumerate() {
-        let twice = entries[..place]
-            .iter()
-            .any(|other| other.name == entry.name);
-        ensure!(!twice, "two tasks have the name {:?}", entry.name);
-    }
-    let role = worker_role().unwrap_or_default();
-    let mut parts = role.split(':').skip(1);
-    if parts.next() != Some(C::NAME) {
-        return Ok(false);
-    }
-    let worker = parts.next().and_then(|number| number.parse().ok());
-    let worker: usize = worker.context("a worker without a number")?;
-    let tasks = channel::<C>(parts.next())?;
-    let results = channel::<C>(parts.next())?;
-    let (serving, hook) = (thread::current().id(), panic::take_hook());
-    panic::set_hook(Box::new(move |info| {
-        if thread::current().id() != serving {
-            return hook(info);
-        }
-        // The caller gets it; there is no need to print it as well.
-        let message = info.payload_as_str().unwrap_or("something that is no text");
-        let place = info.location().map_or(String::new(), ToString::to_string);
-        PANIC.set(Some((message.to_owned(), place)));
-    }));
-    put(&results, &message(READY, worker as u64))?;
+/// The process of a worker: runs chunks of tasks until the pool ends.
+pub(crate) fn work((worker, tasks, results): (usize, Ring, Ring)) -> io::Result<()> {
+    keep_panics();
+    let mut put = results.put(&message(READY, worker as u64), None)?;
     let mut item = Vec::new();
-    while tasks.get_into(&mut item, Some(worker), None)? == Outcome::Done(()) {
-        let number = number(&item)?;
-        let answer = run(entries, &item[NUMBER..], message(DONE, number));
-        if let Err(error) = answer.and_then(|answer| put(&results, &answer)) {
-            let mut answer = message(UNABLE, number);
-            answer.extend(format!("{error:#}").bytes());
-            put(&results, &answer)?;
-        }
+    while put == Outcome::Done(())
+        && tasks.get_into(&mut item, Some(worker), None)? == Outcome::Done(())
+    {
+        let (number, chunk) = item
+            .split_first_chunk()
+            .context("a chunk without a number")?;
+        let number = u64::from_le_bytes(*number);
+        let answer = run(chunk, message(DONE, number));
+        put = match answer.and_then(|answer| results.put(&answer, None)) {
+            Ok(put) => put,
+            Err(error) => {
+                let mut answer = message(UNABLE, number);
+                answer.extend(error.to_string().bytes());
+                results.put(&answer, None)?
+            }
+        };
     }
-    Ok(true)
-}
-
-/// The role of a worker, if that is what this process is.
-fn worker_role() -> Option<String> {
-    role().filter(|role| role.starts_with(ROLE))
-}
-
-/// The channel whose descriptors the parent has left open.
-fn channel<C: Channel>(numbers: Option<&str>) -> Result<C> {
-    let numbers = numbers.context("a worker without a channel")?.split(',');
-    let fds = numbers.map(|number| {
-        let number: RawFd = number.parse().context("a descriptor's number")?;
-        // SAFETY: the pool has left the descriptor open for this process, and nobody else here knows it.
-        let fd = unsafe { OwnedFd::from_raw_fd(number) };
-        // What a task starts shall not inherit it.
-        fcntl_setfd(&fd, FdFlags::CLOEXEC).context("a descriptor of the pool")?;
-        Ok(fd)
-    });
-    C::from_fds(fds.collect::<Result<_>>()?)
-}
-
-fn put<C: Channel>(results: &C, message: &[u8]) -> Result<()> {
-    let put = results.put(message, None)?;
-    ensure!(put == Outcome::Done(()), "the pool has ended");
     Ok(())
 }
 
-/// Finds the tasks by their name and runs them; their results follow what is in `answer`.
-fn run(entries: &[Entry], item: &[u8], answer: Vec<u8>) -> Result<Vec<u8>> {
-    let (name, tasks) = postcard::take_from_bytes::<&str>(item).context("a task's name")?;
-    let Some(entry) = entries.iter().find(|entry| entry.name == name) else {
-        let names: Vec<&str> = entries.iter().map(|entry| entry.name).collect();
-        bail!("the workers know no task {name:?}, only {names:?}");
-    };
-    (entry.run)(tasks, answer).with_context(|| format!("carry task {name:?} or its result"))
+/// Keeps the panics of this thread for the caller, who gets them as errors, instead of printing them.
+fn keep_panics() {
+    let (this, hook) = (thread::current().id(), panic::take_hook());
+    panic::set_hook(Box::new(move |info| {
+        if thread::current().id() != this {
+            return hook(info);
+        }
+        let message = info.payload_as_str().unwrap_or("(not a text)");
+        let place = info.location().map_or(String::new(), ToString::to_string);
+        PANIC.set(Some((message.to_owned(), place)));
+    }));
 }
 
-fn run_chunk<T: Task>(tasks: &[u8], mut answer: Vec<u8>) -> postcard::Result<Vec<u8>> {
-    let tasks: Vec<T> = postcard::from_bytes(tasks)?;
+/// Runs the tasks of a chunk, and appends their results to `answer`.
+fn run(chunk: &[u8], answer: Vec<u8>) -> io::Result<Vec<u8>> {
+    let (name, arguments) = postcard::take_from_bytes::<&str>(chunk)
+        .map_err(io::Error::other)
+        .context("read the function's name")?;
+    let Some(run) = find_task(name) else {
+        return Err(io::Error::other(format!(
+            "the worker does not know {name}: main has called multiproc::init with other functions than in its parent"
+        )));
+    };
+    run(arguments, answer).context(format_args!("in {name}"))
+}
+
+fn run_chunk<A, T, E, F>(arguments: &[u8], mut answer: Vec<u8>) -> Result<Vec<u8>, EncodingError>
+where
+    A: DeserializeOwned,
+    T: Serialize,
+    E: fmt::Display,
+    F: Fn(A) -> Result<T, E> + Copy,
+{
+    let function = summon::<F>();
+    let arguments: Vec<A> = decode(arguments)?;
     let mut results = Results {
-        outputs: Vec::with_capacity(tasks.len()),
+        outputs: Vec::with_capacity(arguments.len()),
         errors: Vec::new(),
     };
-    for (place, task) in tasks.into_iter().enumerate() {
-        match run_task(task) {
+    for (place, argument) in arguments.into_iter().enumerate() {
+        match run_task(|| function(argument)) {
             Ok(output) => results.outputs.push(output),
             Err(error) => results.errors.push((place, error)),
         }
     }
     answer.reserve(size_of_val(&results.outputs[..]));
-    postcard::to_extend(&results, answer)
+    encode(&results, answer)
 }
 
-fn run_task<T: Task>(task: T) -> Result<T::Output, PoolError> {
-    match panic::catch_unwind(AssertUnwindSafe(|| task.run())) {
+fn run_task<T, E: fmt::Display>(task: impl FnOnce() -> Result<T, E>) -> Result<T, PoolError> {
+    match panic::catch_unwind(AssertUnwindSafe(task)) {
         Ok(Ok(output)) => Ok(output),
         Ok(Err(error)) => Err(PoolError::Failed(format!("{error:#}"))),
         Err(_) => {
@@ -942,16 +1161,43 @@ fn run_task<T: Task>(task: T) -> Result<T::Output, PoolError> {
     }
 }
 
-/// What the tasks of a chunk have come to, in their order; each error with its place among them all.
+/// The results of a chunk: the values in the order of the tasks, and each error with its place among all tasks.
 #[derive(Serialize, Deserialize)]
 struct Results<V> {
     outputs: Vec<V>,
     errors: Vec<(usize, PoolError)>,
 }
 
-/// The result of a task, or of a `map`, to be waited for.
+/// The result of a task or of a `map` that may still be running: Python's `AsyncResult`.
 ///
 /// Dropping it does not stop the task.
+///
+/// # Examples
+///
+/// ```
+/// use std::thread;
+/// use std::time::Duration;
+///
+/// use multiproc::{Pool, PoolError, init, task};
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     init([task(sleep)]);
+///     let pool = Pool::with_workers(1)?;
+///     let result = pool.apply_async(sleep, 100)?;
+///     assert!(matches!(
+///         result.get_timeout(Duration::ZERO),
+///         Err(PoolError::TimedOut)
+///     ));
+///     assert_eq!(result.get()?, 100);
+///     assert_eq!(result.successful(), Some(true));
+///     Ok(())
+/// }
+///
+/// fn sleep(milliseconds: u64) -> Result<u64, String> {
+///     thread::sleep(Duration::from_millis(milliseconds));
+///     Ok(milliseconds)
+/// }
+/// ```
 pub struct AsyncResult<V> {
     progress: Arc<Progress>,
     decode: Decode<V>,
@@ -972,13 +1218,21 @@ struct Parts {
 }
 
 impl<V> AsyncResult<V> {
-    /// Blocks until the task is done, and returns its result. May be called again, and returns the same again.
+    /// Blocks until the task is done, and returns its value. Every further call returns the same.
+    ///
+    /// # Errors
+    ///
+    /// The error of the task, or [`PoolError::InCallback`] in a callback while the task is not done.
     pub fn get(&self) -> Result<V, PoolError> {
         self.progress.wait(None)?;
         self.progress.value(self.decode)
     }
 
-    /// As [`AsyncResult::get`], but [`PoolError::TimedOut`] if it is not done in time; the task goes on.
+    /// Blocks until the task is done, for `timeout` at most, and returns its value.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError::TimedOut`] if the task is not done in time: it goes on. Otherwise as [`AsyncResult::get`].
     pub fn get_timeout(&self, timeout: Duration) -> Result<V, PoolError> {
         match self.wait(timeout)? {
             true => self.progress.value(self.decode),
@@ -986,27 +1240,39 @@ impl<V> AsyncResult<V> {
         }
     }
 
-    /// Blocks until the task is done, or the time is over. Returns whether it is done.
+    /// Blocks until the task is done, for `timeout` at most, and returns whether it is done.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError::InCallback`] in a callback while the task is not done.
     pub fn wait(&self, timeout: Duration) -> Result<bool, PoolError> {
         self.progress.wait(Some(timeout))
     }
 
-    /// Whether the task is done.
+    /// Returns whether the task is done.
     pub fn ready(&self) -> bool {
-        lock(&self.progress.parts).missing == 0
+        unpoisoned(self.progress.parts.lock()).missing == 0
     }
 
-    /// Whether the task has returned a value; `None` if it is not done.
+    /// Returns whether the task has returned a value, or `None` while it is not done.
     pub fn successful(&self) -> Option<bool> {
         self.ready()
             .then(|| self.progress.value(self.decode).is_ok())
     }
 }
 
+impl<V> fmt::Debug for AsyncResult<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncResult")
+            .field("ready", &self.ready())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Progress {
-    /// Returns true when that was the last part.
+    /// Stores a part, and returns whether it was the last one missing.
     fn set(&self, index: usize, result: PartResult) -> bool {
-        let mut parts = lock(&self.parts);
+        let mut parts = unpoisoned(self.parts.lock());
         parts.results[index] = Some(result);
         parts.missing -= 1;
         let last = parts.missing == 0;
@@ -1018,7 +1284,7 @@ impl Progress {
     }
 
     fn wait(&self, timeout: Option<Duration>) -> Result<bool, PoolError> {
-        let parts = lock(&self.parts);
+        let parts = unpoisoned(self.parts.lock());
         if parts.missing == 0 {
             return Ok(true);
         }
@@ -1035,38 +1301,42 @@ impl Progress {
     }
 
     fn value<V>(&self, decode: Decode<V>) -> Result<V, PoolError> {
-        decode(&lock(&self.parts).results)
+        decode(&unpoisoned(self.parts.lock()).results)
     }
 }
 
-/// The results of one part.
+/// Reads the results of one part.
 fn results<V: DeserializeOwned>(part: &Option<PartResult>) -> Result<Results<V>, PoolError> {
     match part {
-        Some(Ok(message)) => postcard::from_bytes(&message[HEAD..])
-            .map_err(|error| PoolError::Channel(format!("read the result: {error}"))),
+        Some(Ok(message)) => {
+            decode(&message[HEAD..]).map_err(|error| PoolError::Channel(error.to_string()))
+        }
         Some(Err(error)) => Err(error.clone()),
         None => Err(PoolError::TimedOut),
     }
 }
 
-fn all<T: Task>(parts: &[Option<PartResult>]) -> Result<Vec<T::Output>, PoolError> {
-    let mut outputs = Vec::new();
+fn all<T: DeserializeOwned>(parts: &[Option<PartResult>]) -> Result<Vec<T>, PoolError> {
+    let mut all = Vec::new();
     for part in parts {
-        let mut results = results(part)?;
-        if !results.errors.is_empty() {
-            return Err(results.errors.swap_remove(0).1);
+        let Results {
+            mut outputs,
+            errors,
+        } = results(part)?;
+        if let Some((_, error)) = errors.into_iter().next() {
+            return Err(error);
         }
-        if outputs.is_empty() {
-            outputs.reserve(results.outputs.len() * parts.len());
+        if all.is_empty() {
+            all.reserve(outputs.len() * parts.len());
         }
-        outputs.append(&mut results.outputs);
+        all.append(&mut outputs);
     }
-    Ok(outputs)
+    Ok(all)
 }
 
-fn only<T: Task>(parts: &[Option<PartResult>]) -> Result<T::Output, PoolError> {
-    let none = || PoolError::Channel("a task without a result".to_owned());
-    all::<T>(parts)?.pop().ok_or_else(none)
+fn only<T: DeserializeOwned>(parts: &[Option<PartResult>]) -> Result<T, PoolError> {
+    let none = || PoolError::Channel("the worker sent no result".to_owned());
+    all(parts)?.pop().ok_or_else(none)
 }
 
 fn either<V: 'static>(
@@ -1079,11 +1349,32 @@ fn either<V: 'static>(
     }))
 }
 
-/// The results of [`Pool::imap_unordered`]. `next` blocks until there is one.
+/// The results of [`Pool::imap_unordered`], one for each item.
+///
+/// `next` blocks until a result arrives. In a callback it would wait forever; there the iterator returns
+/// [`PoolError::InCallback`] and ends. Dropping the iterator does not stop the tasks.
 pub struct Unordered<V> {
     /// The size and the results of each chunk.
     parts: Receiver<(usize, PartResult)>,
     ready: vec::IntoIter<Result<V, PoolError>>,
+}
+
+impl<V> Unordered<V> {
+    /// Returns the next chunk; `None` after the last one.
+    fn next_part(&mut self) -> Option<(usize, PartResult)> {
+        if !CALLS_BACK.get() {
+            return self.parts.recv().ok();
+        }
+        match self.parts.try_recv() {
+            Ok(part) => Some(part),
+            Err(TryRecvError::Disconnected) => None,
+            Err(TryRecvError::Empty) => {
+                // Without a sender, it is the last one.
+                self.parts = mpsc::channel().1;
+                Some((1, Err(PoolError::InCallback)))
+            }
+        }
+    }
 }
 
 impl<V: DeserializeOwned> Iterator for Unordered<V> {
@@ -1091,7 +1382,7 @@ impl<V: DeserializeOwned> Iterator for Unordered<V> {
 
     fn next(&mut self) -> Option<Result<V, PoolError>> {
         while self.ready.len() == 0 {
-            let (size, part) = self.parts.recv().ok()?;
+            let (size, part) = self.next_part()?;
             let each: Vec<_> = match results(&Some(part)) {
                 Ok(Results { outputs, errors }) => {
                     let mut each: Vec<_> = outputs.into_iter().map(Ok).collect();
@@ -1108,11 +1399,13 @@ impl<V: DeserializeOwned> Iterator for Unordered<V> {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    unpoisoned(mutex.lock())
+impl<V> fmt::Debug for Unordered<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unordered").finish_non_exhaustive()
+    }
 }
 
-/// What is behind these locks is whole at every step, also where a thread has panicked.
-fn unpoisoned<T>(locked: Result<T, PoisonError<T>>) -> T {
+/// Returns what is behind a lock. It is whole at every step, even after a panic in another thread.
+fn unpoisoned<T>(locked: LockResult<T>) -> T {
     locked.unwrap_or_else(PoisonError::into_inner)
 }

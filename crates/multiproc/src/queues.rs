@@ -27,6 +27,9 @@ use crate::ring::{Outcome, Ring};
 ///
 /// Each item is delivered once and whole. Items of one producer arrive in their order. Clones are the same queue.
 ///
+/// A process that is killed in a `put` has put its item or has not; a process that is killed in a `get` loses that one item
+/// at most. The others go on, after 50 ms at most.
+///
 /// Items travel in [postcard](https://docs.rs/postcard)'s format, which does not name fields: types that need names to be
 /// read, like `serde_json::Value` and those with `untagged`, `flatten` or `skip_serializing_if`, do not arrive as they were
 /// put. For bulk bytes use `serde_bytes::ByteBuf`, which is copied in one go; serde walks through a `Vec<u8>` byte by byte.

@@ -107,7 +107,10 @@ impl Tracker {
 }
 
 /// It must outlive this process, so it is bound to no parent.
-fn start_tracker<F: Fn(Fd) -> io::Result<()> + Copy>(_: F, names: &Fd) -> io::Result<Child> {
+fn start_tracker<F: Fn(Fd) -> io::Result<()> + Copy + 'static>(
+    _: F,
+    names: &Fd,
+) -> io::Result<Child> {
     start::<F>(names, None, |command| {
         command.stdout(Stdio::null()).process_group(0);
     })

@@ -106,27 +106,41 @@ pub(crate) fn summon<F: Copy>() -> F {
     unsafe { std::mem::zeroed() }
 }
 
-/// What [`init`] was given, by all its calls.
-static FUNCTIONS: RwLock<Vec<Function>> = RwLock::new(Vec::new());
+/// What [`init`] was given, by all its calls; `None` before the first.
+static FUNCTIONS: RwLock<Option<Vec<Function>>> = RwLock::new(None);
 
-fn find(name: &str) -> Option<Run> {
+fn find(is_it: impl Fn(&Function) -> bool) -> Option<Run> {
     let functions = FUNCTIONS.read().unwrap_or_else(PoisonError::into_inner);
-    let builtin = [
-        target(crate::forkserver::serve),
-        target(crate::resource_tracker::serve),
-    ];
-    let known = functions.iter().chain(&builtin);
-    known
-        .into_iter()
-        .find(|function| function.name == name)
-        .map(|function| function.run)
+    let found = |list: &[Function]| list.iter().find(|f| is_it(f)).map(|f| f.run);
+    let builtin = || {
+        found(&[
+            target(crate::forkserver::serve),
+            target(crate::pool::work),
+            target(crate::resource_tracker::serve),
+        ])
+    };
+    functions.as_deref().and_then(found).or_else(builtin)
+}
+
+fn find_name(name: &str) -> Option<Run> {
+    find(|function| function.name == name)
+}
+
+/// By its type: two closures may have one name.
+fn find_type<F: 'static>() -> Option<Run> {
+    find(|function| function.id == TypeId::of::<F>())
 }
 
 pub(crate) fn find_task(name: &str) -> Option<TaskRunner> {
-    match find(name) {
+    match find_name(name) {
         Some(Run::Task(run)) => Some(run),
         _ => None,
     }
+}
+
+/// Returns whether [`init`] was given this function as a task.
+pub(crate) fn is_task<F: 'static>() -> bool {
+    matches!(find_type::<F>(), Some(Run::Task(_)))
 }
 
 /// Runs this process's function and exits, if the process was started as a child; returns otherwise.
@@ -162,7 +176,8 @@ pub(crate) fn find_task(name: &str) -> Option<TaskRunner> {
 /// }
 /// ```
 pub fn init(functions: impl IntoIterator<Item = Function>) {
-    let mut known = FUNCTIONS.write().unwrap_or_else(PoisonError::into_inner);
+    let mut all = FUNCTIONS.write().unwrap_or_else(PoisonError::into_inner);
+    let known = all.get_or_insert_default();
     for function in functions {
         let same = known.iter().find(|other| other.name == function.name);
         match same {
@@ -174,7 +189,7 @@ pub fn init(functions: impl IntoIterator<Item = Function>) {
             ),
         }
     }
-    drop(known);
+    drop(all);
     let Some(parent) = env::var_os(VARIABLE) else {
         return;
     };
@@ -219,7 +234,7 @@ fn run_as_child(parent: Option<i32>) -> io::Result<u8> {
 pub(crate) fn run_message(message: &[u8], fds: Vec<OwnedFd>) -> io::Result<u8> {
     let (name, arguments) = postcard::take_from_bytes::<&str>(message)
         .map_err(|error| io::Error::other(format!("read the function's name: {error}")))?;
-    let Some(Run::Target(run)) = find(name) else {
+    let Some(Run::Target(run)) = find_name(name) else {
         return Err(not_given(name, "target"));
     };
     match panic::catch_unwind(AssertUnwindSafe(|| run(arguments, fds))) {
@@ -256,8 +271,8 @@ pub(crate) fn message<A: Serialize>(
 /// # Errors
 ///
 /// Fails when `function` was not given to [`init`], when the arguments cannot be written, when the program's file is gone
-/// or the system has no room for a process. Fails in a child that has not called [`init`] itself, which would otherwise
-/// start children without end.
+/// or the system has no room for a process. Fails in a process that has not called [`init`], whose children would
+/// otherwise start children without end.
 ///
 /// # Examples
 ///
@@ -274,7 +289,7 @@ where
 }
 
 /// Starts a child that runs `F`. It is bound to `parent`, if there is one.
-pub(crate) fn start<F>(
+pub(crate) fn start<F: 'static>(
     arguments: &impl Serialize,
     parent: Option<Pid>,
     configure: impl FnOnce(&mut Command),
@@ -306,20 +321,24 @@ pub(crate) fn start<F>(
 }
 
 /// As [`message`], for a function that [`init`] was given, in a process that may start children.
-pub(crate) fn message_for<F>(arguments: &impl Serialize) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
+pub(crate) fn message_for<F: 'static>(
+    arguments: &impl Serialize,
+) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
     ensure_initialized()?;
     let name = type_name::<F>();
-    match find(name) {
+    match find_type::<F>() {
         Some(Run::Target(_)) => message(name, arguments),
         _ => Err(not_given(name, "target")),
     }
 }
 
-/// Fails in a child that has not called [`init`].
+/// Fails in a process that has not called [`init`]. Its children would not call it either, and start children without
+/// end.
 pub(crate) fn ensure_initialized() -> io::Result<()> {
+    let functions = FUNCTIONS.read().unwrap_or_else(PoisonError::into_inner);
     ensure!(
-        env::var_os(VARIABLE).is_none(),
-        "this process was started as a child and has not called multiproc::init; call it first in main"
+        functions.is_some(),
+        "this process has not called multiproc::init; call it first in main"
     );
     Ok(())
 }
@@ -342,9 +361,12 @@ mod tests {
             error.ends_with("call init([target(unknown)]) first in main"),
             "{error}"
         );
+        // Closures of one function have one name.
+        init([target(|_: u8| {})]);
+        assert!(message_for_value(|_: u8| {}).is_err());
     }
 
-    fn message_for_value<F>(_: F) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
+    fn message_for_value<F: 'static>(_: F) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
         message_for::<F>(&())
     }
 
