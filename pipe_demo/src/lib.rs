@@ -8,7 +8,7 @@
 //!   child also holds a copy of its parent's end: unless it closes it, it never reads the end of file.
 //! - A pipe has a file descriptor (`AsFd`), as Python's has `fileno`, so `poll(2)` can wait for several of them.
 //!
-//! by_hand does the same on the ipc-channel crate alone, and lists what it lacks.
+//! by_hand does the same on the ipc-channel crate alone, and lists what that lacks.
 
 pub mod by_hand;
 pub mod crash_guard;

@@ -1,8 +1,8 @@
-//! Let three processes write to one pipe, with a lock around messages of several parts.
+//! Write multi-part messages to one pipe from three processes that share a lock.
 //!
 //! Python:  `with lock: conn.send(...)` in every process that writes to the same end
-//! Differs: here a single `send` needs no lock, whatever its size. With Python large ones need it: the bytes of two writers
-//!          mix.
+//! Differs: here a single `send` needs no lock, whatever its size. With Python large ones need it, because the bytes of
+//!          two writers mix.
 //! Order:   the parts of a message stand together; which writer is next is free.
 //!
 //! ```cargo

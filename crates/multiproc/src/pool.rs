@@ -1317,18 +1317,21 @@ fn results<V: DeserializeOwned>(part: &Option<PartResult>) -> Result<Results<V>,
 }
 
 fn all<T: DeserializeOwned>(parts: &[Option<PartResult>]) -> Result<Vec<T>, PoolError> {
-    let mut outputs = Vec::new();
+    let mut all = Vec::new();
     for part in parts {
-        let mut results = results(part)?;
-        if !results.errors.is_empty() {
-            return Err(results.errors.swap_remove(0).1);
+        let Results {
+            mut outputs,
+            errors,
+        } = results(part)?;
+        if let Some((_, error)) = errors.into_iter().next() {
+            return Err(error);
         }
-        if outputs.is_empty() {
-            outputs.reserve(results.outputs.len() * parts.len());
+        if all.is_empty() {
+            all.reserve(outputs.len() * parts.len());
         }
-        outputs.append(&mut results.outputs);
+        all.append(&mut outputs);
     }
-    Ok(outputs)
+    Ok(all)
 }
 
 fn only<T: DeserializeOwned>(parts: &[Option<PartResult>]) -> Result<T, PoolError> {

@@ -111,13 +111,15 @@ static FUNCTIONS: RwLock<Option<Vec<Function>>> = RwLock::new(None);
 
 fn find(is_it: impl Fn(&Function) -> bool) -> Option<Run> {
     let functions = FUNCTIONS.read().unwrap_or_else(PoisonError::into_inner);
-    let builtin = [
-        target(crate::forkserver::serve),
-        target(crate::pool::work),
-        target(crate::resource_tracker::serve),
-    ];
-    let mut known = functions.iter().flatten().chain(&builtin);
-    known.find(|f| is_it(f)).map(|function| function.run)
+    let found = |list: &[Function]| list.iter().find(|f| is_it(f)).map(|f| f.run);
+    let builtin = || {
+        found(&[
+            target(crate::forkserver::serve),
+            target(crate::pool::work),
+            target(crate::resource_tracker::serve),
+        ])
+    };
+    functions.as_deref().and_then(found).or_else(builtin)
 }
 
 fn find_name(name: &str) -> Option<Run> {
@@ -359,6 +361,9 @@ mod tests {
             error.ends_with("call init([target(unknown)]) first in main"),
             "{error}"
         );
+        // Closures of one function have one name.
+        init([target(|_: u8| {})]);
+        assert!(message_for_value(|_: u8| {}).is_err());
     }
 
     fn message_for_value<F: 'static>(_: F) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
