@@ -442,7 +442,7 @@ mod tests {
                     } else {
                         loop {
                             let item = queue.get().await;
-                            got.lock().unwrap().push(item);
+                            got.lock().push(item);
                             queue.task_done().unwrap();
                             if n % 5 == 0 {
                                 yield_now().await;
@@ -466,7 +466,7 @@ mod tests {
             while let Some(result) = tasks.join_next().await {
                 assert!(result.map_or_else(|error| error.is_cancelled(), |()| true));
             }
-            let mut got = std::mem::take(&mut *got.lock().unwrap());
+            let mut got = std::mem::take(&mut *got.lock());
             got.extend(drain(&queue));
             let all = got.len();
             assert_eq!(all, put.load(Ordering::Relaxed), "lost or doubled");
