@@ -9,10 +9,11 @@ use std::{hint, io, thread};
 
 use anyhow::{Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
+use smoke::copy::{self, Item};
 use smoke::faults::{FAULTS, Verdict};
 use smoke::suite::{self, Check, Passed};
 use smoke::workspace::{self, Example};
-use smoke::{bless, copy, examples, fresh, supervise};
+use smoke::{bless, examples, fresh, supervise};
 
 /// Runs every example and compares its output with its trace.
 #[derive(Parser)]
@@ -137,9 +138,10 @@ fn run(args: Arguments) -> Result<()> {
             example,
             folder,
         }) => {
-            return say(&copy::copy(&package, &example, &folder)?);
+            let item = &select_items(&[package, example])?[0];
+            return say(&copy::copy(item, &folder)?);
         }
-        Some(Task::Fresh(selection)) => return fresh::fresh(&select(&selection.names)?, say),
+        Some(Task::Fresh(selection)) => return fresh::fresh(&select_items(&selection.names)?, say),
         Some(Task::Faults {
             names,
             rounds,
@@ -277,45 +279,58 @@ fn table(names: &[String], rounds: Option<u32>, only_ours: bool) -> Result<()> {
     Ok(())
 }
 
-/// The examples with these names: none, `crate`, `crate example` or `crate::example`.
+/// The examples with these names.
 fn select(names: &[String]) -> Result<Vec<Example>> {
-    let words: Vec<&str> = names.iter().flat_map(|name| name.split("::")).collect();
-    let all = workspace::examples()?;
-    let of = |package: &str| -> Vec<&Example> {
-        let examples = all.iter();
-        examples
-            .filter(|example| example.package == package)
-            .collect()
-    };
-    let unknown = |kind, word: &str, names: Vec<&str>| {
-        Usage(match demo::nearest(word, names.into_iter()) {
+    let name = |example: &Example| (example.package.clone(), example.name.clone());
+    pick(workspace::examples()?, names, "example", name)
+}
+
+/// The examples and blocks with these names.
+fn select_items(names: &[String]) -> Result<Vec<Item>> {
+    let name = |item: &Item| (item.package().to_owned(), item.name().to_owned());
+    pick(Item::all()?, names, "example or block", name)
+}
+
+/// Picks by no name, `crate`, `crate example` or `crate::example`.
+fn pick<T>(
+    all: Vec<T>,
+    names: &[String],
+    kind: &str,
+    name: impl Fn(&T) -> (String, String),
+) -> Result<Vec<T>> {
+    let unknown = |kind: &str, word: &str, names: Vec<String>| {
+        let near = demo::nearest(word, names.iter().map(String::as_str));
+        Usage(match near {
             Some(near) => format!("unknown {kind} '{word}'; did you mean '{near}'?"),
             None => format!("unknown {kind} '{word}' (--list prints the examples)"),
         })
     };
-    let selected: Vec<Example> = match words[..] {
-        [] => all.clone(),
-        [package] => of(package).into_iter().cloned().collect(),
-        [package, name] => of(package)
-            .into_iter()
-            .filter(|example| example.name == name)
-            .cloned()
-            .collect(),
+    let words: Vec<&str> = names.iter().flat_map(|name| name.split("::")).collect();
+    let (package, own) = match words[..] {
+        [] => return Ok(all),
+        [package] => (package, None),
+        [package, own] => (package, Some(own)),
         _ => bail!(Usage(
-            "at most a crate and an example, such as pipe_demo poll".to_owned()
+            "name one crate and one example, such as pipe_demo poll".to_owned()
         )),
     };
-    match words[..] {
-        [package, ..] if of(package).is_empty() => {
-            let packages = all.iter().map(|example| &*example.package);
-            bail!(unknown("crate", package, packages.collect()))
-        }
-        [package, name] if selected.is_empty() => {
-            let names = of(package).into_iter().map(|example| &*example.name);
-            bail!(unknown("example", name, names.collect()))
-        }
-        _ => Ok(selected),
+    let packages: Vec<String> = all.iter().map(|item| name(item).0).collect();
+    if !packages.iter().any(|name| name == package) {
+        bail!(unknown("crate", package, packages));
     }
+    let here: Vec<T> = all
+        .into_iter()
+        .filter(|item| name(item).0 == package)
+        .collect();
+    let Some(own) = own else { return Ok(here) };
+    let known: Vec<String> = here.iter().map(|item| name(item).1).collect();
+    if !known.iter().any(|name| name == own) {
+        bail!(unknown(kind, own, known));
+    }
+    Ok(here
+        .into_iter()
+        .filter(|item| name(item).1 == own)
+        .collect())
 }
 
 /// Prints a line; a reader that has gone (`| head -1`) ends the program quietly.
