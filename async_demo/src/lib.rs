@@ -50,6 +50,7 @@ pub mod tasks {
     pub mod create_task;
     pub mod detached;
     pub mod done_callback;
+    pub mod executor_signal;
     pub mod executor_thread;
     pub mod future_list;
     pub mod future_pair;
@@ -106,6 +107,7 @@ demo::examples! {
         nested_tasks,
         two_loops,
         task_executor,
+        executor_signal,
         executor_thread,
         sleep_result,
         gather_exceptions,
