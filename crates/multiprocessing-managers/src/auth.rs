@@ -344,8 +344,14 @@ mod tests {
                 };
             }
         }
-        assert_eq!(AuthError::Wrong.to_string(), "digest received was wrong");
-        assert_eq!(AuthError::Rejected.to_string(), "digest sent was rejected");
+        assert_eq!(
+            AuthError::Wrong.to_string(),
+            "the peer has another key: its digest is wrong"
+        );
+        assert_eq!(
+            AuthError::Rejected.to_string(),
+            "the peer has another key: it rejected our digest"
+        );
     }
 
     /// A peer that sends these frames, and then waits, or ends. What the side answered, and its result.
@@ -441,11 +447,11 @@ mod tests {
             ),
             (
                 b"#CHALLENGE#{sha1}01234567890123456789",
-                "no known digest: {sha1}012345",
+                "unknown digest: {sha1}012345",
             ),
             (
                 b"#CHALLENGE#012345678901234567890",
-                "no known digest: 012345678901",
+                "unknown digest: 012345678901",
             ),
             (
                 b"#WELCOME#",
