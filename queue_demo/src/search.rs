@@ -33,8 +33,11 @@ pub fn main() -> Result<()> {
     for _ in 0..WORKERS {
         workers.push(fork(|| search(&files, &matches))?);
     }
-    for entry in fs::read_dir(FOLDER).context("list the files")? {
-        files.put(&entry.context("list the files")?.path())?;
+    for entry in fs::read_dir(FOLDER).context(FOLDER)? {
+        let path = entry.context(FOLDER)?.path();
+        if path.is_file() {
+            files.put(&path)?;
+        }
     }
     files.close()?;
     thread::scope(|scope| {

@@ -35,7 +35,7 @@ pub fn main() -> Result<()> {
         ensure!(exit.success(), "a child failed: {exit}");
     }
     let primes = || (2..LIMIT).filter(|n| !is_composite(&composite, *n));
-    let (count, last) = (primes().count(), primes().last().unwrap_or(0));
+    let (count, last) = (primes().count(), primes().next_back().unwrap_or(0));
     println!(
         "main process {}: {count} primes, the last is {last}",
         process::id()
