@@ -369,7 +369,7 @@ mod tests {
         assert!(poll(dropped.as_mut()).is_pending());
         queue.try_put(2).unwrap();
         drop(dropped);
-        assert_eq!(queue.try_get(), Ok(2), "with nobody next in line");
+        assert_eq!(queue.try_get(), Ok(2), "without another waiter");
     }
 
     #[test]
@@ -399,7 +399,7 @@ mod tests {
         queue.try_put(2).unwrap();
         assert_eq!(drain(&queue), [2]);
         let done = std::iter::from_fn(|| queue.task_done().ok()).count();
-        assert_eq!(done, 4, "what was put: no item of a dropped put");
+        assert_eq!(done, 4, "the items of dropped puts were kept");
     }
 
     #[test]

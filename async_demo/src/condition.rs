@@ -145,7 +145,7 @@ mod tests {
     fn lock<T>(condition: &Condition<T>) -> ConditionGuard<'_, T> {
         match poll(pin!(condition.lock())) {
             Poll::Ready(guard) => guard,
-            Poll::Pending => panic!("somebody has the lock"),
+            Poll::Pending => panic!("another task has the lock"),
         }
     }
 

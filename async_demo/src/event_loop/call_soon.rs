@@ -4,7 +4,7 @@
 //! Differs: a closure captures its arguments, so there is neither `*args` nor `functools.partial`. `cancel` returns whether it
 //!          came in time. With tokio, use `tokio::spawn(async { ... })` on the current_thread runtime, whose queue keeps the
 //!          order; a task costs more than a callback.
-//! Order:   a callback that a callback submits runs in the next round, after all that were there before.
+//! Order:   a callback that a callback submits runs in the next round, after all that were queued before.
 //! Needs:   runtime.rs
 //!
 //! ```cargo

@@ -3,7 +3,7 @@
 //! Python:  `asyncio.Lock`, `async with lock:`, `acquire()` and `release()` in `try ... finally`
 //! Differs: the lock owns its data, and dropping the guard releases it, so releasing it twice does not compile. Without an await
 //!          between lock and release, `std::sync::Mutex` is enough, and faster. A task that is cancelled in `lock` loses its
-//!          place in the line. With the guard it leaves half a change behind, and tells nobody: await nothing between two
+//!          place in the line. With the guard it leaves half a change behind without an error: await nothing between two
 //!          halves.
 //! Order:   the sections follow each other in any order. main looks after the cancelled task has ended.
 //!
