@@ -1,5 +1,7 @@
 //! Children of every kind. They are this program, started again, so it has a `main` of its own.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::{self, Write};
 use std::os::unix::process::parent_id;
 use std::process::{self, Command, ExitCode, Stdio};

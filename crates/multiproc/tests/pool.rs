@@ -2,7 +2,7 @@
 //!
 //! `POOL_TEST_KILLS=1000 cargo test -p multiproc --test pool` kills more workers than usual.
 
-#![allow(clippy::unwrap_used)] // clippy does not know a test without the harness as one.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 use std::os::unix::process::parent_id;
@@ -455,6 +455,11 @@ fn unordered_results_come_as_they_are_done() {
     assert!(
         results[2].is_ok() && results[..2].iter().filter(|result| result.is_err()).count() == 1
     );
+    // In a chunk, each result stays in its place.
+    let tasks = [Do::Nothing, Do::Fail, Do::Panic, Do::Nothing, Do::Fail];
+    let results = pool.imap_unordered(run, tasks, Some(5)).unwrap();
+    let good: Vec<bool> = results.map(|result| result.is_ok()).collect();
+    assert_eq!(good, [true, false, false, true, false]);
     // A chunk that dies is an error for each of its tasks.
     let tasks = [Do::Nothing, Do::Fail, Do::Die, Do::Nothing, Do::Nothing];
     let results: Vec<_> = pool.imap_unordered(run, tasks, Some(3)).unwrap().collect();
