@@ -455,9 +455,9 @@ mod tests {
             ),
             (
                 b"#WELCOME#",
-                "a challenge was expected, and 9 other bytes came",
+                "expected a challenge, received 9 other bytes",
             ),
-            (b"", "a challenge was expected, and 0 other bytes came"),
+            (b"", "expected a challenge, received 0 other bytes"),
         ] {
             let (answers, result) = against(client, &[first, WELCOME], false);
             let Err(AuthError::Protocol(error)) = result else {

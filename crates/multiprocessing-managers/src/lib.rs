@@ -84,7 +84,7 @@ pub mod remote_queue;
 pub mod server;
 #[cfg(all(feature = "server", not(loom)))]
 mod store;
-#[cfg(not(loom))]
+#[cfg(all(any(feature = "client", feature = "server"), not(loom)))]
 mod sync;
 #[cfg(loom)]
 #[allow(missing_docs)]
