@@ -30,3 +30,8 @@ demo::examples![
     python_peers,
     serve
 ];
+
+// The README's worker must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
