@@ -1,9 +1,9 @@
-//! A child process changes one of each type that holds values: list, dict, Namespace, Queue, Value, Array.
+//! Change a list, dict, Namespace, Queue, Value and Array from a child process.
 //!
 //! Python:  `list`, `dict`, `Namespace`, `Queue`, `Value`, `Array` of a `Manager()`
-//! Differs: attributes of a Namespace, `v.value` and `a[i]` are methods here. The other seven types, on which processes
-//!          wait, are in all_locks.
-//! Order:   the parent prints when the child has ended; what that put into the queue is there then.
+//! Differs: attributes of a Namespace, `v.value` and `a[i]` are methods here. The types that processes wait for are in
+//!          all_locks.
+//! Order:   the parent prints after the child has ended.
 //!
 //! ```cargo
 //! [dependencies]
@@ -78,7 +78,7 @@ fn child() -> Result<()> {
     Ok(())
 }
 
-/// The next of the objects that the parent handed over, in its order.
+/// Returns the next object that the parent has handed over.
 fn next<P: From<Proxy>>(manager: &Manager, handed: &mut IntoIter<Value>) -> Result<P> {
     let value = handed.next().context("the parent handed over too few")?;
     Ok(manager.attach(&value)?.into())

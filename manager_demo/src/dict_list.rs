@@ -1,9 +1,9 @@
-//! A child process edits a dict and a list that its parent's server holds, and the parent sees it.
+//! Share a dict and a list with a child process.
 //!
 //! Python:  `with Manager() as manager`, `manager.dict()`, `manager.list(range(10))`
-//! Differs: the server runs in threads of this process. A child is told where it is, and which objects to take, through
-//!          its standard input.
-//! Order:   the parent prints when the child has ended.
+//! Differs: the server runs in threads of this process. The child reads from its standard input where the server is, and
+//!          which objects to use.
+//! Order:   the parent prints after the child has ended.
 //!
 //! ```cargo
 //! [dependencies]

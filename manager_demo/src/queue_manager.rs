@@ -1,11 +1,10 @@
-//! A client puts ten tasks into a queue of a server in another process, whose worker runs them; `exit` ends it.
+//! Run the tasks of another process from a shared queue, until one says `exit`.
 //!
 //! Python:  `QueueManager.register('get_task_queue', callable=...)`, `manager.start()`; `m.connect()`, `m.get_task_queue()`
-//! Differs: a task is the name of a function, with its arguments, and the worker calls what is registered by that name.
-//!          The server is threads of the worker's process, which so has the queues themselves and needs no proxies.
-//! Notes:   their server shuts down at once after `exit`, and a client that reads its results a second later dies; here
-//!          it stays until its client has ended.
-//! Order:   a task is put before it runs, and runs before its result is read. The worker's last line is the last.
+//! Differs: a task is the name of a function with its arguments, and the worker calls only registered names. The server
+//!          runs in threads of the worker's process, which uses the queues without proxies. The notes' server shuts down
+//!          right after `exit`, and a client that reads its results later fails; this one waits for its client.
+//! Order:   a task is put before it runs, and runs before its result is read. The worker's last line comes last.
 //! Usage:   queue_manager [python-client | python-server], by default Rust on both sides
 //! Variants: python-client, python-server
 //!
@@ -65,7 +64,7 @@ fn server(client: Command) -> Result<()> {
     let worker = thread::spawn(move || work(&task, &result));
     let status = client.wait().context("wait for the client")?;
     ensure!(status.success(), "the client failed: {status}");
-    // If the client has ended early, because nobody reads its lines, the worker waits for this.
+    // Ends the worker, even if the client has ended early.
     rest.put(Task::call("__main__", "server_exit", Args::default()), None)?;
     let worked = worker.join();
     worked.map_err(|_| anyhow!("the worker panicked"))??;
@@ -114,8 +113,8 @@ fn client(address: &Address, authkey: &str) -> Result<()> {
     Ok(())
 }
 
-/// Starts the client, and tells it where the server is and the key through its standard input: every user of the machine
-/// can read a command line.
+/// Starts the client, and tells it the address and the key through its standard input, because every user of the machine can
+/// read a command line.
 fn start(mut client: Command, address: &Address) -> Result<Child> {
     let mut child = client
         .stdin(Stdio::piped())
@@ -126,7 +125,7 @@ fn start(mut client: Command, address: &Address) -> Result<Child> {
     Ok(child)
 }
 
-/// The other side is a server in Python. It prints its address first, and ends when it is told so.
+/// Starts a server in Python, and is its client. The server prints its address first, and ends when it is told to.
 fn python_server() -> Result<()> {
     let mut server = python(SERVER)
         .stdin(Stdio::piped())
@@ -141,7 +140,7 @@ fn python_server() -> Result<()> {
     let mut lines = BufReader::new(stdout).lines();
     writeln!(stdin, "{AUTHKEY}").context("tell the server the key")?;
     let address = lines.next().context("the server has ended")??;
-    // What the server prints besides is this program's output.
+    // The server's other lines are output of this program.
     let printer =
         thread::spawn(move || lines.try_for_each(|line| line.map(|line| println!("{line}"))));
     client(&address.parse()?, AUTHKEY)?;
@@ -161,7 +160,7 @@ fn python(program: &str) -> Command {
     command
 }
 
-/// This program once more, as the client.
+/// Returns the command that starts this program as the client.
 fn this_program() -> Result<Command> {
     let mut command = Command::new(env::current_exe().context("find this program")?);
     command.args(env::args_os().skip(1)).env(CLIENT_PROCESS, "");

@@ -1,9 +1,9 @@
-//! A task queue for functions that both sides know by name; the worker refuses any other by name, and goes on.
+//! Share a task queue for functions that both sides know by name; refuse others.
 //!
 //! Python:  the notes' `RemoteQueueServer` and `RemoteQueueClient`, and `from tasks import run, shutdown`
-//! Differs: the worker calls what is registered, and nothing else. Python calls whatever arrives, unless one looks first.
-//! Notes:   their `break` stands before `server.shutdown()`, so that never runs, and nobody reads the results.
-//! Order:   a task runs before its result is read. The server shuts down when its client has read all and ended.
+//! Differs: the worker calls only registered functions; Python calls whatever arrives, unless the worker checks it. In the
+//!          notes `server.shutdown()` stands after a `break` and never runs, and no program reads the results.
+//! Order:   a task runs before its result is read. The server shuts down after its client has read all and ended.
 //! Usage:   remote_queue [python-client | python-server], by default Rust on both sides
 //! Variants: python-client, python-server
 //!
@@ -50,11 +50,11 @@ pub fn main() -> Result<()> {
 
 fn server(client: Command) -> Result<()> {
     let server = RemoteQueueServer::new(&"127.0.0.1:0".parse()?, AUTHKEY.as_bytes());
-    // The first that asks starts it.
+    // The first call starts the server.
     let (task_queue, result_queue) = (server.get_task_queue()?, server.get_result_queue()?);
     let mut client = start(client, &server.start()?)?;
     let worker = thread::spawn(move || work(&task_queue, &result_queue));
-    // The worker has no more to do if the client fails.
+    // If the client fails, this returns and the worker ends with the process.
     let status = client.wait().context("wait for the client")?;
     ensure!(status.success(), "the client failed: {status}");
     let worked = worker.join();
@@ -101,8 +101,8 @@ fn client(address: &Address, authkey: &str) -> Result<()> {
     Ok(())
 }
 
-/// Starts the client, and tells it where the server is and the key through its standard input: every user of the machine
-/// can read a command line.
+/// Starts the client, and tells it the address and the key through its standard input, because every user of the machine can
+/// read a command line.
 fn start(mut client: Command, address: &Address) -> Result<Child> {
     let mut child = client
         .stdin(Stdio::piped())
@@ -113,7 +113,7 @@ fn start(mut client: Command, address: &Address) -> Result<Child> {
     Ok(child)
 }
 
-/// The other side is a server in Python. It prints its address first, and ends when it is told so.
+/// Starts a server in Python, and is its client. The server prints its address first, and ends when it is told to.
 fn python_server() -> Result<()> {
     let mut server = python(&[TASKS, SERVER].concat())
         .stdin(Stdio::piped())
@@ -128,7 +128,7 @@ fn python_server() -> Result<()> {
     let mut lines = BufReader::new(stdout).lines();
     writeln!(stdin, "{AUTHKEY}").context("tell the server the key")?;
     let address = lines.next().context("the server has ended")??;
-    // What the server prints besides is this program's output.
+    // The server's other lines are output of this program.
     let printer =
         thread::spawn(move || lines.try_for_each(|line| line.map(|line| println!("{line}"))));
     client(&address.parse()?, AUTHKEY)?;
@@ -148,14 +148,14 @@ fn python(program: &str) -> Command {
     command
 }
 
-/// This program once more, as the client.
+/// Returns the command that starts this program as the client.
 fn this_program() -> Result<Command> {
     let mut command = Command::new(env::current_exe().context("find this program")?);
     command.args(env::args_os().skip(1)).env(CLIENT_PROCESS, "");
     Ok(command)
 }
 
-/// Both sides have this module, as `tasks.py`; it stands here so that this file is all there is.
+/// The module `tasks` of both sides. It would be a file of its own in a larger program.
 const TASKS: &str = r#"
 import sys, types
 tasks = sys.modules['tasks'] = types.ModuleType('tasks')
