@@ -126,6 +126,16 @@ impl<S: Serialize, R: DeserializeOwned> Connection<S, R> {
     }
 }
 
+impl<S: Serialize, R: DeserializeOwned> Connection<S, R> {
+    /// Returns an iterator that receives messages, blocking until there is one, and ends at the end of file.
+    pub fn iter(&mut self) -> impl Iterator<Item = Result<R, ConnectionError>> {
+        std::iter::from_fn(|| match self.recv() {
+            Err(ConnectionError::Closed) => None,
+            message => Some(message),
+        })
+    }
+}
+
 impl<S, R> Connection<S, R> {
     fn new(socket: OwnedFd) -> Connection<S, R> {
         Connection {

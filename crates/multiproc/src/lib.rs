@@ -87,7 +87,7 @@ pub use process::{Exit, ExitStatus, Process, fork};
 pub use queues::{JoinableQueue, Queue, QueueError, SimpleQueue};
 pub use sharedctypes::{Array, Shared, Value};
 pub use spawn::{Function, init, spawn, target};
-pub use synchronize::{Lock, LockError, RLock};
+pub use synchronize::{Acquired, Lock, LockError, RLock};
 
 // The README's program must compile.
 #[cfg(doctest)]

@@ -1034,7 +1034,7 @@ impl Shared {
 
     fn start(&self, worker: usize) -> io::Result<Worker> {
         let process = start_worker(work, &(worker, &self.tasks, &self.results))?;
-        let pidfd = pidfd_open(process.pid(), PidfdFlags::empty()).context("watch a worker")?;
+        let pidfd = pidfd_open(process.raw_pid(), PidfdFlags::empty()).context("watch a worker")?;
         Ok(Worker { process, pidfd })
     }
 

@@ -283,6 +283,25 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         self.get_timeout(Duration::ZERO)
     }
 
+    /// Returns an iterator that takes items, blocking while the queue is empty, and ends when the queue is closed and empty.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let queue = multiproc::Queue::<u32>::new()?;
+    /// queue.put(&1)?;
+    /// queue.put(&2)?;
+    /// queue.close();
+    /// assert_eq!(queue.iter().sum::<Result<u32, _>>()?, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn iter(&self) -> impl Iterator<Item = Result<T>> {
+        std::iter::from_fn(|| match self.get() {
+            Err(QueueError::Closed) => None,
+            item => Some(item),
+        })
+    }
+
     fn get_until(&self, until: Option<Instant>) -> Result<T> {
         let mut bytes = buffer();
         let item = match self.ring.get_into(&mut bytes, None, until) {

@@ -8,7 +8,9 @@
 use std::any::{TypeId, type_name};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::{PoisonError, RwLock};
 use std::{env, fmt, fs::File};
@@ -296,8 +298,11 @@ pub(crate) fn start<F: 'static>(
 ) -> io::Result<Child> {
     let (message, fds) = message_for::<F>(arguments)?;
     let (ours, theirs) = connection::socket_pair()?;
-    let program = env::current_exe().context("find this program's file")?;
+    let program = program()?;
     let mut command = Command::new(&program);
+    if let Some(name) = env::args_os().next() {
+        command.arg0(name);
+    }
     command
         .args(env::args_os().skip(1))
         .env(VARIABLE, Pid::as_raw(parent).to_string())
@@ -318,6 +323,15 @@ pub(crate) fn start<F: 'static>(
         }
         Ok(()) => Ok(child),
     }
+}
+
+/// Returns this program's file. If it was replaced by a new build, the old one still runs, and its functions are known.
+fn program() -> io::Result<PathBuf> {
+    let file = env::current_exe().context("find this program's file")?;
+    Ok(match file.exists() {
+        true => file,
+        false => PathBuf::from("/proc/self/exe"),
+    })
 }
 
 /// As [`message`], for a function that [`init`] was given, in a process that may start children.

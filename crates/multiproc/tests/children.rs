@@ -13,6 +13,7 @@ use multiproc::forkserver::ForkServer;
 use multiproc::reduction::Fd;
 use multiproc::resource_tracker::Tracker;
 use multiproc::{Connection, ConnectionError, Exit, fork, init, spawn, target};
+use rustix::process::Pid;
 
 fn main() -> ExitCode {
     // A program with options of its own.
@@ -33,6 +34,15 @@ fn main() -> ExitCode {
                 ExitCode::from(3)
             }
         };
+    }
+    // A program whose file is gone.
+    if env::var_os("REPLACED").is_some() {
+        init([target(code)]);
+        let exit = env::current_exe()
+            .and_then(std::fs::remove_file)
+            .and_then(|()| spawn(code, 7))
+            .and_then(|process| process.join());
+        return ExitCode::from(u8::from(exit.ok() != Some(Exit::Code(7))));
     }
     // A program that calls `init` too late in its children.
     if env::var_os("LATE").is_some() && env::var_os("MULTIPROC_CHILD").is_some() {
@@ -80,6 +90,10 @@ fn main() -> ExitCode {
             a_child_without_init_starts_no_children,
         ),
         test(
+            "a_replaced_program_still_spawns",
+            a_replaced_program_still_spawns,
+        ),
+        test(
             "init_beside_threads_is_refused",
             init_beside_threads_is_refused,
         ),
@@ -109,6 +123,10 @@ fn main() -> ExitCode {
 
 fn code(code: u8) -> u8 {
     code
+}
+
+fn raw(pid: u32) -> Pid {
+    Pid::from_raw(pid.cast_signed()).unwrap()
 }
 
 fn echo(mut pipe: Connection<String, String>) -> Result<(), ConnectionError> {
@@ -252,6 +270,14 @@ fn a_child_without_init_starts_no_children() -> io::Result<()> {
     Ok(())
 }
 
+/// A new build removes the file of the old one.
+fn a_replaced_program_still_spawns() -> io::Result<()> {
+    let file = env::temp_dir().join(format!("multiproc_test.{}", process::id()));
+    std::fs::copy(env::current_exe()?, &file)?;
+    assert!(Command::new(&file).env("REPLACED", "").status()?.success());
+    Ok(())
+}
+
 fn init_beside_threads_is_refused() -> io::Result<()> {
     let output = again()?
         .env("LATE", "")
@@ -293,14 +319,14 @@ fn dropping_a_process_kills_it() -> io::Result<()> {
         let pid = process.pid();
         drop(process);
         assert!(matches!(ours.recv(), Err(ConnectionError::Closed)));
-        assert!(rustix::process::test_kill_process(pid).is_err());
+        assert!(rustix::process::test_kill_process(raw(pid)).is_err());
     }
     Ok(())
 }
 
 fn a_served_child_is_the_servers() -> io::Result<()> {
     let server = ForkServer::start()?;
-    let pid = server.pid().as_raw_nonzero().get().cast_unsigned();
+    let pid = server.pid();
     assert_eq!(server.spawn(parent_pid, pid)?.join()?, Exit::Code(0));
     assert_eq!(spawn(parent_pid, process::id())?.join()?, Exit::Code(0));
     let (ours, theirs) = Connection::<(), ()>::pair()?;
@@ -315,7 +341,7 @@ fn a_dead_fork_server_is_an_error() -> io::Result<()> {
     let server = ForkServer::start()?;
     let (_ours, theirs) = Connection::<(), ()>::pair()?;
     let child = server.spawn(wait_for_the_end, theirs)?;
-    rustix::process::kill_process(server.pid(), rustix::process::Signal::KILL)?;
+    rustix::process::kill_process(raw(server.pid()), rustix::process::Signal::KILL)?;
     assert!(
         child
             .join()
