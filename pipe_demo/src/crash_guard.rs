@@ -55,7 +55,7 @@ fn start() -> Result<(Connection<Request, Reply>, Process)> {
     Ok((pipe, spawn(serve, childs_end)?))
 }
 
-fn serve(mut pipe: Connection<Reply, Request>) -> Result<()> {
+fn serve(pipe: Connection<Reply, Request>) -> Result<()> {
     println!("process {} serves", process::id());
     loop {
         let reply = match pipe.recv() {

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::{fs, process, thread};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use multiproc::{Process, Queue, QueueError, fork};
+use multiproc::{Process, Queue, fork};
 
 /// Where to search, and for what.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
@@ -43,11 +43,8 @@ pub fn main() -> Result<()> {
     thread::scope(|scope| {
         let joined = scope.spawn(|| join_and_close(workers, &matches));
         let mut count = 0;
-        loop {
-            let (worker, path, line) = match matches.get() {
-                Err(QueueError::Closed) => break,
-                found => found?,
-            };
+        for found in matches.iter() {
+            let (worker, path, line) = found?;
             println!("worker {worker} found {}:{line}", path.display());
             count += 1;
         }
@@ -57,11 +54,8 @@ pub fn main() -> Result<()> {
 }
 
 fn search(files: &Queue<PathBuf>, matches: &Queue<Match>) -> Result<()> {
-    loop {
-        let path = match files.get() {
-            Err(QueueError::Closed) => return Ok(()),
-            path => path?,
-        };
+    for path in files.iter() {
+        let path = path?;
         let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
         for (line, _) in (1..)
             .zip(text.lines())
@@ -70,6 +64,7 @@ fn search(files: &Queue<PathBuf>, matches: &Queue<Match>) -> Result<()> {
             matches.put(&(process::id(), path.clone(), line))?;
         }
     }
+    Ok(())
 }
 
 /// Ends the matches when all workers have ended.

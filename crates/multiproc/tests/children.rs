@@ -129,7 +129,7 @@ fn raw(pid: u32) -> Pid {
     Pid::from_raw(pid.cast_signed()).unwrap()
 }
 
-fn echo(mut pipe: Connection<String, String>) -> Result<(), ConnectionError> {
+fn echo(pipe: Connection<String, String>) -> Result<(), ConnectionError> {
     let text = pipe.recv()?;
     pipe.send(&text)
 }
@@ -180,7 +180,7 @@ fn inherits_nothing(_: Fd) -> io::Result<u8> {
     Ok(open)
 }
 
-fn wait_for_the_end(mut pipe: Connection<(), ()>) {
+fn wait_for_the_end(pipe: Connection<(), ()>) {
     pipe.recv().ok();
 }
 
@@ -210,7 +210,7 @@ fn pair() -> io::Result<(Connection<String, String>, Connection<String, String>)
     Connection::pair()
 }
 
-fn talk(pipe: &mut Connection<String, String>) {
+fn talk(pipe: &Connection<String, String>) {
     pipe.send(&"Hello".to_owned()).unwrap();
     assert_eq!(pipe.recv().unwrap(), "Hello");
     assert!(matches!(pipe.recv(), Err(ConnectionError::Closed)));
@@ -222,9 +222,9 @@ fn a_connection_travels_to_every_kind_of_child() -> io::Result<()> {
         StartMethod::Spawn,
         StartMethod::ForkServer,
     ] {
-        let (mut ours, theirs) = pair()?;
+        let (ours, theirs) = pair()?;
         let process = Context::new(method).start(echo, theirs)?;
-        talk(&mut ours);
+        talk(&ours);
         assert!(process.join()?.success(), "{method}");
     }
     Ok(())
@@ -300,7 +300,7 @@ fn a_spawned_child_has_only_what_it_was_given() -> io::Result<()> {
 }
 
 fn the_end_of_a_peer_is_seen() -> io::Result<()> {
-    let (mut ours, theirs) = Connection::<(), ()>::pair()?;
+    let (ours, theirs) = Connection::<(), ()>::pair()?;
     let process = spawn(wait_for_the_end, theirs)?;
     process.kill()?;
     assert!(matches!(ours.recv(), Err(ConnectionError::Closed)));
@@ -311,7 +311,7 @@ fn the_end_of_a_peer_is_seen() -> io::Result<()> {
 fn dropping_a_process_kills_it() -> io::Result<()> {
     let server = ForkServer::start()?;
     for served in [false, true] {
-        let (mut ours, theirs) = Connection::<(), ()>::pair()?;
+        let (ours, theirs) = Connection::<(), ()>::pair()?;
         let process = match served {
             true => server.spawn(wait_for_the_end, theirs)?,
             false => spawn(wait_for_the_end, theirs)?,
@@ -360,9 +360,9 @@ fn a_dead_fork_server_is_an_error() -> io::Result<()> {
 }
 
 fn children_spawn_children() -> io::Result<()> {
-    let (mut ours, theirs) = pair()?;
+    let (ours, theirs) = pair()?;
     let process = spawn(relay, theirs)?;
-    talk(&mut ours);
+    talk(&ours);
     assert!(process.join()?.success());
     Ok(())
 }
@@ -379,7 +379,7 @@ fn the_tracker_outlives_a_killed_process() -> io::Result<()> {
     use rustix::{fs::Mode, shm};
     let name = format!("/multiproc_test.{}", process::id());
     let tracker = Tracker::start()?;
-    let (mut ours, theirs) = Connection::<(), ()>::pair()?;
+    let (ours, theirs) = Connection::<(), ()>::pair()?;
     let child = fork(|| -> io::Result<()> {
         tracker.register(&name)?;
         shm::open(&name, shm::OFlags::CREATE | shm::OFlags::RDWR, Mode::RUSR)?;

@@ -453,10 +453,7 @@ mod tests {
                 b"#CHALLENGE#012345678901234567890",
                 "unknown digest: 012345678901",
             ),
-            (
-                b"#WELCOME#",
-                "expected a challenge, received 9 other bytes",
-            ),
+            (b"#WELCOME#", "expected a challenge, received 9 other bytes"),
             (b"", "expected a challenge, received 0 other bytes"),
         ] {
             let (answers, result) = against(client, &[first, WELCOME], false);
