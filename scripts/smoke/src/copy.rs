@@ -324,13 +324,15 @@ impl Workspace {
                 let Split {
                     source, modules, ..
                 } = split_tests(&text);
-                let parent = below.parent().unwrap_or(Path::new(""));
-                absent.extend(
-                    modules
-                        .iter()
-                        .map(|module| home.join("src").join(parent).join(module)),
-                );
-                files.insert(home.join("src").join(&below), source);
+                let path = home.join("src").join(&below);
+                // The folder of a file's modules: its own, or for `ring.rs` the folder `ring`.
+                let stem = below.file_stem().unwrap_or_default();
+                let inside = match ["lib", "main", "mod"].iter().any(|name| stem == *name) {
+                    true => path.parent().unwrap_or(Path::new("")).to_owned(),
+                    false => path.with_extension(""),
+                };
+                absent.extend(modules.iter().map(|module| inside.join(module)));
+                files.insert(path, source);
             }
             // The files of `#[cfg(test)] mod name;`.
             files.retain(|path, _| {
@@ -362,7 +364,7 @@ impl Workspace {
                         .clone();
                 }
             }
-            text = format!("[package]\n{}", toml::to_string(package)?);
+            text = print_table("package", package).trim_start().to_owned();
         }
         if let Some(features) = manifest.get("features").and_then(Value::as_table) {
             text += &print_table("features", features);
@@ -427,12 +429,20 @@ fn add_features(fields: &mut Table, more: &[&str]) {
 /// A table of a manifest, each value on one line.
 fn print_table(name: &str, values: &Table) -> String {
     let mut text = format!("\n[{name}]\n");
+    let mut values: Vec<_> = values.iter().collect();
+    // The name and version of a package first, as everybody writes them.
+    let first = ["name", "version"];
+    values.sort_by_key(|(key, _)| {
+        first
+            .iter()
+            .position(|first| key == first)
+            .unwrap_or(first.len())
+    });
     for (key, value) in values {
         let value = match value {
             Value::Table(fields) => match fields.get("version") {
                 Some(version) if fields.len() == 1 => version.to_string(),
                 _ => {
-                    // The version first, as everybody writes it.
                     let mut fields: Vec<_> = fields.iter().collect();
                     fields.sort_by_key(|(key, _)| *key != "version");
                     let fields = fields.iter().map(|(key, value)| format!("{key} = {value}"));
@@ -738,8 +748,8 @@ mod tests {
         let library = "[package]\nname = \"x\"\nedition.workspace = true\n[dependencies]\npickle-value.workspace = true
             rustix = { workspace = true, features = [\"net\"] }\n[dev-dependencies]\nrustix = \"1\"\n[lints]\nworkspace = true";
         let expected = "[package]
-edition = \"2024\"
 name = \"x\"
+edition = \"2024\"
 
 [dependencies]
 pickle-value = { version = \"0.1\", path = \"../pickle-value\" }

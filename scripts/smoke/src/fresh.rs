@@ -43,7 +43,6 @@ pub fn fresh(items: &[Item], say: impl Fn(&str) -> Result<()> + Sync) -> Result<
     let lock = File::create(home.join("lock")).context("make a lock file")?;
     lock.lock().context("wait for another run of fresh")?;
     let (members, groups) = write_workspace(items, &home)?;
-    check_format(&members, &home)?;
     let (mut passed, mut ignored) = (0, 0);
     let failures = Mutex::new(vec![]);
     let (work, jobs) = mpsc::channel::<(usize, Built)>();
@@ -70,6 +69,8 @@ pub fn fresh(items: &[Item], say: impl Fn(&str) -> Result<()> + Sync) -> Result<
     };
     thread::scope(|scope| -> Result<()> {
         let work = work; // Its end is the end of the runners, also after an error.
+        let (start, formatted) = (Instant::now(), check_format(&members, &home));
+        report("rustfmt", start, formatted)?;
         let run = || -> Result<()> {
             loop {
                 let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -235,7 +236,7 @@ fn remove_others(home: &Path, below: &Path, files: &Files) -> Result<()> {
     Ok(())
 }
 
-fn check_format(members: &[Member], home: &Path) -> Result<()> {
+fn check_format(members: &[Member], home: &Path) -> Result<Passed> {
     let roots = members
         .iter()
         .map(|member| member.folder.join(member.item.root()));
@@ -251,7 +252,7 @@ fn check_format(members: &[Member], home: &Path) -> Result<()> {
         .context("start rustfmt")?;
     let said = String::from_utf8_lossy(&output.stdout);
     ensure!(output.status.success(), "rustfmt --check failed:\n{said}");
-    Ok(())
+    Ok(Passed::Checked)
 }
 
 /// Builds a group; a warning is an error.

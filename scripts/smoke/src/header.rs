@@ -90,7 +90,7 @@ impl Header {
             .iter()
             .any(|keys| keys.contains(&key));
         let mut wrong = vec![];
-        if !known && !(by_hand && key == BY_HAND_KEY) {
+        if !(known || by_hand && key == BY_HAND_KEY) {
             let mut keys = [KEYS, PROGRAM_KEYS].concat();
             keys.extend(by_hand.then_some(BY_HAND_KEY));
             wrong.push(format!(
