@@ -543,7 +543,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever does not know the key comes to an error, and never to a panic or a wait.
+        /// A peer without the key gets an error, and never a panic or a wait.
         #[test]
         fn any_peer(
             frames in prop::collection::vec(
@@ -602,7 +602,7 @@ except AuthenticationError as error:
     print(error)
 "#;
 
-    /// A process that is killed when it is of no use any more.
+    /// A process that is killed when this is dropped.
     struct Python(Child);
 
     impl Python {

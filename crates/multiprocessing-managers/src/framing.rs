@@ -236,7 +236,7 @@ mod tests {
 
     const ANY: usize = usize::MAX;
 
-    /// The receiving end, and a plain socket that sends to it. Neither waits for ever.
+    /// The receiving end, and a plain socket that sends to it. Both have a time limit.
     fn pair() -> (Frames, UnixStream) {
         let (a, b) = UnixStream::pair().unwrap();
         let limit = Some(Duration::from_secs(20));

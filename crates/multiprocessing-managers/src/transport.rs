@@ -501,7 +501,7 @@ mod tests {
 
         let listener = Listener::bind(&address).unwrap();
         fs::rename(&path, folder.path().join("old")).unwrap();
-        // As a process that was killed leaves it: nobody listens, and the file is there.
+        // A killed process leaves the file behind, without a listener.
         drop(UnixListener::bind(&path).unwrap());
         let refused = Stream::connect(&address, LIMIT).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);

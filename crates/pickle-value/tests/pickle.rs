@@ -655,7 +655,7 @@ fn long_keys_that_are_there_twice() {
             assert_eq!(pairs[0].1, Value::Int(2));
         }
     }
-    // A str is no bytes.
+    // A str does not equal bytes.
     let pickle = [b"\x8f(", &long[..], &bytes, &long, &bytes, b"\x90."].concat();
     let Value::Set(items) = read(&pickle) else {
         panic!("no set")
@@ -875,7 +875,7 @@ fn knots() -> impl Strategy<Value = Value> {
     )
 }
 
-/// The invariant of knots: what is not a direct part of a node is no reference to one.
+/// Checks the invariant of knots: a reference to a node is a direct part of a node.
 fn check_knots(value: &Value, inside: bool, depth: usize) {
     assert!(depth < 2000);
     let check = |part: &Value| match part {

@@ -8,7 +8,7 @@ use crate::client::{Error, Manager};
 use crate::proxies::QueueProxy;
 use crate::sync::lock;
 
-/// A key for experiments, which is no secret.
+/// A key for experiments. It is public.
 pub const DEFAULT_AUTHKEY: &[u8] = b"password";
 /// The name by which the task queue is registered.
 pub const TASK_QUEUE: &str = "get_task_queue";
