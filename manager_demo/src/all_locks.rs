@@ -1,25 +1,15 @@
-//! A child process and its parent use each type on which processes wait: locks, semaphores, Condition, Event, Barrier.
+//! Wait for another process with each lock, semaphore, Condition, Event and Barrier.
 //!
 //! Python:  `Lock`, `RLock`, `Semaphore`, `BoundedSemaphore`, `Condition`, `Event`, `Barrier` of a `Manager()`
-//! Differs: what is held is released by its guard, or by hand. When a client is killed, the server releases its locks;
-//!          CPython's stay locked for ever. The barrier has a time limit, for the case that the other was killed.
-//! Order:   both meet at the barrier wherever one has to see what the other has done. The parent prints last, when the
-//!          child has ended.
-//! Needs:   managers
+//! Differs: a guard releases a lock. The server releases the locks of a killed client; CPython's stay locked. The barrier
+//!          has a time limit, in case the other process is killed.
+//! Order:   the two meet at the barrier where one must see what the other has done. The parent prints its last line after
+//!          the child has ended.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! getrandom = { version = "0.4", default-features = false, features = ["std"] }
-//! hmac = { version = "0.13", default-features = false }
-//! md-5 = { version = "0.11", default-features = false }
-//! nix = { version = "0.31", default-features = false, features = ["socket"] }
-//! num-bigint = { version = "0.5", default-features = false, features = ["std"] }
-//! num-traits = { version = "0.2", default-features = false, features = ["std"] }
-//! rustix = { version = "1", default-features = false, features = ["std", "event", "net", "process"] }
-//! serde = "1"
-//! sha2 = { version = "0.11", default-features = false }
-//! unicode-properties = { version = "0.1", default-features = false, features = ["general-category"] }
+//! multiprocessing-managers = "0.1"
 //! ```
 
 use std::process::{Command, Stdio};
@@ -28,13 +18,15 @@ use std::vec::IntoIter;
 use std::{env, io};
 
 use anyhow::{Context, Result, ensure};
-
-use crate::managers::*;
+use multiprocessing_managers::*;
 
 const LIMIT: Option<Duration> = Some(Duration::from_secs(5));
 
+/// The environment variable that makes this program the child.
+const CHILD: &str = "ALL_LOCKS_CHILD";
+
 pub fn main() -> Result<()> {
-    if env::args().next_back().as_deref() == Some("--role=child") {
+    if env::var_os(CHILD).is_some() {
         return child();
     }
     let manager = SyncManager::start()?;
@@ -51,7 +43,7 @@ pub fn main() -> Result<()> {
     bounded.acquire(true, None)?;
     let mut child = Command::new(env::current_exe().context("find this program")?)
         .args(env::args_os().skip(1))
-        .arg("--role=child")
+        .env(CHILD, "")
         .stdin(Stdio::piped())
         .spawn()
         .context("start the child")?;
@@ -61,11 +53,11 @@ pub fn main() -> Result<()> {
     ];
     manager.hand_over(stdin, all.map(Value::from))?;
     let meet = || barrier.wait(None).context("meet the child");
-    meet()?; // The child did not get the lock.
+    meet()?; // The child has not got the lock.
     held.release()?;
     inner.release()?;
     meet()?; // The RLock has been acquired once more than released.
-    meet()?; // The child did not get it.
+    meet()?; // The child has not got the RLock.
     outer.release()?;
     meet()?; // The child has the condition, and waits.
     let held = condition.lock()?;
@@ -137,12 +129,12 @@ fn child() -> Result<()> {
     Ok(())
 }
 
-/// As Python shows it.
+/// Shows the flag as Python does.
 fn word(flag: bool) -> Value {
     flag.into()
 }
 
-/// The next of the objects that the parent handed over, in its order.
+/// Returns the next object that the parent has handed over.
 fn next<P: From<Proxy>>(manager: &Manager, handed: &mut IntoIter<Value>) -> Result<P> {
     let value = handed.next().context("the parent handed over too few")?;
     Ok(manager.attach(&value)?.into())

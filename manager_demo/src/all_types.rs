@@ -1,24 +1,14 @@
-//! A child process changes one of each type that holds values: list, dict, Namespace, Queue, Value, Array.
+//! Change a list, dict, Namespace, Queue, Value and Array from a child process.
 //!
 //! Python:  `list`, `dict`, `Namespace`, `Queue`, `Value`, `Array` of a `Manager()`
-//! Differs: attributes of a Namespace, `v.value` and `a[i]` are methods here. The other seven types, on which processes
-//!          wait, are in all_locks.
-//! Order:   the parent prints when the child has ended; what that put into the queue is there then.
-//! Needs:   managers
+//! Differs: attributes of a Namespace, `v.value` and `a[i]` are methods here. The types that processes wait for are in
+//!          all_locks.
+//! Order:   the parent prints after the child has ended.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! getrandom = { version = "0.4", default-features = false, features = ["std"] }
-//! hmac = { version = "0.13", default-features = false }
-//! md-5 = { version = "0.11", default-features = false }
-//! nix = { version = "0.31", default-features = false, features = ["socket"] }
-//! num-bigint = { version = "0.5", default-features = false, features = ["std"] }
-//! num-traits = { version = "0.2", default-features = false, features = ["std"] }
-//! rustix = { version = "1", default-features = false, features = ["std", "event", "net", "process"] }
-//! serde = "1"
-//! sha2 = { version = "0.11", default-features = false }
-//! unicode-properties = { version = "0.1", default-features = false, features = ["general-category"] }
+//! multiprocessing-managers = "0.1"
 //! ```
 
 use std::process::{Command, Stdio};
@@ -26,11 +16,13 @@ use std::vec::IntoIter;
 use std::{env, io};
 
 use anyhow::{Context, Result, ensure};
+use multiprocessing_managers::*;
 
-use crate::managers::*;
+/// The environment variable that makes this program the child.
+const CHILD: &str = "ALL_TYPES_CHILD";
 
 pub fn main() -> Result<()> {
-    if env::args().next_back().as_deref() == Some("--role=child") {
+    if env::var_os(CHILD).is_some() {
         return child();
     }
     let manager = SyncManager::start()?;
@@ -44,7 +36,7 @@ pub fn main() -> Result<()> {
     let array = manager.array('i', 0..10)?;
     let mut child = Command::new(env::current_exe().context("find this program")?)
         .args(env::args_os().skip(1))
-        .arg("--role=child")
+        .env(CHILD, "")
         .stdin(Stdio::piped())
         .spawn()
         .context("start the child")?;
@@ -86,7 +78,7 @@ fn child() -> Result<()> {
     Ok(())
 }
 
-/// The next of the objects that the parent handed over, in its order.
+/// Returns the next object that the parent has handed over.
 fn next<P: From<Proxy>>(manager: &Manager, handed: &mut IntoIter<Value>) -> Result<P> {
     let value = handed.next().context("the parent handed over too few")?;
     Ok(manager.attach(&value)?.into())

@@ -1,36 +1,27 @@
-//! A child process edits a dict and a list that its parent's server holds, and the parent sees it.
+//! Share a dict and a list with a child process.
 //!
 //! Python:  `with Manager() as manager`, `manager.dict()`, `manager.list(range(10))`
-//! Differs: the server runs in threads of this process. A child is told where it is, and which objects to take, through
-//!          its standard input.
-//! Order:   the parent prints when the child has ended.
-//! Needs:   managers
+//! Differs: the server runs in threads of this process. The child reads from its standard input where the server is, and
+//!          which objects to use.
+//! Order:   the parent prints after the child has ended.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! getrandom = { version = "0.4", default-features = false, features = ["std"] }
-//! hmac = { version = "0.13", default-features = false }
-//! md-5 = { version = "0.11", default-features = false }
-//! nix = { version = "0.31", default-features = false, features = ["socket"] }
-//! num-bigint = { version = "0.5", default-features = false, features = ["std"] }
-//! num-traits = { version = "0.2", default-features = false, features = ["std"] }
-//! rustix = { version = "1", default-features = false, features = ["std", "event", "net", "process"] }
-//! serde = "1"
-//! sha2 = { version = "0.11", default-features = false }
-//! unicode-properties = { version = "0.1", default-features = false, features = ["general-category"] }
+//! multiprocessing-managers = "0.1"
 //! ```
 
-use std::env;
-use std::io;
 use std::process::{Command, Stdio};
+use std::{env, io};
 
 use anyhow::{Context, Result, ensure};
+use multiprocessing_managers::{DictProxy, ListProxy, Manager, SyncManager, Value};
 
-use crate::managers::{DictProxy, ListProxy, Manager, SyncManager, Value};
+/// The environment variable that makes this program the child.
+const CHILD: &str = "DICT_LIST_CHILD";
 
 pub fn main() -> Result<()> {
-    if env::args().next_back().as_deref() == Some("--role=child") {
+    if env::var_os(CHILD).is_some() {
         return f();
     }
     let manager = SyncManager::start()?;
@@ -38,7 +29,7 @@ pub fn main() -> Result<()> {
     let l = manager.list(0..10)?;
     let mut child = Command::new(env::current_exe().context("find this program")?)
         .args(env::args_os().skip(1))
-        .arg("--role=child")
+        .env(CHILD, "")
         .stdin(Stdio::piped())
         .spawn()
         .context("start the child")?;

@@ -1,59 +1,51 @@
-//! A client puts ten tasks into a queue of a server in another process, whose worker runs them; `exit` ends it.
+//! Run the tasks of another process from a shared queue, until one says `exit`.
 //!
 //! Python:  `QueueManager.register('get_task_queue', callable=...)`, `manager.start()`; `m.connect()`, `m.get_task_queue()`
-//! Differs: a task is the name of a function, with its arguments, and the worker calls what is registered by that name.
-//!          The server is threads of the worker's process, which so has the queues themselves and needs no proxies.
-//! Notes:   their server shuts down at once after `exit`, and a client that reads its results a second later dies; here
-//!          it stays until its client has ended.
-//! Order:   a task is put before it runs, and runs before its result is read. The worker's last line is the last.
+//! Differs: a task is the name of a function with its arguments, and the worker calls only registered names. The server
+//!          runs in threads of the worker's process, which uses the queues without proxies. The notes' server shuts down
+//!          right after `exit`, and a client that reads its results later fails; this one waits for its client.
+//! Order:   a task is put before it runs, and runs before its result is read. The worker's last line comes last.
 //! Usage:   queue_manager [python-client | python-server], by default Rust on both sides
 //! Variants: python-client, python-server
-//! Needs:   fork_demo/multiprocessing.rs, managers, partner.rs
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! getrandom = { version = "0.4", default-features = false, features = ["std"] }
-//! hmac = { version = "0.13", default-features = false }
-//! libc = "0.2"
-//! md-5 = { version = "0.11", default-features = false }
-//! nix = { version = "0.31", default-features = false, features = ["socket"] }
-//! num-bigint = { version = "0.5", default-features = false, features = ["std"] }
-//! num-traits = { version = "0.2", default-features = false, features = ["std"] }
-//! rustix = { version = "1", default-features = false, features = ["std", "event", "net", "process"] }
-//! serde = "1"
-//! sha2 = { version = "0.11", default-features = false }
-//! unicode-properties = { version = "0.1", default-features = false, features = ["general-category"] }
+//! multiprocessing-managers = "0.1"
 //! ```
 
-use std::process::Command;
+use std::io::{self, BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use std::{env, thread};
 
-use anyhow::{Context, Result, anyhow};
-
-use crate::managers::types::Queue;
-use crate::managers::{Address, Args, Exception, Manager, Registry, Server, Task, Tasks, Value};
-use crate::multiprocessing::{command, role};
-use crate::partner::{Partner, python, told};
+use anyhow::{Context, Result, anyhow, ensure};
+use multiprocessing_managers::types::Queue;
+use multiprocessing_managers::{
+    Address, Args, Exception, Manager, Registry, Server, Task, Tasks, Value,
+};
 
 const AUTHKEY: &str = "abc";
 
+/// The environment variable that makes this program the client.
+const CLIENT_PROCESS: &str = "QUEUE_MANAGER_CLIENT";
+
 pub fn main() -> Result<()> {
-    if role().is_some() {
-        let told = told()?;
-        let (address, authkey) = told.split_once(' ').context("the address and the key")?;
+    if env::var_os(CLIENT_PROCESS).is_some() {
+        let mut told = String::new();
+        io::stdin()
+            .read_line(&mut told)
+            .context("read the address")?;
+        let (address, authkey) = told
+            .trim_end()
+            .split_once(' ')
+            .context("the address and the key")?;
         return client(&address.parse()?, authkey);
     }
     match env::args().next_back().as_deref() {
         Some("python-client") => server(python(CLIENT)),
-        Some("python-server") => {
-            let mut server = Partner::start(python(SERVER))?;
-            server.tell(AUTHKEY)?;
-            client(&server.hear()?.parse()?, AUTHKEY)?;
-            server.join()
-        }
-        _ => server(command("client")?),
+        Some("python-server") => python_server(),
+        _ => server(this_program()?),
     }
 }
 
@@ -67,12 +59,12 @@ fn server(client: Command) -> Result<()> {
     let manager = Server::bind(&address, AUTHKEY.as_bytes(), registry).context("listen")?;
     let manager = manager.start().context("serve")?;
 
-    let mut client = Partner::start(client)?;
-    client.tell(format!("{} {AUTHKEY}", manager.address()))?;
+    let mut client = start(client, manager.address())?;
     let rest = task.clone();
     let worker = thread::spawn(move || work(&task, &result));
-    client.join()?;
-    // If the client has ended early, because nobody reads its lines, the worker waits for this.
+    let status = client.wait().context("wait for the client")?;
+    ensure!(status.success(), "the client failed: {status}");
+    // Ends the worker, even if the client has ended early.
     rest.put(Task::call("__main__", "server_exit", Args::default()), None)?;
     let worked = worker.join();
     worked.map_err(|_| anyhow!("the worker panicked"))??;
@@ -121,6 +113,60 @@ fn client(address: &Address, authkey: &str) -> Result<()> {
     Ok(())
 }
 
+/// Starts the client, and tells it the address and the key through its standard input, because every user of the machine can
+/// read a command line.
+fn start(mut client: Command, address: &Address) -> Result<Child> {
+    let mut child = client
+        .stdin(Stdio::piped())
+        .spawn()
+        .context("start the client")?;
+    let mut stdin = child.stdin.take().context("the client's standard input")?;
+    writeln!(stdin, "{address} {AUTHKEY}").context("tell the client the address")?;
+    Ok(child)
+}
+
+/// Starts a server in Python, and is its client. The server prints its address first, and ends when it is told to.
+fn python_server() -> Result<()> {
+    let mut server = python(SERVER)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("start Python's server")?;
+    let mut stdin = server.stdin.take().context("the server's standard input")?;
+    let stdout = server
+        .stdout
+        .take()
+        .context("the server's standard output")?;
+    let mut lines = BufReader::new(stdout).lines();
+    writeln!(stdin, "{AUTHKEY}").context("tell the server the key")?;
+    let address = lines.next().context("the server has ended")??;
+    // The server's other lines are output of this program.
+    let printer =
+        thread::spawn(move || lines.try_for_each(|line| line.map(|line| println!("{line}"))));
+    client(&address.parse()?, AUTHKEY)?;
+    writeln!(stdin, "done").context("tell the server to end")?;
+    let printed = printer
+        .join()
+        .map_err(|_| anyhow!("the printer panicked"))?;
+    printed.context("read the server's lines")?;
+    let status = server.wait().context("wait for the server")?;
+    ensure!(status.success(), "the server failed: {status}");
+    Ok(())
+}
+
+fn python(program: &str) -> Command {
+    let mut command = Command::new("python3");
+    command.arg("-c").arg(program);
+    command
+}
+
+/// Returns the command that starts this program as the client.
+fn this_program() -> Result<Command> {
+    let mut command = Command::new(env::current_exe().context("find this program")?);
+    command.args(env::args_os().skip(1)).env(CLIENT_PROCESS, "");
+    Ok(command)
+}
+
 const CLIENT: &str = r#"
 import functools, sys
 from multiprocessing.managers import BaseManager
@@ -154,7 +200,7 @@ print('master exit.')
 "#;
 
 const SERVER: &str = r#"
-import queue, socket, sys, threading
+import queue, sys, threading
 from multiprocessing.managers import BaseManager
 
 class QueueManager(BaseManager):
@@ -177,14 +223,13 @@ def work():
         result_queue.put(r)
 
 sys.stdout.reconfigure(line_buffering=True)
-parent = socket.socket(fileno=0)
-authkey = parent.makefile('rb').readline().strip()
+authkey = input().encode()
 server = QueueManager(address=('127.0.0.1', 0), authkey=authkey).get_server()
 threading.Thread(target=server.serve_forever, daemon=True).start()
 worker = threading.Thread(target=work, daemon=True)
 worker.start()
-parent.sendall(b'%s:%d\n' % (server.address[0].encode(), server.address[1]))
-parent.recv(1)  # nothing, when the client has ended
-worker.join()
-print('worker exit.')
+print('%s:%d' % server.address)
+if sys.stdin.readline():  # empty if the parent was killed
+    worker.join()
+    print('worker exit.')
 "#;

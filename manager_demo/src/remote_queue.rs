@@ -1,69 +1,62 @@
-//! A task queue for functions that both sides know by name; the worker refuses any other by name, and goes on.
+//! Share a task queue for functions that both sides know by name; refuse others.
 //!
 //! Python:  the notes' `RemoteQueueServer` and `RemoteQueueClient`, and `from tasks import run, shutdown`
-//! Differs: the worker calls what is registered, and nothing else. Python calls whatever arrives, unless one looks first.
-//! Notes:   their `break` stands before `server.shutdown()`, so that never runs, and nobody reads the results.
-//! Order:   a task runs before its result is read. The server shuts down when its client has read all and ended.
+//! Differs: the worker calls only registered functions; Python calls whatever arrives, unless the worker checks it. In the
+//!          notes `server.shutdown()` stands after a `break` and never runs, and no program reads the results.
+//! Order:   a task runs before its result is read. The server shuts down after its client has read all and ended.
 //! Usage:   remote_queue [python-client | python-server], by default Rust on both sides
 //! Variants: python-client, python-server
-//! Needs:   fork_demo/multiprocessing.rs, managers, partner.rs
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! getrandom = { version = "0.4", default-features = false, features = ["std"] }
-//! hmac = { version = "0.13", default-features = false }
-//! libc = "0.2"
-//! md-5 = { version = "0.11", default-features = false }
-//! nix = { version = "0.31", default-features = false, features = ["socket"] }
-//! num-bigint = { version = "0.5", default-features = false, features = ["std"] }
-//! num-traits = { version = "0.2", default-features = false, features = ["std"] }
-//! rustix = { version = "1", default-features = false, features = ["std", "event", "net", "process"] }
-//! serde = "1"
-//! sha2 = { version = "0.11", default-features = false }
-//! unicode-properties = { version = "0.1", default-features = false, features = ["general-category"] }
+//! multiprocessing-managers = "0.1"
 //! ```
 
-use std::process::Command;
+use std::io::{self, BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use std::{env, thread};
 
-use anyhow::{Context, Result, anyhow};
-
-use crate::managers::remote_queue::{RemoteQueueClient, RemoteQueueServer};
-use crate::managers::{Address, Args, Exception, QueueProxy, Task, TaskError, Tasks, Value};
-use crate::multiprocessing::{command, role};
-use crate::partner::{Partner, python, told};
+use anyhow::{Context, Result, anyhow, ensure};
+use multiprocessing_managers::remote_queue::{RemoteQueueClient, RemoteQueueServer};
+use multiprocessing_managers::{
+    Address, Args, Exception, QueueProxy, Task, TaskError, Tasks, Value,
+};
 
 const AUTHKEY: &str = "password";
 
+/// The environment variable that makes this program the client.
+const CLIENT_PROCESS: &str = "REMOTE_QUEUE_CLIENT";
+
 pub fn main() -> Result<()> {
-    if role().is_some() {
-        let told = told()?;
-        let (address, authkey) = told.split_once(' ').context("the address and the key")?;
+    if env::var_os(CLIENT_PROCESS).is_some() {
+        let mut told = String::new();
+        io::stdin()
+            .read_line(&mut told)
+            .context("read the address")?;
+        let (address, authkey) = told
+            .trim_end()
+            .split_once(' ')
+            .context("the address and the key")?;
         return client(&address.parse()?, authkey);
     }
     match env::args().next_back().as_deref() {
         Some("python-client") => server(python(&[TASKS, CLIENT].concat())),
-        Some("python-server") => {
-            let mut server = Partner::start(python(&[TASKS, SERVER].concat()))?;
-            server.tell(AUTHKEY)?;
-            client(&server.hear()?.parse()?, AUTHKEY)?;
-            server.join()
-        }
-        _ => server(command("client")?),
+        Some("python-server") => python_server(),
+        _ => server(this_program()?),
     }
 }
 
 fn server(client: Command) -> Result<()> {
     let server = RemoteQueueServer::new(&"127.0.0.1:0".parse()?, AUTHKEY.as_bytes());
-    // The first that asks starts it.
+    // The first call starts the server.
     let (task_queue, result_queue) = (server.get_task_queue()?, server.get_result_queue()?);
-    let mut client = Partner::start(client)?;
-    client.tell(format!("{} {AUTHKEY}", server.start()?))?;
+    let mut client = start(client, &server.start()?)?;
     let worker = thread::spawn(move || work(&task_queue, &result_queue));
-    // The worker has no more to do if the client fails.
-    client.join()?;
+    // If the client fails, this returns and the worker ends with the process.
+    let status = client.wait().context("wait for the client")?;
+    ensure!(status.success(), "the client failed: {status}");
     let worked = worker.join();
     worked.map_err(|_| anyhow!("the worker panicked"))??;
     server.shutdown();
@@ -108,7 +101,61 @@ fn client(address: &Address, authkey: &str) -> Result<()> {
     Ok(())
 }
 
-/// Both sides have this module, as `tasks.py`; it stands here so that this file is all there is.
+/// Starts the client, and tells it the address and the key through its standard input, because every user of the machine can
+/// read a command line.
+fn start(mut client: Command, address: &Address) -> Result<Child> {
+    let mut child = client
+        .stdin(Stdio::piped())
+        .spawn()
+        .context("start the client")?;
+    let mut stdin = child.stdin.take().context("the client's standard input")?;
+    writeln!(stdin, "{address} {AUTHKEY}").context("tell the client the address")?;
+    Ok(child)
+}
+
+/// Starts a server in Python, and is its client. The server prints its address first, and ends when it is told to.
+fn python_server() -> Result<()> {
+    let mut server = python(&[TASKS, SERVER].concat())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("start Python's server")?;
+    let mut stdin = server.stdin.take().context("the server's standard input")?;
+    let stdout = server
+        .stdout
+        .take()
+        .context("the server's standard output")?;
+    let mut lines = BufReader::new(stdout).lines();
+    writeln!(stdin, "{AUTHKEY}").context("tell the server the key")?;
+    let address = lines.next().context("the server has ended")??;
+    // The server's other lines are output of this program.
+    let printer =
+        thread::spawn(move || lines.try_for_each(|line| line.map(|line| println!("{line}"))));
+    client(&address.parse()?, AUTHKEY)?;
+    writeln!(stdin, "done").context("tell the server to end")?;
+    let printed = printer
+        .join()
+        .map_err(|_| anyhow!("the printer panicked"))?;
+    printed.context("read the server's lines")?;
+    let status = server.wait().context("wait for the server")?;
+    ensure!(status.success(), "the server failed: {status}");
+    Ok(())
+}
+
+fn python(program: &str) -> Command {
+    let mut command = Command::new("python3");
+    command.arg("-c").arg(program);
+    command
+}
+
+/// Returns the command that starts this program as the client.
+fn this_program() -> Result<Command> {
+    let mut command = Command::new(env::current_exe().context("find this program")?);
+    command.args(env::args_os().skip(1)).env(CLIENT_PROCESS, "");
+    Ok(command)
+}
+
+/// The module `tasks` of both sides. It would be a file of its own in a larger program.
 const TASKS: &str = r#"
 import sys, types
 tasks = sys.modules['tasks'] = types.ModuleType('tasks')
@@ -145,7 +192,7 @@ print('client exit.')
 "#;
 
 const SERVER: &str = r#"
-import queue, socket, threading
+import queue, threading
 from multiprocessing.managers import BaseManager
 from tasks import run, shutdown
 
@@ -169,14 +216,13 @@ def work():
         result_queue.put(r)
 
 sys.stdout.reconfigure(line_buffering=True)
-parent = socket.socket(fileno=0)
-authkey = parent.makefile('rb').readline().strip()
+authkey = input().encode()
 server = RemoteQueueManager(address=('127.0.0.1', 0), authkey=authkey).get_server()
 threading.Thread(target=server.serve_forever, daemon=True).start()
 worker = threading.Thread(target=work, daemon=True)
 worker.start()
-parent.sendall(b'%s:%d\n' % (server.address[0].encode(), server.address[1]))
-parent.recv(1)  # nothing, when the client has ended
-worker.join()
-print('worker exit.')
+print('%s:%d' % server.address)
+if sys.stdin.readline():  # empty if the parent was killed
+    worker.join()
+    print('worker exit.')
 "#;

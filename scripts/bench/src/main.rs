@@ -1,62 +1,9 @@
 //! `cargo run --release -p bench`: measures the building blocks beside CPython, peer crates and what the system can do.
 
-// The building blocks, which can do more than is measured here.
-#[allow(dead_code)]
-#[path = "../../../async_demo/src/async_queue.rs"]
-mod async_queue;
-#[allow(dead_code)]
-#[path = "../../../queue_demo/src/channel.rs"]
-mod channel;
-#[allow(dead_code)]
-#[path = "../../../coroutine_demo/src/coroutine.rs"]
-mod coroutine;
-#[allow(dead_code)]
-#[path = "../../../queue_demo/src/event.rs"]
-mod event;
-#[allow(dead_code)]
-#[path = "../../../fork_demo/src/forkserver.rs"]
-mod forkserver;
-#[allow(dead_code, unused_imports)]
-#[path = "../../../manager_demo/src/managers/mod.rs"]
-mod managers;
-#[allow(dead_code)]
-#[path = "../../../queue_demo/src/memory.rs"]
-mod memory;
-#[allow(dead_code)]
-#[path = "../../../queue_demo/src/monitor.rs"]
-mod monitor;
-#[allow(dead_code)]
-#[path = "../../../fork_demo/src/multiprocessing.rs"]
-mod multiprocessing;
-#[allow(dead_code)]
-#[path = "../../../pipe_demo/src/pipe.rs"]
-mod pipe;
-#[allow(dead_code)]
-#[path = "../../../pool_demo/src/pool.rs"]
-mod pool;
-#[allow(dead_code)]
-#[path = "../../../queue_demo/src/queues.rs"]
-mod queues;
-#[allow(dead_code)]
-#[path = "../../../queue_demo/src/ring.rs"]
-mod ring;
-#[allow(dead_code)]
-#[path = "../../../shm_demo/src/robust.rs"]
-mod robust;
-#[allow(dead_code)]
-#[path = "../../../async_demo/src/runtime.rs"]
-mod runtime;
-#[allow(dead_code)]
-#[path = "../../../shm_demo/src/shared.rs"]
-mod shared;
-#[allow(dead_code)]
-#[path = "../../../queue_demo/src/socket.rs"]
-mod socket;
-#[allow(dead_code)]
-#[path = "../../../thread_demo/src/thread_queue.rs"]
-mod thread_queue;
-
+mod case;
+mod contest;
 mod groups;
+mod report;
 mod workers;
 
 use std::ffi::OsString;
@@ -66,15 +13,14 @@ use std::process::{Command, ExitCode, Stdio};
 use std::{env, fs, io, thread};
 
 use anyhow::{Context, Result, bail};
-use bench::case::{Case, Contestant, Group, How};
-use bench::contest;
-use bench::report::{COLUMNS, Figures, line};
 use clap::Parser;
 use clap::error::ErrorKind;
+use multiproc::{init, target, task};
 use serde_json::{Value, json};
 use smoke::supervise;
 
-use crate::forkserver::ForkServer;
+use crate::case::{Case, Contestant, Group, How};
+use crate::report::{COLUMNS, Figures, line};
 
 /// Measures the building blocks beside CPython, peer crates and what the system can do.
 #[derive(Parser)]
@@ -95,6 +41,12 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    init([
+        target(groups::start::nothing),
+        target(groups::pipe::answer),
+        task(groups::pool::add_one),
+        task(groups::pool::calculation),
+    ]);
     let mut args = env::args_os().skip(1);
     let done = match args.next() {
         Some(first) if first == supervise::ARGUMENT => return supervise::main(args),
@@ -148,19 +100,12 @@ fn arguments(
     Ok((args, groups))
 }
 
-/// This program as a contestant, `GROUP CASE NAME COUNT`, or as a child that one of them has started.
+/// Runs this program as a contestant: `GROUP CASE NAME COUNT`.
 fn contestant(args: Vec<OsString>) -> Result<()> {
     let args: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
-    let [group, case, name, count, ..] = args[..] else {
+    let [group, case, name, count] = args[..] else {
         bail!("expected GROUP CASE CONTESTANT COUNT");
     };
-    match multiprocessing::role().as_deref() {
-        None => {}
-        Some(groups::start::NOTHING) => return Ok(()),
-        Some(ForkServer::ROLE) => return forkserver::serve(|_, _| Ok(0)),
-        Some(role) if role.starts_with(groups::pool::WORKER) => return groups::pool::worker(name),
-        Some(socket) => return groups::pipe::child(socket.to_owned()),
-    }
     let groups = groups::ALL.iter().filter(|of| of.name == group);
     let mut contestants = groups
         .flat_map(|group| group.cases)
@@ -215,7 +160,7 @@ fn run(args: &Arguments, groups: &[&Group]) -> Result<()> {
     ))?;
     let path = match &args.json {
         Some(path) => path.clone(),
-        None => target()?.join("bench.json"),
+        None => target_folder()?.join("bench.json"),
     };
     let mut json = json!({
         "python": python.as_ref().ok(),
@@ -324,7 +269,7 @@ fn can_import(module: &str) -> bool {
 }
 
 /// The target folder: this program is in the folder of its profile.
-fn target() -> Result<PathBuf> {
+fn target_folder() -> Result<PathBuf> {
     let this = env::current_exe().context("find this program's file")?;
     let target = this.ancestors().nth(2).map(Path::to_owned);
     target.context("find the target folder")

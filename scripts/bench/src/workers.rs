@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bytemuck::{Pod, Zeroable};
+use multiproc::{Exit, fork};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use crate::multiprocessing::{Exit, fork};
-use bench::case::nanoseconds;
+use crate::case::nanoseconds;
 
 /// Times `operation`, after a warm-up. It is told which time this is, the warm-up included.
 // Inlined, so that what the operation counts can stay in registers.
@@ -52,7 +52,7 @@ pub fn together(
     let mut workers = Vec::new();
     let work = Copied(work);
     for index in 0..count {
-        workers.push(fork(|| {
+        workers.push(fork(|| -> Result<()> {
             let start = || {
                 (&is_ready)
                     .write_all(&[0])
@@ -60,10 +60,7 @@ pub fn together(
                 (&gate).read_exact(&mut [0]).context("wait for the start")
             };
             let number = work.get()(index, &start)?;
-            (&report)
-                .write_all(&number.to_le_bytes())
-                .context("report")?;
-            Ok(0)
+            (&report).write_all(&number.to_le_bytes()).context("report")
         })?);
     }
     // If all workers die, the ends of the pipes tell.

@@ -712,7 +712,7 @@ mod tests {
         assert_eq!(split.source, "use x;\n\n\nfn f() {}\n");
         assert_eq!(
             (split.tests.as_str(), split.modules),
-            ("    use tokio::y;\n", vec!["files".to_owned()])
+            ("mod tests {\n    use tokio::y;\n", vec!["files".to_owned()])
         );
         assert!(uses("use tokio::x", "tokio") && uses("#[tokio::test]", "tokio"));
         assert!(!uses("my_tokio::x a::tokio::y", "tokio"));

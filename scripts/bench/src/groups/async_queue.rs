@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use async_demo::async_queue::Queue;
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
 
 use super::tasks::{current_thread, time};
-use crate::async_queue::Queue;
-use bench::case::Goal::Over;
-use bench::case::{Case, Group, Unit, ours, python};
+use crate::case::Goal::Over;
+use crate::case::{Case, Group, Unit, ours, python};
 
 /// Without a limit, the producer lets the consumer run after so many.
 const BATCH: u64 = 1000;

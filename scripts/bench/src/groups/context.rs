@@ -6,9 +6,9 @@ use std::hint::black_box;
 use anyhow::{Result, ensure};
 use contextvars::{ContextVar, copy_context};
 
+use crate::case::Goal::Over;
+use crate::case::{Case, Group, Unit, limit, ours, python};
 use crate::workers::time;
-use bench::case::Goal::Over;
-use bench::case::{Case, Group, Unit, limit, ours, python};
 
 pub const GROUP: Group = Group {
     name: "context",

@@ -6,8 +6,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow};
 
 use super::pool::{TASKS, calculate, compare, forks_speed_up, rayon_speed_up, sum};
-use bench::case::Goal::Over;
-use bench::case::{Case, Group, Unit, limit, ours, peer, python};
+use crate::case::Goal::Over;
+use crate::case::{Case, Group, Unit, limit, ours, peer, python};
 
 pub const GROUP: Group = Group {
     name: "cores",

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use multiproc::{Shared, Value};
 use raw_sync::locks::{LockInit, Mutex};
 use rustix::shm;
 use shared_memory::ShmemConf;
 
-use crate::shared::{Shared, Value};
+use crate::case::Goal::Over;
+use crate::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
 use crate::workers::together;
-use bench::case::Goal::Over;
-use bench::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
 
 pub const GROUP: Group = Group {
     name: "counter",

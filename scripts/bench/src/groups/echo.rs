@@ -11,6 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use multiproc::{Exit, fork};
 use nix::time::{ClockId, clock_getcpuclockid};
 use nix::unistd::Pid;
 use rustix::buffer::spare_capacity;
@@ -19,10 +20,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 
 use super::tasks::{current_thread, multi_thread};
-use crate::multiprocessing::{Exit, fork};
+use crate::case::Goal::{Over, Within};
+use crate::case::{Case, Contestant, Goal, Group, Unit, limit, nanoseconds, ours, served};
 use crate::workers::pin;
-use bench::case::Goal::{Over, Within};
-use bench::case::{Case, Contestant, Goal, Group, Unit, limit, nanoseconds, ours, served};
 
 const SMALL: usize = 20;
 const LARGE: usize = 16 << 10;
@@ -109,11 +109,8 @@ fn cpu_time<const CLIENTS: usize, const SIZE: usize>(
     let listener = TcpListener::bind("127.0.0.1:0").context("listen")?;
     let addr = listener.local_addr().context("the server's address")?;
     // It is killed if this function fails, or this process is.
-    let server = fork(|| {
-        serve(listener)?;
-        Ok(0)
-    })?;
-    let clock = clock_getcpuclockid(Pid::from_raw(server.pid().as_raw_pid()));
+    let server = fork(|| serve(listener))?;
+    let clock = clock_getcpuclockid(Pid::from_raw(server.pid().cast_signed()));
     let clock = clock.context("find the server's clock")?;
     let connect = |_| TcpStream::connect(addr).context("connect");
     let mut clients = (0..CLIENTS).map(connect).collect::<Result<Vec<_>>>()?;

@@ -5,13 +5,13 @@ use std::hint::black_box;
 
 use anyhow::{Result, bail, ensure};
 use corosensei::CoroutineResult;
+use coroutine_demo::coroutine::{Coroutine, Step, Yielder};
 use genawaiter::GeneratorState;
 use genawaiter::rc::{Co, Gen};
 
-use crate::coroutine::{Coroutine, Step, Yielder};
+use crate::case::Goal::Over;
+use crate::case::{Case, Group, Unit, limit, ours, peer, python};
 use crate::workers;
-use bench::case::Goal::Over;
-use bench::case::{Case, Group, Unit, limit, ours, peer, python};
 
 pub const GROUP: Group = Group {
     name: "generator",

@@ -11,14 +11,14 @@ use std::process::Command;
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
+use multiproc::{Process, fork};
+use multiprocessing_managers::types::Queue;
+use multiprocessing_managers::{Address, Args, Manager, Registry, Server, Value};
+use pickle_value::dumps;
 
-use crate::managers::pickle::dumps;
-use crate::managers::types::Queue;
-use crate::managers::{Address, Args, Manager, Registry, Server, Value};
-use crate::multiprocessing::{Process, fork};
+use crate::case::Goal::{Over, Within};
+use crate::case::{Case, Contestant, Goal, Group, Unit, limit, nanoseconds, ours, served};
 use crate::workers::{pin, time, together};
-use bench::case::Goal::{Over, Within};
-use bench::case::{Case, Contestant, Goal, Group, Unit, limit, nanoseconds, ours, served};
 
 const KEY: &[u8] = b"bench";
 
@@ -173,10 +173,7 @@ impl Peer {
             false => socket_path().display().to_string(),
         };
         let (said, say) = io::pipe().context("make a pipe")?;
-        let process = fork(|| {
-            serve(&address, say)?;
-            Ok(0)
-        })?;
+        let process = fork(|| serve(&address, say))?;
         let mut address = String::new();
         let read = BufReader::new(said).read_line(&mut address);
         read.context("hear where the server is")?;
@@ -282,7 +279,7 @@ fn echo<const CASE: usize>(count: u64) -> Result<f64> {
     let path = socket_path();
     let listener = UnixListener::bind(&path).context("listen")?;
     // It is killed at the end, or when this function fails.
-    let _server = fork(move || {
+    let _server = fork(move || -> Result<()> {
         loop {
             let (stream, _) = listener.accept().context("accept")?;
             thread::Builder::new().spawn(move || answer(stream))?;

@@ -1,23 +1,20 @@
 //! Tasks for two workers: so small that only their way counts, or so large that only the work does.
 
+use std::convert::Infallible;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use std::{ptr, slice};
 
 use anyhow::{Context, Result, ensure};
+use multiproc::Pool;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
-use serde::{Deserialize, Serialize};
 
-use crate::channel::Channel;
-use crate::pool::{Pool, Task, entry, serve};
-use crate::ring::Ring;
-use crate::socket::Socket;
+use crate::case::Goal::Over;
+use crate::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
 use crate::workers::together;
-use bench::case::Goal::Over;
-use bench::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
 
 const WORKERS: usize = 2;
 
@@ -33,15 +30,9 @@ pub const GROUP: Group = Group {
                 peer("procspawn", 3000, procspawn_tiny),
                 peer("rayon", 400_000, |count| rayon_tiny(count, 1)),
                 ours(
-                    "socket",
-                    40_000,
-                    |count| tiny::<Socket>(count, Some(1)),
-                    &[Over("CPython", 6.0), Over("procspawn", 10.0)],
-                ),
-                ours(
                     "ring",
                     100_000,
-                    |count| tiny::<Ring>(count, Some(1)),
+                    |count| tiny(count, Some(1)),
                     &[Over("CPython", 40.0), Over("procspawn", 10.0)],
                 ),
                 limit("shared index", 2_000_000, shared_index),
@@ -54,15 +45,9 @@ pub const GROUP: Group = Group {
                 python("CPython", "default chunk", 300_000),
                 peer("rayon", 4_000_000, |count| rayon_tiny(count, usize::MAX)),
                 ours(
-                    "socket",
-                    1_000_000,
-                    |count| tiny::<Socket>(count, None),
-                    &[Over("CPython", 12.0)],
-                ),
-                ours(
                     "ring",
                     1_000_000,
-                    |count| tiny::<Ring>(count, None),
+                    |count| tiny(count, None),
                     &[Over("CPython", 12.0)],
                 ),
                 limit("shared index", 2_000_000, shared_index),
@@ -74,48 +59,15 @@ pub const GROUP: Group = Group {
             contestants: &[
                 python("CPython", "cpu", 160_000),
                 peer("rayon", 16_000_000, rayon_speed_up),
-                ours(
-                    "socket",
-                    16_000_000,
-                    speed_up::<Socket>,
-                    &[Over("2 forks", 0.8)],
-                ),
-                ours(
-                    "ring",
-                    16_000_000,
-                    speed_up::<Ring>,
-                    &[Over("2 forks", 0.8)],
-                ),
+                ours("ring", 16_000_000, speed_up, &[Over("2 forks", 0.8)]),
                 limit("2 forks", 16_000_000, forks_speed_up),
             ],
         },
     ],
 };
 
-/// What the name of a worker's role begins with.
-pub const WORKER: &str = "pool-worker";
-
-/// A worker of the contestant of this name.
-pub fn worker(contestant: &str) -> Result<()> {
-    let tasks = [entry::<AddOne>(), entry::<Calculate>()];
-    let served = match contestant {
-        "ring" => serve::<Ring>(&tasks)?,
-        _ => serve::<Socket>(&tasks)?,
-    };
-    ensure!(served, "this process is no worker");
-    Ok(())
-}
-
-#[derive(Serialize, Deserialize)]
-struct AddOne(u64);
-
-impl Task for AddOne {
-    const NAME: &str = "add one";
-    type Output = u64;
-
-    fn run(self) -> Result<u64> {
-        Ok(self.0 + 1)
-    }
+pub fn add_one(number: u64) -> Result<u64, Infallible> {
+    Ok(number + 1)
 }
 
 /// The most numbers that a map gets. More of them at once would measure how fresh memory is filled.
@@ -136,11 +88,9 @@ fn time(count: u64, mut map: impl FnMut(u64) -> Result<Vec<u64>>) -> Result<f64>
     Ok(nanoseconds(elapsed, maps * length))
 }
 
-fn tiny<C: Channel + 'static>(count: u64, chunksize: Option<usize>) -> Result<f64> {
-    let pool = Pool::<C>::with_workers(WORKERS)?;
-    time(count, |count| {
-        Ok(pool.map((0..count).map(AddOne), chunksize)?)
-    })
+fn tiny(count: u64, chunksize: Option<usize>) -> Result<f64> {
+    let pool = Pool::with_workers(WORKERS)?;
+    time(count, |count| Ok(pool.map(add_one, 0..count, chunksize)?))
 }
 
 fn procspawn_tiny(count: u64) -> Result<f64> {
@@ -206,19 +156,9 @@ fn shared_index(count: u64) -> Result<f64> {
 /// How many tasks share the work of the last case.
 pub const TASKS: u64 = 8;
 
-#[derive(Serialize, Deserialize)]
-struct Calculate {
-    seed: u64,
-    steps: u64,
-}
-
-impl Task for Calculate {
-    const NAME: &str = "calculate";
-    type Output = u64;
-
-    fn run(self) -> Result<u64> {
-        Ok(calculate(self.seed, self.steps))
-    }
+/// A task of the last case.
+pub fn calculation((seed, steps): (u64, u64)) -> Result<u64, Infallible> {
+    Ok(calculate(seed, steps))
 }
 
 /// Each step needs the one before it.
@@ -249,19 +189,19 @@ pub fn compare(
     Ok(times[0].as_secs_f64() / times[1].as_secs_f64())
 }
 
-fn tasks(steps: u64) -> impl Iterator<Item = Calculate> {
-    (0..TASKS).map(move |seed| Calculate { seed, steps })
+fn tasks(steps: u64) -> impl Iterator<Item = (u64, u64)> {
+    (0..TASKS).map(move |seed| (seed, steps))
 }
 
 pub fn sum(results: impl IntoIterator<Item = u64>) -> u64 {
     results.into_iter().fold(0, u64::wrapping_add)
 }
 
-fn speed_up<C: Channel + 'static>(steps: u64) -> Result<f64> {
-    let pools = [Pool::<C>::with_workers(1)?, Pool::with_workers(2)?];
+fn speed_up(steps: u64) -> Result<f64> {
+    let pools = [Pool::with_workers(1)?, Pool::with_workers(2)?];
     compare(steps, |workers, steps| {
         let begin = Instant::now();
-        let results = pools[workers - 1].map(tasks(steps), Some(1))?;
+        let results = pools[workers - 1].map(calculation, tasks(steps), Some(1))?;
         Ok((begin.elapsed(), sum(results)))
     })
 }
@@ -269,16 +209,16 @@ fn speed_up<C: Channel + 'static>(steps: u64) -> Result<f64> {
 pub fn rayon_speed_up(steps: u64) -> Result<f64> {
     let pools = [threads(1)?, threads(2)?];
     compare(steps, |workers, steps| {
-        let tasks: Vec<Calculate> = tasks(steps).collect();
+        let tasks: Vec<(u64, u64)> = tasks(steps).collect();
         let begin = Instant::now();
-        let results: Result<Vec<u64>> = pools[workers - 1].install(|| {
+        let results: Vec<u64> = pools[workers - 1].install(|| {
             tasks
                 .into_par_iter()
                 .with_max_len(1)
-                .map(Task::run)
+                .map(|(seed, steps)| calculate(seed, steps))
                 .collect()
         });
-        Ok((begin.elapsed(), sum(results?)))
+        Ok((begin.elapsed(), sum(results)))
     })
 }
 

@@ -6,17 +6,15 @@ use std::{array, cell::RefCell, hint};
 
 use anyhow::{Context, Result, ensure};
 use ipc_channel::ipc;
+use multiproc::Queue;
+use queue_demo::by_hand::KernelQueue;
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use rustix::pipe::fcntl_setpipe_size;
 use serde_bytes::ByteBuf;
 
-use crate::channel::Channel;
-use crate::queues::Queue;
-use crate::ring::Ring;
-use crate::socket::Socket;
+use crate::case::Goal::{Over, Within};
+use crate::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
 use crate::workers::{Line, lines, together};
-use bench::case::Goal::{Over, Within};
-use bench::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
 
 const KIB: usize = 1 << 10;
 
@@ -33,13 +31,13 @@ pub const GROUP: Group = Group {
                 ours(
                     "socket",
                     100_000,
-                    through::<Socket, 8, 1>,
+                    through_socket::<8, 1>,
                     &[Over("CPython", 4.0)],
                 ),
                 ours(
                     "ring",
                     500_000,
-                    through::<Ring, 8, 1>,
+                    through_ring::<8, 1>,
                     &[Over("CPython", 35.0), Within("pipe", 2.0)],
                 ),
                 limit("pipe", 200_000, pipe::<8>),
@@ -54,13 +52,13 @@ pub const GROUP: Group = Group {
                 ours(
                     "socket",
                     80_000,
-                    through::<Socket, KIB, 1>,
+                    through_socket::<KIB, 1>,
                     &[Over("CPython", 6.0)],
                 ),
                 ours(
                     "ring",
                     200_000,
-                    through::<Ring, KIB, 1>,
+                    through_ring::<KIB, 1>,
                     &[Over("CPython", 15.0), Within("pipe", 2.0)],
                 ),
                 limit("pipe", 150_000, pipe::<KIB>),
@@ -75,13 +73,13 @@ pub const GROUP: Group = Group {
                 ours(
                     "socket",
                     6000,
-                    through::<Socket, { 64 * KIB }, 1>,
+                    through_socket::<{ 64 * KIB }, 1>,
                     &[Over("CPython", 5.5)],
                 ),
                 ours(
                     "ring",
                     10_000,
-                    through::<Ring, { 64 * KIB }, 1>,
+                    through_ring::<{ 64 * KIB }, 1>,
                     &[Over("CPython", 15.0), Within("pipe", 2.0)],
                 ),
                 limit("pipe", 8000, pipe::<{ 64 * KIB }>),
@@ -96,13 +94,13 @@ pub const GROUP: Group = Group {
                 ours(
                     "socket",
                     100_000,
-                    through::<Socket, 8, 4>,
+                    through_socket::<8, 4>,
                     &[Over("CPython", 4.0)],
                 ),
                 ours(
                     "ring",
                     400_000,
-                    through::<Ring, 8, 4>,
+                    through_ring::<8, 4>,
                     &[Over("CPython", 12.0)],
                 ),
                 limit("seqpacket", 100_000, seqpacket::<8>),
@@ -116,13 +114,13 @@ pub const GROUP: Group = Group {
                 ours(
                     "socket",
                     80_000,
-                    through::<Socket, KIB, 4>,
+                    through_socket::<KIB, 4>,
                     &[Over("CPython", 6.0)],
                 ),
                 ours(
                     "ring",
                     200_000,
-                    through::<Ring, KIB, 4>,
+                    through_ring::<KIB, 4>,
                     &[Over("CPython", 12.0)],
                 ),
                 limit("seqpacket", 80_000, seqpacket::<KIB>),
@@ -136,13 +134,13 @@ pub const GROUP: Group = Group {
                 ours(
                     "socket",
                     6000,
-                    through::<Socket, { 64 * KIB }, 4>,
+                    through_socket::<{ 64 * KIB }, 4>,
                     &[Over("CPython", 9.0)],
                 ),
                 ours(
                     "ring",
                     10_000,
-                    through::<Ring, { 64 * KIB }, 4>,
+                    through_ring::<{ 64 * KIB }, 4>,
                     &[Over("CPython", 12.0)],
                 ),
                 limit("seqpacket", 6000, seqpacket::<{ 64 * KIB }>),
@@ -209,8 +207,19 @@ fn bytes(lines: &mut [Line]) -> &mut [u8] {
     bytemuck::cast_slice_mut(lines)
 }
 
-fn through<C: Channel, const SIZE: usize, const PAIRS: usize>(count: u64) -> Result<f64> {
-    let queue = Queue::<ByteBuf, C>::new()?;
+/// The kernel's queue: `queue_demo::by_hand`.
+fn through_socket<const SIZE: usize, const PAIRS: usize>(count: u64) -> Result<f64> {
+    let queue = KernelQueue::<ByteBuf>::new()?;
+    let get = || {
+        let item = queue.get()?.context("the queue is closed")?;
+        Ok((item.len(), item[0]))
+    };
+    let put = |item: &ByteBuf| queue.put(item);
+    carry((count, PAIRS, SIZE), &items(SIZE, ByteBuf::from), put, get)
+}
+
+fn through_ring<const SIZE: usize, const PAIRS: usize>(count: u64) -> Result<f64> {
+    let queue = Queue::<ByteBuf>::new()?;
     let get = || {
         let item = queue.get()?;
         Ok((item.len(), item[0]))

@@ -4,16 +4,13 @@ use std::process::Command;
 use std::{io, ptr};
 
 use anyhow::{Context, Result, ensure};
+use multiproc::forkserver::ForkServer;
+use multiproc::{Exit, fork, spawn};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
-use crate::forkserver::ForkServer;
-use crate::multiprocessing::{Exit, fork, spawn};
+use crate::case::Goal::{Over, Within};
+use crate::case::{Case, Group, Unit, limit, ours, peer, python};
 use crate::workers::{Line, lines, time};
-use bench::case::Goal::{Over, Within};
-use bench::case::{Case, Group, Unit, limit, ours, peer, python};
-
-/// The role of a child that does nothing.
-pub const NOTHING: &str = "nothing";
 
 pub const GROUP: Group = Group {
     name: "start",
@@ -60,17 +57,20 @@ fn succeeded(exit: Exit) -> Result<()> {
     Ok(())
 }
 
+/// The child.
+pub fn nothing((): ()) {}
+
 fn forked(count: u64) -> Result<f64> {
-    time(count, |_| succeeded(fork(|| Ok(0))?.join()?))
+    time(count, |_| succeeded(fork(|| ())?.join()?))
 }
 
 fn spawned(count: u64) -> Result<f64> {
-    time(count, |_| succeeded(spawn(NOTHING)?.join()?))
+    time(count, |_| succeeded(spawn(nothing, ())?.join()?))
 }
 
 fn served(count: u64) -> Result<f64> {
     let server = ForkServer::start()?;
-    time(count, |_| succeeded(server.fork(NOTHING, &[])?.join()?))
+    time(count, |_| succeeded(server.spawn(nothing, ())?.join()?))
 }
 
 fn procspawned(count: u64) -> Result<f64> {

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use async_demo::runtime::EventLoop;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::yield_now;
 
-use crate::runtime::EventLoop;
-use bench::case::Goal::Over;
-use bench::case::{Case, Group, Unit, nanoseconds, ours, peer, python};
+use crate::case::Goal::Over;
+use crate::case::{Case, Group, Unit, nanoseconds, ours, peer, python};
 
 /// So many are gathered at once.
 const TASKS: u64 = 100_000;

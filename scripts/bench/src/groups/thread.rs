@@ -8,9 +8,9 @@ use anyhow::{Context, Result, anyhow, ensure};
 use rustix::io::Errno;
 use rustix::thread::futex;
 
+use crate::case::Goal::{Over, Within};
+use crate::case::{Case, Group, Unit, limit, ours, python};
 use crate::workers::{Line, lines, pin, time};
-use bench::case::Goal::{Over, Within};
-use bench::case::{Case, Group, Unit, limit, ours, python};
 
 pub const GROUP: Group = Group {
     name: "thread",

@@ -2,11 +2,11 @@
 
 use anyhow::{Result, ensure};
 use crossbeam_channel::{bounded, unbounded};
+use thread_demo::thread_queue::queue;
 
-use crate::thread_queue::queue;
+use crate::case::Goal::Over;
+use crate::case::{Case, Group, Unit, nanoseconds, ours, peer, python};
 use crate::workers::{Worker, threads_together};
-use bench::case::Goal::Over;
-use bench::case::{Case, Group, Unit, nanoseconds, ours, peer, python};
 
 pub const GROUP: Group = Group {
     name: "thread_queue",
