@@ -77,24 +77,6 @@ pub mod console;
 pub mod runtime;
 pub mod task_executor;
 
-// Building blocks of other packages.
-#[path = "../../queue_demo/src/channel.rs"]
-pub mod channel;
-#[path = "../../queue_demo/src/event.rs"]
-pub mod event;
-#[path = "../../queue_demo/src/memory.rs"]
-pub mod memory;
-#[path = "../../queue_demo/src/monitor.rs"]
-pub mod monitor;
-#[path = "../../fork_demo/src/multiprocessing.rs"]
-pub mod multiprocessing;
-#[path = "../../pool_demo/src/pool.rs"]
-pub mod pool;
-#[path = "../../shm_demo/src/robust.rs"]
-pub mod robust;
-#[path = "../../queue_demo/src/socket.rs"]
-pub mod socket;
-
 demo::examples! {
     tasks {
         run_until_complete,
