@@ -291,9 +291,8 @@ fn all_examples_but_the_server() {
 }
 
 fn usage() {
-    let address = "not an IP address and a port, such as 127.0.0.1:8081 or [::1]:8081";
+    let address = "invalid socket address syntax";
     let seconds = "not a number of seconds above 0 and up to 1000000";
-    let number = "not a whole number from 1 to 1000000000";
     let invalid = |option: &str, value: &str, reason: &str| {
         format!("error: invalid value '{value}' for '{option}': {reason}")
     };
@@ -323,9 +322,9 @@ fn usage() {
         (&["--drain", "NaN"], invalid("--drain <SECONDS>", "NaN", seconds)),
         (
             &["--connections", "0"],
-            invalid("--connections <NUMBER>", "0", number),
+            invalid("--connections <NUMBER>", "0", "0 is not in 1..=4294967295"),
         ),
-        (&["--line", "64K"], invalid("--line <BYTES>", "64K", number)),
+        (&["--line", "64K"], invalid("--line <BYTES>", "64K", "invalid digit found in string")),
         (
             &["--port", "80"],
             "error: unexpected argument '--port' found".to_owned(),
