@@ -237,6 +237,7 @@ thread_local! {
 }
 
 /// Returns `None` while the thread ends and its thread-locals are already destroyed.
+#[inline]
 fn current() -> Option<Rc<Current>> {
     CURRENT
         .try_with(|current| current.borrow().clone())
@@ -244,6 +245,7 @@ fn current() -> Option<Rc<Current>> {
 }
 
 /// Changes a value in the current context, and returns the context and the old value.
+#[inline]
 fn change(id: usize, value: Option<Value>) -> (Weak<Variables>, Option<Value>) {
     let change = |current: &RefCell<Option<Rc<Current>>>| {
         let mut current = current.borrow_mut();
@@ -439,6 +441,7 @@ impl Context {
 
 impl Variables {
     /// No value is dropped under this lock, because a value's destructor may lock it again.
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, Arc<Values>> {
         self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }

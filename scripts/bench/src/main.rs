@@ -1,4 +1,4 @@
-//! `cargo run --release -p bench`: measures the building blocks beside CPython, peer crates and what the system can do.
+//! `cargo run --release -p bench`: measures this project beside CPython, peer crates and the system's own limits.
 
 mod case;
 mod contest;
@@ -22,7 +22,7 @@ use smoke::supervise;
 use crate::case::{Case, Contestant, Group, How};
 use crate::report::{COLUMNS, Figures, line};
 
-/// Measures the building blocks beside CPython, peer crates and what the system can do.
+/// Measures this project beside CPython, peer crates and the system's own limits.
 #[derive(Parser)]
 #[command(name = "bench")]
 struct Arguments {
@@ -62,14 +62,15 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody may read it.
+            // It fails if stderr is closed.
             writeln!(io::stderr(), "bench: {error:#}").ok();
             ExitCode::FAILURE
         }
     }
 }
 
-/// The arguments and the groups they name, all if none; or in a line what is wrong with them.
+/// Parses the arguments. Returns them with the groups that they name, which are all if there is no name, or an error of
+/// one line.
 fn arguments(
     args: impl Iterator<Item = OsString>,
 ) -> Result<(Arguments, Vec<&'static Group>), String> {
@@ -91,7 +92,7 @@ fn arguments(
         .iter()
         .find(|name| !names.contains(&name.as_str()))
     {
-        return Err(format!("there is no group {name:?}; {known}"));
+        return Err(format!("unknown group '{name}'; {known}"));
     }
     let named = |group: &&Group| {
         args.groups.is_empty() || args.groups.iter().any(|name| name == group.name)
@@ -113,7 +114,7 @@ fn contestant(args: Vec<OsString>) -> Result<()> {
         .flat_map(|case| case.contestants)
         .filter(|of| of.name == name);
     let Some(How::Rust(run)) = contestants.next().map(|contestant| contestant.how) else {
-        bail!("there is no contestant {group}, {case}, {name}");
+        bail!("unknown contestant {group}, {case}, {name}");
     };
     println!("{}", run(count.parse().context("the count")?)?);
     Ok(())
@@ -171,7 +172,7 @@ fn run(args: &Arguments, groups: &[&Group]) -> Result<()> {
         "quick": args.quick,
         "groups": {},
     });
-    // Written after each case, and now: what cannot be written should be told before minutes have passed.
+    // The file is written after each case. Writing it now, too, reports a wrong path before minutes have passed.
     save(&path, &json)?;
     let (mut met, mut missed) = (0, vec![]);
     for group in groups {
@@ -201,7 +202,7 @@ fn run(args: &Arguments, groups: &[&Group]) -> Result<()> {
         .try_for_each(|goal| say(&format!("  missed: {goal}")))
 }
 
-/// Runs the contestants of a case in turn, each round beginning with another one.
+/// Runs the contestants of a case in turn. Each round begins with another one.
 fn measure<'c>(
     group: &Group,
     case: &'c Case,
@@ -243,7 +244,7 @@ fn measure<'c>(
     Ok(Figures { case, rows })
 }
 
-/// Which Python there is; an error says why there is none.
+/// Returns the version of python3, or why it cannot be used.
 fn python() -> Result<String, String> {
     const ASK: &str = "import platform, sysconfig
 print(platform.python_implementation(), platform.python_version(), end=', ')
@@ -253,14 +254,14 @@ print('with' if '--enable-optimizations' in options else 'without', 'PGO')";
         .args(["-P", "-c", ASK])
         .stderr(Stdio::null())
         .output();
-    let said = asked.map_err(|error| format!("no python3: {error}"))?;
+    let said = asked.map_err(|error| format!("python3 cannot be started: {error}"))?;
     match String::from_utf8(said.stdout) {
         Ok(text) if said.status.success() => Ok(text.trim().to_owned()),
         _ => Err("python3 is not Python 3.11 or newer".into()),
     }
 }
 
-/// Not everybody has uvloop.
+/// Returns whether Python has a module; not every machine has uvloop.
 fn can_import(module: &str) -> bool {
     let mut import = Command::new("python3");
     import.args(["-P", "-c", &format!("import {module}")]);
@@ -268,7 +269,7 @@ fn can_import(module: &str) -> bool {
     imported.is_ok_and(|status| status.success())
 }
 
-/// The target folder: this program is in the folder of its profile.
+/// Finds the target folder. This program is in the folder of its profile.
 fn target_folder() -> Result<PathBuf> {
     let this = env::current_exe().context("find this program's file")?;
     let target = this.ancestors().nth(2).map(Path::to_owned);
@@ -281,7 +282,7 @@ fn save(path: &Path, json: &Value) -> Result<()> {
     fs::write(path, text).with_context(|| format!("write {}", path.display()))
 }
 
-/// Prints a line; a reader that has gone (`| head -1`) ends the program quietly.
+/// Prints a line. A closed pipe (`| head -1`) ends the program quietly.
 fn say(line: &str) -> Result<()> {
     match writeln!(io::stdout(), "{line}") {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),

@@ -40,7 +40,8 @@ pub fn run(rounds: u32) -> Result<String> {
     Ok("an error that says so; what was made works on".to_owned())
 }
 
-/// Makes things until there is an error, and again after dropping half of them. Returns how many there were at the limit.
+/// Makes things until there is an error, and again after dropping half of them. Returns how many there were at the
+/// limit.
 fn exhaust<T>(make: impl Fn() -> Result<T>, works: impl Fn(&mut T) -> Result<()>) -> Result<usize> {
     let mut made: Vec<T> = vec![];
     let mut most = 0;

@@ -1,4 +1,5 @@
-//! The process that has acquired an RLock twice is killed. The next owner is told, and can acquire the lock twice as well.
+//! The process that has acquired an RLock twice is killed. The next owner is told, and can acquire the lock twice as
+//! well.
 
 use anyhow::{Context, Result, bail, ensure};
 use multiproc::synchronize::Acquired;

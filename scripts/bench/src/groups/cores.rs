@@ -1,4 +1,4 @@
-//! How much faster two threads calculate than one. The work is the pool's.
+//! How much faster two threads calculate than one. The work is that of the group pool.
 
 use std::thread;
 use std::time::Instant;

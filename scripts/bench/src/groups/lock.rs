@@ -46,7 +46,7 @@ pub const GROUP: Group = Group {
     ],
 };
 
-/// Has `THREADS` threads increment `count` times in all. `total` is asked at the end.
+/// Times `THREADS` threads that increment `count` times in all. `total` returns the number at the end.
 fn time<const THREADS: usize>(
     count: u64,
     increment: impl Fn() + Sync,

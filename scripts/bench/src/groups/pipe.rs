@@ -1,4 +1,5 @@
-//! A small message there and back between two processes on one CPU. On two it would measure how a CPU wakes another.
+//! A small message there and back between two processes on one CPU. On two CPUs the figure would be the time to wake
+//! one.
 
 use std::io::{self, Read, Write};
 use std::time::Instant;
@@ -91,7 +92,7 @@ fn ipc_channel(count: u64) -> Result<f64> {
         to_child.send(number)?;
         Ok(from_child.recv()?)
     })?;
-    // The child has copies of these ends, so it would not see their end.
+    // The forked child has copies of the parent's ends, so it would not see the end of file.
     to_child.send(u64::MAX)?;
     succeeded(child)?;
     Ok(figure)

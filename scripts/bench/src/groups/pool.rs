@@ -1,4 +1,4 @@
-//! Tasks for two workers: so small that only their way counts, or so large that only the work does.
+//! Tasks for two workers: so small that only their transport counts, or so large that only their work does.
 
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -70,10 +70,10 @@ pub fn add_one(number: u64) -> Result<u64, Infallible> {
     Ok(number + 1)
 }
 
-/// The most numbers that a map gets. More of them at once would measure how fresh memory is filled.
+/// The most numbers of one map. With more, the figure would be the time to fill fresh memory.
 const LONGEST: u64 = 100_000;
 
-/// Times maps of one over so many numbers together, after a warm-up.
+/// Times maps over `count` numbers together, after a warm-up.
 fn time(count: u64, mut map: impl FnMut(u64) -> Result<Vec<u64>>) -> Result<f64> {
     let maps = count.div_ceil(LONGEST);
     let length = count.div_ceil(maps);
@@ -94,13 +94,13 @@ fn tiny(count: u64, chunksize: Option<usize>) -> Result<f64> {
 }
 
 fn procspawn_tiny(count: u64) -> Result<f64> {
-    // In the workers this does not return.
+    // In the workers it does not return.
     procspawn::init();
     let pool = procspawn::Pool::new(WORKERS).context("make a pool")?;
     time(count, |count| {
         let numbers: Vec<u64> = (0..count).collect();
         let mut results = vec![];
-        // A task that waits takes two descriptors, of which there may be a thousand.
+        // A waiting task takes two descriptors, and the limit may be a thousand.
         for numbers in numbers.chunks(64) {
             let spawn = |number: &u64| pool.spawn(*number, |number| number + 1);
             for handle in numbers.iter().map(spawn).collect::<Vec<_>>() {
@@ -127,14 +127,14 @@ fn rayon_tiny(count: u64, longest: usize) -> Result<f64> {
     })
 }
 
-/// Forked workers take indices from a shared number and write their results where all see them.
+/// Forked workers take indices from a shared number and write their results to shared memory.
 fn shared_index(count: u64) -> Result<f64> {
     let length = 1 + count as usize;
     let access = ProtFlags::READ | ProtFlags::WRITE;
-    // SAFETY: a new mapping, where the kernel chooses, touches nobody's memory.
+    // SAFETY: a new mapping at an address that the kernel chooses overlaps no other.
     let memory = unsafe { mmap_anonymous(ptr::null_mut(), 8 * length, access, MapFlags::SHARED) };
     let memory = memory.context("map shared memory")?.cast::<AtomicU64>();
-    // SAFETY: so many zeros are there, until the process ends, and they are used as atomics alone.
+    // SAFETY: the mapping has `length` zeroed numbers until the process ends, and they are used only as atomics.
     let numbers = unsafe { slice::from_raw_parts(memory, length) };
     let (next, results) = (&numbers[0], &numbers[1..]);
     let (elapsed, done) = together(WORKERS, |_, start| {
@@ -153,7 +153,7 @@ fn shared_index(count: u64) -> Result<f64> {
     Ok(nanoseconds(elapsed, count))
 }
 
-/// How many tasks share the work of the last case.
+/// The number of tasks of the last case.
 pub const TASKS: u64 = 8;
 
 /// A task of the last case.
@@ -161,7 +161,7 @@ pub fn calculation((seed, steps): (u64, u64)) -> Result<u64, Infallible> {
     Ok(calculate(seed, steps))
 }
 
-/// Each step needs the one before it.
+/// Calculates for a while. Each step needs the result of the one before.
 pub fn calculate(seed: u64, steps: u64) -> u64 {
     (0..steps).fold(seed, |number, step| {
         number
@@ -170,15 +170,15 @@ pub fn calculate(seed: u64, steps: u64) -> u64 {
     })
 }
 
-/// How many times faster `run` is with two workers than with one. It is told their number and the steps of a task, and
-/// returns the time and the sum of the results.
+/// Returns how many times faster `run` is with two workers than with one. `run` gets the number of workers and the
+/// steps of a task, and returns the time and the sum of the results.
 pub fn compare(
     steps: u64,
     mut run: impl FnMut(usize, u64) -> Result<(Duration, u64)>,
 ) -> Result<f64> {
     let expected = (0..TASKS).fold(0_u64, |sum, seed| sum.wrapping_add(calculate(seed, steps)));
     let mut times = [Duration::ZERO; 2];
-    // What else goes on should hit both.
+    // Taking turns, both are hit alike by other programs.
     for _ in 0..2 {
         for (time, workers) in times.iter_mut().zip([1, 2]) {
             let (elapsed, sum) = run(workers, steps)?;

@@ -1,4 +1,6 @@
-//! Items through a queue, from producers to as many consumers, each a process. The payloads are bytes objects.
+//! Items through a queue, from producers to as many consumers, each a process. The payloads are bytes.
+//!
+//! "ring" is `multiproc::Queue`, and "socket" the kernel's queue of `queue_demo::by_hand`.
 
 use std::io::{self, Read, Write};
 use std::time::Instant;
@@ -149,11 +151,11 @@ pub const GROUP: Group = Group {
     ],
 };
 
-/// How many different items there are; item `n` is `n % KINDS` and then zeros.
+/// The number of different items. Item `n` is `n % KINDS` and then zeros.
 const KINDS: usize = 4;
 
-/// Has `pairs` producers put `count` items in all, and as many consumers get them. `get` returns an item's length and
-/// its first byte.
+/// Times `pairs` producers that put `count` items in all, and as many consumers that get them. `get` returns an item's
+/// length and its first byte.
 fn carry<T>(
     (count, pairs, size): (u64, usize, usize),
     items: &[T; KINDS],
@@ -194,7 +196,7 @@ fn items<T>(size: usize, make: impl Fn(Vec<u8>) -> T) -> [T; KINDS] {
     })
 }
 
-/// The same, in aligned memory, of which the first `size` bytes are the item.
+/// Returns the same items in aligned memory, of which the first `size` bytes are the item.
 fn aligned_items(size: usize) -> [Vec<Line>; KINDS] {
     items(size, |item| {
         let mut aligned = lines(size);
@@ -207,7 +209,6 @@ fn bytes(lines: &mut [Line]) -> &mut [u8] {
     bytemuck::cast_slice_mut(lines)
 }
 
-/// The kernel's queue: `queue_demo::by_hand`.
 fn through_socket<const SIZE: usize, const PAIRS: usize>(count: u64) -> Result<f64> {
     let queue = KernelQueue::<ByteBuf>::new()?;
     let get = || {
@@ -240,7 +241,7 @@ fn ipc_channel<const SIZE: usize>(count: u64) -> Result<f64> {
 
 fn pipe<const SIZE: usize>(count: u64) -> Result<f64> {
     let (reader, writer) = io::pipe().context("make a pipe")?;
-    // Room for one item of 64 KiB, which it has by itself, would make it wait for the other side at each.
+    // By default a pipe has room for 64 KiB, so the two sides would wait for each other at each large item.
     fcntl_setpipe_size(&writer, 1 << 20).context("enlarge a pipe")?;
     let buffer = RefCell::new(lines(SIZE));
     let get = || {
@@ -256,7 +257,7 @@ fn pipe<const SIZE: usize>(count: u64) -> Result<f64> {
     carry((count, 1, SIZE), &aligned_items(SIZE), put, get)
 }
 
-/// A pipe cannot keep items of several writers apart.
+/// With several writers, a socket of packets is the limit: a pipe would mix their items.
 fn seqpacket<const SIZE: usize>(count: u64) -> Result<f64> {
     let (input, output) = net::socketpair(
         AddressFamily::UNIX,
@@ -280,7 +281,7 @@ fn seqpacket<const SIZE: usize>(count: u64) -> Result<f64> {
     carry((count, 4, SIZE), &aligned_items(SIZE), put, get)
 }
 
-/// What an item costs when it is copied in and out and nothing else: no queue that copies can be faster.
+/// Copies each item in and out and does nothing else. No queue that copies can be faster.
 fn copies<const SIZE: usize>(count: u64) -> Result<f64> {
     let (mut item, mut between, mut copy) = (lines(SIZE), lines(SIZE), lines(SIZE));
     let begin = Instant::now();
