@@ -9,26 +9,22 @@
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
+//! multiproc = "0.1"
 //! multiprocessing-managers = "0.1"
 //! ```
 
-use std::process::{Command, Stdio};
 use std::time::Duration;
 use std::vec::IntoIter;
-use std::{env, io};
+use std::{fs::File, io};
 
 use anyhow::{Context, Result, ensure};
+use multiproc::{init, reduction::Fd, spawn, target};
 use multiprocessing_managers::*;
 
 const LIMIT: Option<Duration> = Some(Duration::from_secs(5));
 
-/// The environment variable that makes this program the child.
-const CHILD: &str = "ALL_LOCKS_CHILD";
-
 pub fn main() -> Result<()> {
-    if env::var_os(CHILD).is_some() {
-        return child();
-    }
+    init([target(child)]);
     let manager = SyncManager::start()?;
     let lock = manager.lock()?;
     let rlock = manager.rlock()?;
@@ -41,17 +37,12 @@ pub fn main() -> Result<()> {
     let (outer, inner) = (rlock.lock()?, rlock.lock()?);
     semaphore.acquire(true, None)?;
     bounded.acquire(true, None)?;
-    let mut child = Command::new(env::current_exe().context("find this program")?)
-        .args(env::args_os().skip(1))
-        .env(CHILD, "")
-        .stdin(Stdio::piped())
-        .spawn()
-        .context("start the child")?;
-    let stdin = child.stdin.take().context("the child's standard input")?;
+    let (reader, writer) = io::pipe().context("make a pipe")?;
+    let child = spawn(child, Fd::from(reader))?;
     let all: [&Proxy; 7] = [
         &lock, &rlock, &semaphore, &bounded, &condition, &event, &barrier,
     ];
-    manager.hand_over(stdin, all.map(Value::from))?;
+    manager.hand_over(writer, all.map(Value::from))?;
     let meet = || barrier.wait(None).context("meet the child");
     meet()?; // The child has not got the lock.
     held.release()?;
@@ -66,8 +57,8 @@ pub fn main() -> Result<()> {
     meet()?; // The child has seen that the event is not set.
     event.set()?;
     let place = meet()?;
-    let status = child.wait().context("wait for the child")?;
-    ensure!(status.success(), "the child failed: {status}");
+    let exit = child.join()?;
+    ensure!(exit.success(), "the child failed: {exit}");
     println!(
         "Barrier: the parent came as number {place} of {}",
         barrier.parties()?
@@ -75,8 +66,8 @@ pub fn main() -> Result<()> {
     Ok(())
 }
 
-fn child() -> Result<()> {
-    let (manager, handed) = Manager::take_over(io::stdin())?;
+fn child(pipe: Fd) -> Result<()> {
+    let (manager, handed) = Manager::take_over(File::from(pipe.into_inner()))?;
     let mut handed = handed.into_iter();
     let lock: LockProxy = next(&manager, &mut handed)?;
     let rlock: RLockProxy = next(&manager, &mut handed)?;
