@@ -1,4 +1,4 @@
-//! Limit the tasks that run at the same time, with an error for one release too many.
+//! Limit how many tasks run at the same time, and detect one release too many.
 //!
 //! Python:  `asyncio.BoundedSemaphore`
 //! Differs: `acquire` returns a permit, and dropping it releases it once, also in a cancelled task. Only a permit that was

@@ -1,4 +1,4 @@
-//! Run an event loop on a thread of its own, which takes work from outside until it is stopped.
+//! Run an event loop on a thread that takes work from outside until stopped.
 //!
 //! Python:  a thread that runs an event loop, and `asyncio.run_coroutine_threadsafe(coro, loop)`
 //! Differs: a waiter sleeps until the result is there, and gets an error if there will be none: the task panicked, or the

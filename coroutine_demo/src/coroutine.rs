@@ -1,4 +1,4 @@
-//! Write a coroutine like Python's generators, with `send`, `throw` and `close`, on stable Rust.
+//! Write coroutines with `send`, `throw` and `close`, as Python's generators.
 //!
 //! Python:  a generator function; `n = yield value` is `let n = co.suspend(value).await?`
 //! Differs: sent, yielded, thrown and returned values have a type each. The first step is `start`; Python has `send(None)`. A

@@ -1,4 +1,4 @@
-//! Run greenlets: functions with a stack each, which take turns on one thread at every sleep.
+//! Run greenlets: functions with a stack each that take turns on one thread.
 //!
 //! Python:  gevent's hub; `run(main)` is `gevent.spawn(main).join()`, `me.spawn` is `gevent.spawn`, `me.sleep` is `gevent.sleep`
 //! Differs: gevent finds the current greenlet by itself; here it is an argument, so the reader sees which calls may switch. Only

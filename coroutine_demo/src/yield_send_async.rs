@@ -1,4 +1,4 @@
-//! Use an async block as a coroutine: the compiler writes its state machine, and `poll` resumes it.
+//! Use an async block as a coroutine, whose state machine the compiler writes.
 //!
 //! Python:  `n = yield n + 1`, `c.send(n)`, `c.close()`, as `async def` and `send` would do it
 //! Differs: a `poll` carries no value, so sent and yielded values pass through two cells that both sides share. `close` is the

@@ -1,4 +1,4 @@
-//! Run a coroutine on a stack of its own, so that a plain closure can stop in any call.
+//! Run a coroutine on a stack of its own, so that it can stop in any call.
 //!
 //! Python:  `n = yield n + 1`, `c.send(n)`, `c.close()`, as a greenlet would do it
 //! Differs: a generator has one frame and stops in its own body. This coroutine has a whole stack, 1 MiB of address space with

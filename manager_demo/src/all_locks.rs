@@ -1,4 +1,4 @@
-//! Wait for another process with each lock, semaphore, Condition, Event and Barrier.
+//! Wait for another process with each lock, semaphore, Condition, Event, Barrier.
 //!
 //! Python:  `Lock`, `RLock`, `Semaphore`, `BoundedSemaphore`, `Condition`, `Event`, `Barrier` of a `Manager()`
 //! Differs: a guard releases a lock. The server releases the locks of a killed client; CPython's stay locked. The barrier

@@ -1,4 +1,4 @@
-//! Run a command, and tell an exit code, death by a signal and a missing program apart.
+//! Run a command; tell an exit code, death by a signal and a missing one apart.
 //!
 //! Python:  `subprocess.call(['nslookup', 'www.python.org'])`
 //! Usage:   call [COMMAND [ARGUMENT]...], by default four small commands

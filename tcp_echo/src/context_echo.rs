@@ -1,4 +1,4 @@
-//! Serve each TCP client in a task that keeps the client's address in a context variable.
+//! Serve each TCP client in a task that keeps its address in a context variable.
 //!
 //! Python:  `asyncio.start_server`, `reader.readline()`, `client_addr_var = ContextVar('client_addr')`
 //! Differs: there is no server object: a loop accepts connections and spawns a task for each, wrapped in `in_context`.

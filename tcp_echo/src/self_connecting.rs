@@ -1,4 +1,4 @@
-//! Run a server and two clients in one program, each side counting to the other until the clients leave.
+//! Run a server and two clients in one program that count to each other.
 //!
 //! Python:  `asyncio.start_server`, `open_connection`, `reader.read(20)`, `wait(..., return_when=FIRST_EXCEPTION)`
 //! Differs: `try_join!` is FIRST_EXCEPTION: it returns the first error and drops the other half. The notes connect before

@@ -1,4 +1,4 @@
-//! Run an echo server that limits connections, lines and idle time, and drains at Ctrl-C.
+//! Run an echo server with limits on connections, lines and time; drain at Ctrl-C.
 //!
 //! Python:  `await srv.serve_forever()`, and `telnet 127.0.0.1 8081`
 //! Usage:   serve [--addr IP:PORT] [limits, see --help]; serve --connect IP:PORT

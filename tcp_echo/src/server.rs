@@ -1,4 +1,4 @@
-//! Serve lines over TCP with limits on clients, lines and idle time, and drain at the end.
+//! Serve lines over TCP with limits on clients, lines and time; drain at the end.
 //!
 //! Python:  `asyncio.start_server(..., limit=...)`, with `timeout`, a count of clients, `close` and `wait` around it
 //! Differs: asyncio accepts without a limit, waits forever for a silent client, and buffers answers that a client does not read,

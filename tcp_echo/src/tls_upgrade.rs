@@ -1,4 +1,4 @@
-//! Upgrade a plain connection to TLS, after which the client verifies the server or leaves.
+//! Upgrade a plain connection to TLS; the client verifies the server or leaves.
 //!
 //! Python:  `await writer.start_tls(context, server_hostname='localhost')`, since 3.11
 //! Differs: an upgrade consumes the plain stream, so no code can go on in plain by mistake. Bytes that follow the request

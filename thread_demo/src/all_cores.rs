@@ -1,4 +1,4 @@
-//! Do the same work first in turn and then on several threads, and compare the times.
+//! Do the same work in turn and on several threads, and compare the times.
 //!
 //! Python:  `Thread`s that compute, which take turns on one core because of the GIL
 //! Differs: with two cores free, expect a speedup near 2 here and near 1 on CPython. On a busy machine neither is certain, so

@@ -1,4 +1,4 @@
-//! Take a lock, try it, wait a limited time for it, and get it after a thread has panicked.
+//! Take a lock, try it, wait for a limited time, and take it after a panic.
 //!
 //! Python:  `Lock()`, `acquire(blocking, timeout)`, `release()`, `with lock:`
 //! Differs: the lock owns its data, and only the guard gives access. Dropping the guard releases the lock, so releasing it

@@ -1,4 +1,4 @@
-//! Call a function after a delay, once or periodically, unless it is cancelled first.
+//! Call a function after a delay, once or periodically, unless it is cancelled.
 //!
 //! Python:  `threading.Timer`
 //! Differs: a timer is started when it is created, so it cannot be started twice. `cancel` returns whether it came in time, and

@@ -1,4 +1,4 @@
-//! Read lines from the console while the loop goes on, and react to Ctrl-C and Ctrl-D at once.
+//! Read lines from the console while the loop goes on, and react to Ctrl-C.
 //!
 //! Python:  `loop.add_reader(0, callback)`, or `await asyncio.to_thread(input)`; aioconsole
 //! Differs: `tokio::io::stdin` and `to_thread(input)` read in a thread that cannot be cancelled: after Ctrl-C the program hangs

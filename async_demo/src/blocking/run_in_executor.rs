@@ -1,4 +1,4 @@
-//! Run blocking calls in the default pool, a thread pool, a process pool, and, by mistake, on the loop's thread.
+//! Run blocking calls in thread pools, a process pool and, by mistake, the loop.
 //!
 //! Python:  `await loop.run_in_executor(None | ThreadPoolExecutor() | ProcessPoolExecutor(), function)`
 //! Differs: tokio's default pool has 512 threads, for calls that wait. Computing belongs in a pool with one thread for each

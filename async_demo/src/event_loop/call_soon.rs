@@ -1,4 +1,4 @@
-//! Call functions in the order in which they were submitted, and cancel one of them.
+//! Call functions in the order of submission, and cancel one of them.
 //!
 //! Python:  `loop.call_soon(callback, *args)`, `Handle.cancel()`
 //! Differs: a closure captures its arguments, so there is neither `*args` nor `functools.partial`. `cancel` returns whether it

@@ -1,4 +1,4 @@
-//! Use both ends of a pipe as streams: write lines, then more than the pipe holds, then the end.
+//! Use both ends of a pipe as streams, with more data than the pipe holds.
 //!
 //! Python:  `loop.connect_read_pipe`, `loop.connect_write_pipe`
 //! Differs: `pipe::pipe` creates both ends; `Sender::from_owned_fd` takes an existing one, for instance from a child. There is no

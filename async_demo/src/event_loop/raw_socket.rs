@@ -1,4 +1,4 @@
-//! Use sockets without streams: bind, listen, accept, connect, and single reads and writes.
+//! Use sockets without streams: bind, listen, accept, connect, read, write.
 //!
 //! Python:  `loop.sock_accept`, `sock_connect`, `sock_recv`, `sock_sendall`
 //! Differs: a `TcpSocket` is not connected and does not listen yet. As a `TcpStream`, its `try_read` and `try_write` are recv and

@@ -1,4 +1,4 @@
-//! Leave two generators in the middle: close one and wait for it, and let the other end with the loop.
+//! Leave two generators midway: close one, and let the other end with the loop.
 //!
 //! Python:  `async def` with `yield`, `aclose()`, `loop.shutdown_asyncgens()`
 //! Differs: an async generator is a task that sends its values through a channel (which lets it run ahead of its reader), or a

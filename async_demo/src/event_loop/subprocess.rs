@@ -1,4 +1,4 @@
-//! Run commands as children: one answers, one fails, one takes too long, and one is missing.
+//! Run commands that answer, fail, take too long, or do not exist.
 //!
 //! Python:  `asyncio.create_subprocess_exec`, `communicate`, `wait`, `kill`, `returncode`
 //! Differs: death by a signal is a status of its own; Python has a negative returncode. `communicate` is `wait_with_output` and a

@@ -1,4 +1,4 @@
-//! Create all tasks through one function, which counts them and sees the end of each.
+//! Create all tasks through one function that counts them and sees them end.
 //!
 //! Python:  `loop.set_task_factory(factory)`, `get_task_factory`
 //! Differs: tokio has no factory to set: a program calls a `spawn` of its own, so it does not see a library's tasks. The runtime's

@@ -1,4 +1,4 @@
-//! Acquire permits in one task, release them in another, and detect one release too many.
+//! Acquire a permit in one task, release it in another; one release is too many.
 //!
 //! Python:  `asyncio.BoundedSemaphore(2)`, `acquire()`, `release()`, `ValueError`
 //! Differs: tokio has none, because a dropped permit cannot be released twice. The block is for permits that outlive the task

@@ -1,4 +1,4 @@
-//! Wait until another task has changed the data under a lock, and notify one waiter or all.
+//! Wait until the data under a lock has changed; notify one waiter or all.
 //!
 //! Python:  `asyncio.Condition`, `async with cond:`, `await cond.wait()`, `wait_for`, `notify(n)`, `notify_all()`
 //! Differs: tokio has no condition; only the block's guard can wait and notify. Wait with a predicate, because another task may

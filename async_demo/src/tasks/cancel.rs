@@ -1,4 +1,4 @@
-//! Cancel a task: in time, before it begins, after it has ended, and with a task that refuses.
+//! Cancel tasks: in time, too early, too late, and one that refuses.
 //!
 //! Python:  `Task.cancel()`, `asyncio.CancelledError`, `Task.result()`
 //! Differs: `abort` drops the future at its await. It throws nothing, so the task can neither refuse nor await in its cleanup,

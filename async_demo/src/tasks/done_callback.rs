@@ -1,4 +1,4 @@
-//! Call a function when a task is done, with its result, its error or its cancellation.
+//! Call a function when a task ends, with its result, error or cancellation.
 //!
 //! Python:  `Task.add_done_callback(callback)`, `Task.result()`, `Task.exception()`, `Task.cancelled()`
 //! Differs: tokio has no callbacks: a second task awaits the first one and calls the function. A call at the end of the first

@@ -1,4 +1,4 @@
-//! Share one executor thread in the whole program, and await its work from another loop.
+//! Share one executor thread in a program; await its work from another loop.
 //!
 //! Python:  `@singleton class DefaultAsyncTaskExecutor(Thread)`, `asyncio.wrap_future(concurrent_future)`
 //! Differs: `LazyLock` creates it once, also when several threads come at once. A `static` is never dropped, so the end of `main`

@@ -1,4 +1,4 @@
-//! Complete a list of futures from other tasks, and collect the results in the order of the list.
+//! Complete futures from other tasks, and collect the results in list order.
 //!
 //! Python:  `future_list = [loop.create_future() for i in range(5)]`, `[await future for future in future_list]`
 //! Differs: such a future is a `oneshot` channel. `main` joins the tasks at the end, because only a join returns a task's error.

@@ -1,4 +1,4 @@
-//! Wait for two futures that other tasks complete, in another order than they complete.
+//! Wait for two futures, whichever of them is completed first.
 //!
 //! Python:  `loop.create_future()`, `future.set_result(True)`, `await future`
 //! Differs: such a future is a `oneshot` channel with two ends. `send` consumes its end, so it can be set only once. Dropping

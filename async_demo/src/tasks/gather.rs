@@ -1,4 +1,4 @@
-//! Run five tasks at the same time, and get their results in the order of the arguments.
+//! Run five tasks at the same time, with results in the order of arguments.
 //!
 //! Python:  `asyncio.run(main())`, `await asyncio.gather(*tasks)`
 //! Differs: a future does nothing by itself, so each becomes a task, and the list of their handles is the group. Dropping a

@@ -1,4 +1,4 @@
-//! Let one of several tasks fail: the others run on, return their results, or are cancelled.
+//! Let one of several tasks fail: the others run on, or are cancelled.
 //!
 //! Python:  `asyncio.gather(*tasks, return_exceptions=False)`, `return_exceptions=True`, `asyncio.TaskGroup`
 //! Differs: a `JoinSet` returns the results as they come, and each exactly once, so after an error the others can still be

@@ -1,4 +1,4 @@
-//! Create tasks inside a task; they run on after it, until they end or the loop does.
+//! Create tasks in a task; they outlive it, and end at the latest with the loop.
 //!
 //! Python:  `asyncio.create_task` within a task; `asyncio.run` cancels the tasks that are left at its end
 //! Differs: the notes' `main` sleeps for a week; this one waits for the delayed task. Dropping the runtime drops the tasks that

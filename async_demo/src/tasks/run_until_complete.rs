@@ -1,4 +1,4 @@
-//! Run a loop until one future is complete, with tasks that are futures written by hand.
+//! Run a loop until a future is complete, with futures written by hand.
 //!
 //! Python:  `@asyncio.coroutine`, `yield from`, `loop.run_until_complete(asyncio.wait(tasks))`, `loop.close()`
 //! Differs: a loop is a value, and `block_on` runs it: no task runs between two calls. A generator keeps its state in its frame,
