@@ -1,7 +1,7 @@
 //! Run a command; tell an exit code, death by a signal and a missing one apart.
 //!
 //! Python:  `subprocess.call(['nslookup', 'www.python.org'])`
-//! Usage:   call [COMMAND [ARGUMENT]...], by default four small commands
+//! Usage:   `call [COMMAND [ARGUMENT]...]`, by default four small commands
 //! Differs: Python returns -9 for a command that signal 9 has killed.
 //!
 //! ```cargo
