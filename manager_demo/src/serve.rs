@@ -21,7 +21,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{env, thread};
+use std::{env, process, thread};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Parser;
@@ -59,14 +59,28 @@ struct Options {
 }
 
 pub fn main() -> Result<()> {
-    // In a program of several examples, the example's name precedes the arguments.
-    let modules = module_path!().split("::").count();
-    let options = Options::parse_from(env::args_os().skip(modules - 1));
+    let options = options();
     let key = authkey(&options.authkey_file)?;
     match &options.connect {
         Some(address) => session(address, &key),
         None => serve(&options, &key),
     }
+}
+
+/// Returns the options. Ends the program with the help, or with one line that says what is wrong and exit code 2.
+fn options() -> Options {
+    // In a program of several examples, the example's name precedes the arguments.
+    let args = env::args_os().skip(module_path!().split("::").count() - 1);
+    Options::try_parse_from(args).unwrap_or_else(|error| {
+        if !error.use_stderr() {
+            error.exit();
+        }
+        let text = error.to_string();
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let line = lines.collect::<Vec<_>>().join("; ").replace(":; ", ": ");
+        eprintln!("serve: {}", line.trim_start_matches("error: "));
+        process::exit(2)
+    })
 }
 
 fn number(text: &str) -> Result<usize, String> {

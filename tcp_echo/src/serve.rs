@@ -18,7 +18,7 @@
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::time::Duration;
-use std::{env, io, io::Write};
+use std::{env, io, io::Write, process};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::{Parser, value_parser};
@@ -33,10 +33,10 @@ use crate::server::{Limits, Protocol, Server};
 #[command(name = "serve")]
 struct Options {
     /// Address to listen on; port 0 is any free port
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8081")]
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8081", value_parser = address)]
     addr: SocketAddr,
     /// Open a session with the server at this address instead
-    #[arg(long, value_name = "IP:PORT", exclusive = true)]
+    #[arg(long, value_name = "IP:PORT", exclusive = true, value_parser = address)]
     connect: Option<SocketAddr>,
     /// Clients served at once; further ones are told so and closed
     #[arg(long, value_name = "NUMBER", default_value = "256", value_parser = value_parser!(u32).range(1..))]
@@ -52,20 +52,40 @@ struct Options {
     drain: Duration,
 }
 
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let address = text.parse();
+    address.map_err(|_| "expected an IP address and a port, such as 127.0.0.1:8081".to_owned())
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().filter(|s| *s > 0.0 && *s <= 1e6);
     let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    duration.ok_or_else(|| "not a number of seconds above 0 and up to 1000000".to_owned())
+    duration.ok_or_else(|| "expected seconds, more than 0 and at most 1000000".to_owned())
 }
 
 #[tokio::main]
 pub async fn main() -> Result<()> {
-    // The arguments follow the program's name, and in a module of a larger program the module's name.
-    let options = Options::parse_from(env::args_os().skip(module_path!().split("::").count() - 1));
+    let options = options();
     match options.connect {
         Some(addr) => session(addr).await,
         None => serve(options).await,
     }
+}
+
+/// Returns the options. Ends the program with the help, or with one line that says what is wrong and exit code 2.
+fn options() -> Options {
+    // In a program of several examples, the example's name precedes the arguments.
+    let args = env::args_os().skip(module_path!().split("::").count() - 1);
+    Options::try_parse_from(args).unwrap_or_else(|error| {
+        if !error.use_stderr() {
+            error.exit();
+        }
+        let text = error.to_string();
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let line = lines.collect::<Vec<_>>().join("; ").replace(":; ", ": ");
+        eprintln!("serve: {}", line.trim_start_matches("error: "));
+        process::exit(2)
+    })
 }
 
 async fn serve(options: Options) -> Result<()> {

@@ -291,10 +291,10 @@ fn all_examples_but_the_server() {
 }
 
 fn usage() {
-    let address = "invalid socket address syntax";
-    let seconds = "not a number of seconds above 0 and up to 1000000";
+    let address = "expected an IP address and a port, such as 127.0.0.1:8081";
+    let seconds = "expected seconds, more than 0 and at most 1000000";
     let invalid = |option: &str, value: &str, reason: &str| {
-        format!("error: invalid value '{value}' for '{option}': {reason}")
+        format!("invalid value '{value}' for '{option}': {reason}")
     };
     for (args, complaint) in [
         (
@@ -307,7 +307,7 @@ fn usage() {
         ),
         (
             &["--addr"],
-            "error: a value is required for '--addr <IP:PORT>' but none was supplied".to_owned(),
+            "a value is required for '--addr <IP:PORT>' but none was supplied".to_owned(),
         ),
         (
             &["--connect", "127.0.0.1"],
@@ -315,7 +315,7 @@ fn usage() {
         ),
         (
             &["--connect", "127.0.0.1:1", "--idle", "1"],
-            "error: the argument '--connect <IP:PORT>' cannot be used with one or more of the other specified arguments".to_owned(),
+            "the argument '--connect <IP:PORT>' cannot be used with one or more of the other specified arguments".to_owned(),
         ),
         (&["--idle", "0"], invalid("--idle <SECONDS>", "0", seconds)),
         (&["--idle", "inf"], invalid("--idle <SECONDS>", "inf", seconds)),
@@ -327,7 +327,7 @@ fn usage() {
         (&["--line", "64K"], invalid("--line <BYTES>", "64K", "invalid digit found in string")),
         (
             &["--port", "80"],
-            "error: unexpected argument '--port' found".to_owned(),
+            "unexpected argument '--port' found".to_owned(),
         ),
     ] {
         let output = output(
@@ -336,8 +336,9 @@ fn usage() {
                 .args(args),
         );
         let text_of = text(output.stderr);
-        assert_eq!(text_of.lines().next(), Some(&*complaint), "{text_of}");
-        assert!(text_of.contains("try '--help'"), "{text_of}");
+        assert!(text_of.starts_with(&format!("serve: {complaint}")), "{text_of}");
+        assert!(text_of.ends_with("try '--help'.\n"), "{text_of}");
+        assert_eq!(text_of.lines().count(), 1, "{text_of}");
         assert_eq!(
             (text(output.stdout).as_str(), output.status.code()),
             ("", Some(2))
