@@ -182,3 +182,56 @@ fn session(address: &Address, key: &[u8]) -> Result<()> {
     println!("Client leaves {} objects", manager.number_of_objects()?);
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options, String> {
+        Options::try_parse_from(line.split(' ')).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn each_option_has_its_place() {
+        let options = "serve --authkey-file F --address unix:@x --connections 1 --strangers 2 --handshake 0.5 --message 3";
+        let options = parse(options).unwrap();
+        assert_eq!(options.authkey_file, PathBuf::from("F"));
+        assert_eq!(Ok(options.address), "unix:@x".parse());
+        assert_eq!(options.connect, None);
+        assert_eq!(
+            [options.connections, options.strangers, options.message],
+            [1, 2, 3]
+        );
+        assert_eq!(options.handshake, Duration::from_millis(500));
+        let options = parse("serve --connect [::1]:5 --authkey-file F").unwrap();
+        assert_eq!(options.connect, Some(Address::Tcp("::1".to_owned(), 5)));
+        let limits = Limits::default();
+        assert_eq!(
+            [options.connections, options.strangers, options.message],
+            [limits.connections, limits.strangers, limits.message]
+        );
+        assert_eq!(options.handshake, limits.handshake);
+    }
+
+    #[test]
+    fn wrong_options_are_refused_with_what_would_be_right() {
+        for (line, text) in [
+            (
+                "--authkey-file F --handshake inf",
+                "more than 0 and at most 1000000",
+            ),
+            ("--authkey-file F --message 0", "from 1 to 1000000000"),
+            ("--authkey-file F --address x", "expected HOST:PORT"),
+            ("--authkey-file F --adress x", "'--address'"),
+            ("--message 5", "--authkey-file <FILE>"),
+            (
+                "--connect a:1 --authkey-file F --message 5",
+                "cannot be used with",
+            ),
+        ] {
+            let error = parse(&format!("serve {line}")).err().unwrap();
+            assert!(error.contains(text), "{line}: {error}");
+        }
+    }
+}

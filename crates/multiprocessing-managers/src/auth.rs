@@ -493,7 +493,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_silent_or_slow_is_given_up() {
+    fn silent_and_slow_peers_are_given_up() {
         for side in [new_server as Side, new_client] {
             let (mut a, b) = pair();
             drop(b);

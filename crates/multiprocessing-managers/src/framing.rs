@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_the_space_of_the_header_is_told() {
+    fn removing_the_space_of_the_header_is_an_error() {
         let (mut frames, _peer) = pair();
         let error = frames.send(Vec::clear).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);

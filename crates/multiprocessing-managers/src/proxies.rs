@@ -17,7 +17,7 @@ use crate::args::Args;
 use crate::client::{Error, Manager, Proxy, unexpected};
 
 /// A timeout beyond 200 years counts as none, because Python's own limit is near.
-const FOR_EVER: Duration = Duration::from_secs(200 * 365 * 24 * 3600);
+const LONGEST: Duration = Duration::from_secs(200 * 365 * 24 * 3600);
 
 macro_rules! proxies {
     ($($(#[$doc:meta])* $name:ident)*) => {$(
@@ -957,7 +957,7 @@ fn slice(range: impl RangeBounds<i64>) -> Value {
 
 fn seconds(timeout: Option<Duration>) -> Value {
     match timeout {
-        Some(timeout) if timeout < FOR_EVER => timeout.as_secs_f64().into(),
+        Some(timeout) if timeout < LONGEST => timeout.as_secs_f64().into(),
         _ => Value::None,
     }
 }

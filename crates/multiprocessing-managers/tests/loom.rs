@@ -93,7 +93,7 @@ fn first_come_first_served() {
 }
 
 #[test]
-fn who_gives_up_has_been_given_it_or_leaves_it() {
+fn a_caller_that_gives_up_was_given_it_or_leaves_it() {
     model(2, || {
         let store = Shared::default();
         let hasty = waiter(&store, Caller::local(), SOME_TIME);

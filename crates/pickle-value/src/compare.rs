@@ -594,7 +594,7 @@ impl Walk {
 
     fn less_structures(&mut self, a: &Value, b: &Value) -> Result<bool, Trouble> {
         // The order of texts by code points is that of their bytes, for lone surrogates too.
-        if let (Some(x), Some(y)) = (text(a), text(b)) {
+        if let (Some(x), Some(y)) = (a.text_bytes(), b.text_bytes()) {
             self.spend(x.len().min(y.len()))?;
             return Ok(x < y);
         }
@@ -805,22 +805,6 @@ fn unhashable(value: &Value) -> Trouble {
         value => value.type_name(),
     };
     Exception::type_error(format!("unhashable type: '{name}'")).into()
-}
-
-/// Returns the UTF-8 of a `str`, with three bytes for each lone surrogate: Python's `surrogatepass`.
-///
-/// ```
-/// use pickle_value::{Value, text};
-///
-/// assert_eq!(text(&"é".into()), Some("é".as_bytes()));
-/// assert_eq!(text(&1.into()), None);
-/// ```
-pub fn text(value: &Value) -> Option<&[u8]> {
-    match value {
-        Value::Str(text) => Some(text.as_bytes()),
-        Value::Surrogates(bytes) => Some(bytes),
-        _ => None,
-    }
 }
 
 /// Returns the cost of looking at the arguments of an object, in bytes: a container of a knot is copied, and the integers

@@ -51,7 +51,7 @@ mod typed;
 mod value;
 
 pub use address::{Address, InvalidAddress};
-pub use compare::{Key, Walk, text};
+pub use compare::{Key, Walk};
 pub use convert::{DictKey, MOST};
 pub use exception::Exception;
 pub use partial::Partial;

@@ -9,7 +9,7 @@ use std::fmt;
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-use crate::compare::{DEPTH, Kind, levels, text, weight};
+use crate::compare::{DEPTH, Kind, levels, weight};
 use crate::exception::Exception;
 use crate::partial::Partial;
 use crate::value::{Array, DIGITS, Global, Make, Object, Proxy, Step, Value};
@@ -427,7 +427,7 @@ impl Writer {
         let mut shown = vec![];
         for (key, value) in pairs {
             let name = state.part(key);
-            let Some(bytes) = text(key) else {
+            let Some(bytes) = key.text_bytes() else {
                 return Err(no_name(&name).into());
             };
             if bytes.starts_with(b"_") {

@@ -343,6 +343,25 @@ impl Value {
         }
     }
 
+    /// Returns the UTF-8 of a `str`, with three bytes for each lone surrogate: Python's `surrogatepass`.
+    ///
+    /// [`Value::text`] is the opposite.
+    ///
+    /// ```
+    /// use pickle_value::Value;
+    ///
+    /// let lone = Value::text(b"a\xed\xa0\x80").unwrap();
+    /// assert_eq!(lone.text_bytes(), Some(&b"a\xed\xa0\x80"[..]));
+    /// assert_eq!(lone.to_string(), r"'a\ud800'");
+    /// ```
+    pub fn text_bytes(&self) -> Option<&[u8]> {
+        match self {
+            Value::Str(text) => Some(text.as_bytes()),
+            Value::Surrogates(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
     /// Returns an `int` in the range of `i64`, or a `bool` as 0 or 1.
     pub fn as_int(&self) -> Option<i64> {
         match self {

@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_while_it_waits_does_not_count() {
+    fn a_client_that_leaves_while_it_waits_does_not_count() {
         let barrier = new(3);
         let (caller, client) = remote();
         let gone = wait(&barrier, caller);

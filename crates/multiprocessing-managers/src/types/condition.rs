@@ -492,7 +492,7 @@ mod tests {
 
     /// Every token that is made is taken, although a third of the waiting callers go away.
     #[test]
-    fn nobody_sleeps_beside_a_token() {
+    fn no_consumer_sleeps_beside_a_token() {
         const MADE: usize = 1500;
         for condition in all() {
             let (tokens, taken) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -565,7 +565,7 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_just_when_it_is_notified_hands_it_on() {
+    fn a_client_that_leaves_when_it_is_notified_passes_it_on() {
         for condition in all() {
             let (caller, client) = remote();
             let gone = wait(&condition, caller);

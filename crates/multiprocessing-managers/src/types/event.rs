@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_waits_no_more() {
+    fn a_client_that_leaves_stops_waiting() {
         let event = Event::new(Args::default()).unwrap();
         let (caller, client) = remote();
         let waiter = event.clone();

@@ -45,7 +45,7 @@ impl Index {
             Some([start, stop, step]) => (start.clone(), stop.clone(), step.clone()),
             _ => return Ok(None),
         };
-        // CPython looks at the step first, too.
+        // CPython checks the step first too.
         let step = bound(&step)?.unwrap_or(1).max(-i64::MAX);
         if step == 0 {
             return Err(Exception::value_error("slice step cannot be zero"));

@@ -268,7 +268,7 @@ impl List {
                     return fail(format!("'{}' object is not callable", key.type_name()));
                 }
             }
-            // Turned round twice, equal items stay in order.
+            // Reversed twice, equal items stay in order.
             if reverse {
                 items.reverse();
             }
@@ -607,7 +607,7 @@ mod tests {
     fn long_integers_take_steps() {
         let power = |last: u32| Value::from((num_bigint::BigInt::from(1) << 8_000_000) + last);
         let items = (0..2000).map(|index| power(index % 2));
-        // One of each would be the same object.
+        // A single one would be the same object.
         let [a, b] = [power(1), power(1)];
         assert!(a.equals(&b).unwrap());
         let list = List::new(Args::new([Value::list(items.take(40))])).unwrap();

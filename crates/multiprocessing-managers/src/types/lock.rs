@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_while_it_waits_takes_nothing() {
+    fn a_client_that_leaves_while_it_waits_takes_nothing() {
         let lock = new();
         lock.acquire(&local(), None).unwrap();
         let (caller, client) = remote();
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_just_when_it_is_served_hands_it_on() {
+    fn a_client_that_leaves_when_it_is_served_passes_it_on() {
         let object = new();
         object.acquire(&local(), None).unwrap();
         let (caller, client) = remote();

@@ -543,7 +543,7 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_while_it_waits_takes_and_puts_nothing() {
+    fn a_client_that_leaves_while_it_waits_takes_and_puts_nothing() {
         let queue = Queue::bounded(1);
         let (caller, client) = remote();
         let getter = queue.clone();
@@ -728,7 +728,7 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_just_when_it_is_served_hands_it_on() {
+    fn a_client_that_leaves_when_it_is_served_passes_it_on() {
         let object = Queue::unbounded();
         let (caller, client) = remote();
         let waiter = object.clone();

@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_just_when_it_is_served_hands_it_on() {
+    fn a_client_that_leaves_when_it_is_served_passes_it_on() {
         let object = new();
         object.acquire(&local(), None).unwrap();
         let (caller, client) = remote();

@@ -341,11 +341,11 @@ mod tests {
         for value in strange() {
             acquire.push(("acquire", args([false.into(), value.clone()])));
             acquire.push(("acquire", args([true.into(), value.clone()])));
-            // A number that is none, or too large for us, Python takes; with the others it is at one.
+            // Python accepts a NaN, and numbers beyond i64; with the other values it agrees.
             if !matches!(value, Value::Float(_) | Value::Long(_)) {
                 new.push(args([value.clone()]));
             }
-            // Python counts to it, one by one.
+            // Python counts up to it, one by one.
             if !matches!(value, Value::Int(9_223_372_037) | Value::Long(_)) {
                 release.push(("release", args([value])));
             }
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_while_it_waits_takes_nothing() {
+    fn a_client_that_leaves_while_it_waits_takes_nothing() {
         for semaphore in [new(0), Semaphore::make(0, Some(1))] {
             let (caller, client) = remote();
             let waiter = semaphore.clone();
@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_just_when_it_is_served_hands_it_on() {
+    fn a_client_that_leaves_when_it_is_served_passes_it_on() {
         let object = Semaphore::make(0, Some(1));
         let (caller, client) = remote();
         let waiter = object.clone();

@@ -1,6 +1,6 @@
 //! The items and pairs of a value, also of a proxy of an object of this server.
 
-use pickle_value::{Exception, MOST, Make, Step, Value, text};
+use pickle_value::{Exception, MOST, Make, Step, Value};
 
 use crate::referent::referent;
 
@@ -56,6 +56,11 @@ pub fn pairs(value: &Value) -> Option<Vec<(Value, Value)>> {
 
 /// Returns a message that ends in a `str`, which may have lone surrogates, and a quote.
 pub fn quoted(before: &str, name: &Value) -> Value {
-    let text = [before.as_bytes(), text(name).unwrap_or_default(), b"'"].concat();
+    let text = [
+        before.as_bytes(),
+        name.text_bytes().unwrap_or_default(),
+        b"'",
+    ]
+    .concat();
     Value::text(&text).unwrap_or_else(|| before.into())
 }

@@ -110,7 +110,7 @@ signal.pause()
 }
 
 #[test]
-fn who_ends_by_itself_leaves_a_lock_locked() {
+fn a_client_that_ends_by_itself_leaves_a_lock_locked() {
     for place in places() {
         let object = Lock::new(Args::default()).unwrap();
         let running = serve_it(&place, object.clone());
@@ -129,7 +129,7 @@ fn who_ends_by_itself_leaves_a_lock_locked() {
 }
 
 #[test]
-fn who_is_killed_while_it_creates_leaves_nothing() {
+fn a_client_killed_while_it_creates_leaves_nothing() {
     let mut dice = Dice(5);
     for place in places() {
         let running = serve(&place);

@@ -74,7 +74,7 @@ fn replies_arrive_and_who_waits_is_told() {
 }
 
 #[test]
-fn who_does_not_read_delays_it_by_a_second() {
+fn a_client_that_does_not_read_delays_it_by_a_second() {
     for place in places() {
         let running = serve(&place);
         let place = running.address();
