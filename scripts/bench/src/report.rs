@@ -310,7 +310,7 @@ mod tests {
             name: "case",
             unit: Unit::Time,
             contestants: &[
-                python("uvloop", "case", 1).of("uvloop").as_peer(),
+                python("uvloop", "case", 1).of("uvloop").among_peers(),
                 ours("ours", 1, run, &[Goal::Over("uvloop", 1.0)]),
             ],
         };
