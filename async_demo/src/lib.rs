@@ -50,6 +50,7 @@ pub mod tasks {
     pub mod create_task;
     pub mod detached;
     pub mod done_callback;
+    pub mod executor_signal;
     pub mod executor_thread;
     pub mod future_list;
     pub mod future_pair;
@@ -76,24 +77,6 @@ pub mod console;
 pub mod runtime;
 pub mod task_executor;
 
-// Building blocks of other packages.
-#[path = "../../queue_demo/src/channel.rs"]
-pub mod channel;
-#[path = "../../queue_demo/src/event.rs"]
-pub mod event;
-#[path = "../../queue_demo/src/memory.rs"]
-pub mod memory;
-#[path = "../../queue_demo/src/monitor.rs"]
-pub mod monitor;
-#[path = "../../fork_demo/src/multiprocessing.rs"]
-pub mod multiprocessing;
-#[path = "../../pool_demo/src/pool.rs"]
-pub mod pool;
-#[path = "../../shm_demo/src/robust.rs"]
-pub mod robust;
-#[path = "../../queue_demo/src/socket.rs"]
-pub mod socket;
-
 demo::examples! {
     tasks {
         run_until_complete,
@@ -106,6 +89,7 @@ demo::examples! {
         nested_tasks,
         two_loops,
         task_executor,
+        executor_signal,
         executor_thread,
         sleep_result,
         gather_exceptions,

@@ -131,7 +131,7 @@ impl EventLoop {
         self.0.stopping.set(true);
     }
 
-    /// Runs one round: sleeps if nothing is ready, then calls what is ready. Callbacks that become ready meanwhile wait for
+    /// Runs one round: sleeps if no callback is ready, then calls those that are. Callbacks that become ready meanwhile wait for
     /// the next round, so that timers and other threads get their turn.
     fn run_once(&self) {
         let next_timer = self.timers().first_key_value().map(|t| t.0.0);

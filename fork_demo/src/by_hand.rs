@@ -3,10 +3,11 @@
 //! Python:  `Process(target=r)`, `start()`, `join()`
 //! Differs: nix forks and waits. What makes that safe is done here, in `fork`.
 //! Order:   as in process_target, whose trace and Python this example shares.
-//! Lacks:   - A child for a program with threads: spawn and the fork server (start_methods, context).
+//! Lacks:   - A child for a program with threads, by spawn or a fork server (start_methods, context).
 //!          - Values that travel to a child that inherits nothing (process_subclass).
-//!          - Names that a killed child leaves behind are unlinked (resource_tracker).
-//!          - A handle that kills and waits when it is dropped: after an error here, the children live until main ends.
+//!          - Cleanup of the names that a killed child leaves behind (resource_tracker).
+//!          - A handle that kills its child when it is dropped; here, after an error, children live until main ends
+//!            (fault parent_killed).
 //! Platform: Linux (`/proc/self/task`, the parent-death signal)
 //!
 //! ```cargo

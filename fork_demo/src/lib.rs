@@ -1,14 +1,14 @@
 //! `os.fork` and `multiprocessing.Process`: start a child in one of three ways.
 //!
 //! What differs from Python, and why:
-//! - `fork` copies one thread and the locks of all threads, so `multiproc::fork` refuses to run in a program with several
-//!   threads. Python 3.12 warns; 3.14 no longer forks by default.
+//! - `fork` copies one thread and the locks of all threads, so `multiproc::fork` refuses to run in a program with
+//!   several threads. Python 3.12 warns; 3.14 no longer forks by default.
 //! - A spawned child is this program started again, so `main` runs there too. `init`, first in `main`, runs the child's
 //!   function and ends the child, as `if __name__ == '__main__'` keeps a Python child from running its parent's code.
 //! - A child's function is a function by name, and its arguments travel as bytes.
 //! - Dropping a child that was not joined kills it. A child dies with its parent, even if the parent is killed.
 //!
-//! by_hand forks with the nix crate alone, and lists what it lacks.
+//! by_hand forks with the nix crate alone, and lists what that lacks.
 
 pub mod by_hand;
 pub mod context;

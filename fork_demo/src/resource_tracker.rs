@@ -1,8 +1,8 @@
 //! Have the resource tracker unlink the shared memory of a killed child.
 //!
 //! Python:  `multiprocessing.resource_tracker` and `shared_memory.SharedMemory`
-//! Differs: the tracker is started by hand, and only for memory that has a name. What `multiproc` itself shares has none, so
-//!          a kill leaves nothing to clean up.
+//! Differs: the tracker is started by hand, and only for memory that has a name. What `multiproc` itself shares has
+//!          none, so a kill leaves nothing to clean up.
 //! Order:   the segment is there until every process that knows the tracker has ended; it is gone when the tracker has.
 //! Platform: Linux (the names are files in `/dev/shm`)
 //!

@@ -1,8 +1,9 @@
 //! Start a child in three ways and see what each inherits.
 //!
 //! Python:  `get_context('fork')`, `'spawn'`, `'forkserver'`
-//! Differs: Rust opens every file close-on-exec, so only fork passes it on, as Python does since 3.4. The notes say that
-//!          `multiprocessing` imports instead of forking; on Linux it forks up to 3.13, and 3.14 uses a fork server.
+//! Differs: Rust opens every file close-on-exec, so only fork passes it on, as Python does since 3.4. The notes say
+//!          that `multiprocessing` imports instead of forking; on Linux it forks up to 3.13, and 3.14 uses a fork
+//!          server.
 //! Order:   one after the other: each child is joined before the next is started.
 //! Platform: Linux (`/proc` tells which files are open, and the fork server's parent)
 //!

@@ -1,8 +1,8 @@
-//! Python programs as they are: one uses a Rust manager's objects, the other's own manager has its queue drained by Rust.
+//! Serve objects to a Python client, then work for a Python manager.
 //!
 //! Python:  `SyncManager(address, authkey)`, `m.connect()`, `m.list()`, ...; a `BaseManager` with registered queues
-//! Differs: neither side can tell what the other is. In Rust a job is a type of one's own, in Python it is a dict.
-//! Order:   each waits for the one before. What the client leaves behind is counted when it has ended.
+//! Differs: neither side notices the other's language. A job is a struct in Rust and a dict in Python.
+//! Order:   each program waits for the one before. The objects that the client leaves are counted after its end.
 //! Requires: python3
 //!
 //! ```cargo
@@ -23,7 +23,7 @@ const AUTHKEY: &str = "abc";
 
 pub fn main() -> Result<()> {
     if let Err(error) = Command::new("python3").arg("-V").output() {
-        eprintln!("python_peers: there is no python3 here: {error}");
+        eprintln!("python_peers: cannot run python3: {error}");
         return Ok(());
     }
     let server = Server::bind(
@@ -37,7 +37,7 @@ pub fn main() -> Result<()> {
         .spawn()
         .context("start the client")?;
     let mut stdin = client.stdin.take().context("the client's standard input")?;
-    // Not on its command line, which every user of the machine can read.
+    // Every user of the machine can read a command line, so the key goes through standard input.
     writeln!(stdin, "{} {AUTHKEY}", server.address()).context("tell the client the address")?;
     let status = client.wait().context("wait for the client")?;
     ensure!(status.success(), "the client failed: {status}");

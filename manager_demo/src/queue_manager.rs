@@ -1,26 +1,23 @@
-//! A client puts ten tasks into a queue of a server in another process, whose worker runs them; `exit` ends it.
+//! Run the tasks of another process from a shared queue, until one says `exit`.
 //!
 //! Python:  `QueueManager.register('get_task_queue', callable=...)`, `manager.start()`; `m.connect()`, `m.get_task_queue()`
-//! Differs: a task is the name of a function, with its arguments, and the worker calls what is registered by that name.
-//!          The server is threads of the worker's process, which so has the queues themselves and needs no proxies.
-//! Notes:   their server shuts down at once after `exit`, and a client that reads its results a second later dies; here
-//!          it stays until its client has ended.
-//! Order:   a task is put before it runs, and runs before its result is read. The worker's last line is the last.
-//! Usage:   queue_manager [python-client | python-server], by default Rust on both sides
-//! Variants: python-client, python-server
+//! Differs: a task is the name of a function with its arguments, and the worker calls only registered names. The server
+//!          runs in threads of the worker's process, which uses the queues without proxies. The notes' server shuts down
+//!          right after `exit`, and a client that reads its results later fails; this one waits for its client.
+//! Order:   a task is put before it runs, and runs before its result is read. The worker's last line comes last.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
+//! multiproc = "0.1"
 //! multiprocessing-managers = "0.1"
 //! ```
 
-use std::io::{self, BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::Duration;
-use std::{env, thread};
 
 use anyhow::{Context, Result, anyhow, ensure};
+use multiproc::{init, spawn, target};
 use multiprocessing_managers::types::Queue;
 use multiprocessing_managers::{
     Address, Args, Exception, Manager, Registry, Server, Task, Tasks, Value,
@@ -28,29 +25,8 @@ use multiprocessing_managers::{
 
 const AUTHKEY: &str = "abc";
 
-/// The environment variable that makes this program the client.
-const CLIENT_PROCESS: &str = "QUEUE_MANAGER_CLIENT";
-
 pub fn main() -> Result<()> {
-    if env::var_os(CLIENT_PROCESS).is_some() {
-        let mut told = String::new();
-        io::stdin()
-            .read_line(&mut told)
-            .context("read the address")?;
-        let (address, authkey) = told
-            .trim_end()
-            .split_once(' ')
-            .context("the address and the key")?;
-        return client(&address.parse()?, authkey);
-    }
-    match env::args().next_back().as_deref() {
-        Some("python-client") => server(python(CLIENT)),
-        Some("python-server") => python_server(),
-        _ => server(this_program()?),
-    }
-}
-
-fn server(client: Command) -> Result<()> {
+    init([target(client)]);
     let (task, result) = (Queue::unbounded(), Queue::unbounded());
     let (task_queue, result_queue) = (task.clone(), result.clone());
     let mut registry = Registry::new();
@@ -60,12 +36,13 @@ fn server(client: Command) -> Result<()> {
     let manager = Server::bind(&address, AUTHKEY.as_bytes(), registry).context("listen")?;
     let manager = manager.start().context("serve")?;
 
-    let mut client = start(client, manager.address())?;
+    let address = manager.address().to_string();
+    let client = spawn(client, (address, AUTHKEY.to_owned()))?;
     let rest = task.clone();
     let worker = thread::spawn(move || work(&task, &result));
-    let status = client.wait().context("wait for the client")?;
-    ensure!(status.success(), "the client failed: {status}");
-    // If the client has ended early, because nobody reads its lines, the worker waits for this.
+    let exit = client.join()?;
+    ensure!(exit.success(), "the client failed: {exit}");
+    // Ends the worker, even if the client has ended early.
     rest.put(Task::call("__main__", "server_exit", Args::default()), None)?;
     let worked = worker.join();
     worked.map_err(|_| anyhow!("the worker panicked"))??;
@@ -93,11 +70,12 @@ fn print(args: &Args) -> Result<Value, Exception> {
     Ok(Value::None)
 }
 
-fn client(address: &Address, authkey: &str) -> Result<()> {
-    if let Address::Tcp(host, _) = address {
+fn client((address, authkey): (String, String)) -> Result<()> {
+    let address: Address = address.parse()?;
+    if let Address::Tcp(host, _) = &address {
         println!("Connect to server {host}...");
     }
-    let m = Manager::connect(address, authkey.as_bytes())?;
+    let m = Manager::connect(&address, authkey.as_bytes())?;
     let task = m.get_queue("get_task_queue")?;
     let result = m.get_queue("get_result_queue")?;
     for _ in 0..10 {
@@ -113,124 +91,3 @@ fn client(address: &Address, authkey: &str) -> Result<()> {
     println!("master exit.");
     Ok(())
 }
-
-/// Starts the client, and tells it where the server is and the key through its standard input: every user of the machine
-/// can read a command line.
-fn start(mut client: Command, address: &Address) -> Result<Child> {
-    let mut child = client
-        .stdin(Stdio::piped())
-        .spawn()
-        .context("start the client")?;
-    let mut stdin = child.stdin.take().context("the client's standard input")?;
-    writeln!(stdin, "{address} {AUTHKEY}").context("tell the client the address")?;
-    Ok(child)
-}
-
-/// The other side is a server in Python. It prints its address first, and ends when it is told so.
-fn python_server() -> Result<()> {
-    let mut server = python(SERVER)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("start Python's server")?;
-    let mut stdin = server.stdin.take().context("the server's standard input")?;
-    let stdout = server
-        .stdout
-        .take()
-        .context("the server's standard output")?;
-    let mut lines = BufReader::new(stdout).lines();
-    writeln!(stdin, "{AUTHKEY}").context("tell the server the key")?;
-    let address = lines.next().context("the server has ended")??;
-    // What the server prints besides is this program's output.
-    let printer =
-        thread::spawn(move || lines.try_for_each(|line| line.map(|line| println!("{line}"))));
-    client(&address.parse()?, AUTHKEY)?;
-    writeln!(stdin, "done").context("tell the server to end")?;
-    let printed = printer
-        .join()
-        .map_err(|_| anyhow!("the printer panicked"))?;
-    printed.context("read the server's lines")?;
-    let status = server.wait().context("wait for the server")?;
-    ensure!(status.success(), "the server failed: {status}");
-    Ok(())
-}
-
-fn python(program: &str) -> Command {
-    let mut command = Command::new("python3");
-    command.arg("-c").arg(program);
-    command
-}
-
-/// This program once more, as the client.
-fn this_program() -> Result<Command> {
-    let mut command = Command::new(env::current_exe().context("find this program")?);
-    command.args(env::args_os().skip(1)).env(CLIENT_PROCESS, "");
-    Ok(command)
-}
-
-const CLIENT: &str = r#"
-import functools, sys
-from multiprocessing.managers import BaseManager
-
-class QueueManager(BaseManager):
-    pass
-
-QueueManager.register('get_task_queue')
-QueueManager.register('get_result_queue')
-
-def server_exit():
-    return 'exit'
-
-sys.stdout.reconfigure(line_buffering=True)
-address, authkey = input().split()
-server_addr, port = address.split(':')
-print('Connect to server %s...' % server_addr)
-m = QueueManager(address=(server_addr, int(port)), authkey=authkey.encode())
-m.connect()
-task = m.get_task_queue()
-result = m.get_result_queue()
-for i in range(10):
-    n = functools.partial(print, 'Hello World!')
-    print('Put task %s...' % n)
-    task.put(n)
-task.put(functools.partial(server_exit))
-for i in range(10):
-    r = result.get(timeout=10)
-    print('Result: %s' % r)
-print('master exit.')
-"#;
-
-const SERVER: &str = r#"
-import queue, sys, threading
-from multiprocessing.managers import BaseManager
-
-class QueueManager(BaseManager):
-    pass
-
-task_queue = queue.Queue()
-result_queue = queue.Queue()
-QueueManager.register('get_task_queue', callable=lambda: task_queue)
-QueueManager.register('get_result_queue', callable=lambda: result_queue)
-
-def server_exit():
-    return 'exit'
-
-def work():
-    while True:
-        n = task_queue.get()
-        r = n()
-        if r == 'exit':
-            break
-        result_queue.put(r)
-
-sys.stdout.reconfigure(line_buffering=True)
-authkey = input().encode()
-server = QueueManager(address=('127.0.0.1', 0), authkey=authkey).get_server()
-threading.Thread(target=server.serve_forever, daemon=True).start()
-worker = threading.Thread(target=work, daemon=True)
-worker.start()
-print('%s:%d' % server.address)
-if sys.stdin.readline():  # empty if the parent was killed
-    worker.join()
-    print('worker exit.')
-"#;

@@ -1,12 +1,12 @@
-//! A manager that stays up, for Python's clients and ours: it holds the objects, until Ctrl-C.
+//! Run a manager for Python's and Rust's clients until Ctrl-C.
 //!
-//! Python:  `SyncManager(address, authkey).get_server().serve_forever()`
-//! Client:  `SyncManager(address=('127.0.0.1', 9697), authkey=open(F, 'rb').read().strip()).connect()`
+//! Python:  `SyncManager(address, authkey).get_server().serve_forever()`, for clients such as
+//!          `SyncManager(address=('127.0.0.1', 9697), authkey=open(F, 'rb').read().strip()).connect()`
 //! Usage:   serve --authkey-file F [--address ADDRESS] [limits, see --help]; serve --authkey-file F --connect ADDRESS
 //! Serves:  until Ctrl-C, SIGTERM, or a client's `shutdown`
-//! Differs: CPython limits neither connections nor messages, and cuts everybody off. The key is read from a file, since
-//!          everybody can see a command line. Who knows it may call everything; over TCP all can be read on the way.
-//! Order:   a session's lines come one after the other; the server is told to stop when it is over.
+//! Differs: CPython has no limits on connections and messages. The key comes from a file, because every user can read a
+//!          command line. A client with the key may call everything, and over TCP the network can read all.
+//! Order:   the lines of a session come in order. The server is told to stop after it.
 //!
 //! ```cargo
 //! [dependencies]
@@ -28,38 +28,38 @@ use clap::Parser;
 use multiprocessing_managers::{Address, Limits, Manager, Registry, Server, Value};
 use nix::sys::signal::{SigSet, Signal};
 
-/// A server of shared objects, until SIGINT or SIGTERM; or, with --connect, a session with one that runs.
+/// Serves shared objects until SIGINT or SIGTERM; with --connect, runs a session with a server
 ///
-/// An ADDRESS is HOST:PORT, [IPV6]:PORT, /PATH, unix:PATH or unix:@NAME. Python's clients know no IPv6.
-/// What the server refuses, and why, it says on stderr.
+/// An ADDRESS is HOST:PORT, [IPV6]:PORT, /PATH, unix:PATH or unix:@NAME. Python's clients do not support IPv6.
+/// The server reports on stderr which connections it refuses, and why.
 #[derive(Parser)]
 #[command(name = "serve")]
 struct Options {
-    /// The key, which nobody else should be able to read; a newline at its end does not belong to it
+    /// The file with the key, which other users should not be able to read; a final newline is ignored
     #[arg(long, value_name = "FILE")]
     authkey_file: PathBuf,
-    /// Where the server listens; port 0 is any that is free
+    /// Where to listen; port 0 stands for any free port
     #[arg(long, default_value = "127.0.0.1:9697")]
     address: Address,
-    /// Be a client of the server at this address instead
+    /// Be a client of the server at this address
     #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["address", "connections", "strangers", "handshake", "message"])]
     connect: Option<Address>,
-    /// How many connections there may be at once; a client has one for each thread, and for a moment more
+    /// The limit on connections; a client has one for each thread, and briefly more
     #[arg(long, value_name = "NUMBER", default_value_t = 4096, value_parser = number)]
     connections: usize,
-    /// How many of them may not have shown yet that they know the key
+    /// The limit on connections that have not proved yet that they have the key
     #[arg(long, value_name = "NUMBER", default_value_t = 1024, value_parser = number)]
     strangers: usize,
-    /// How long they may take for that
+    /// The time limit for proving it
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     handshake: Duration,
-    /// The largest message
+    /// The size of the largest message
     #[arg(long, value_name = "BYTES", default_value_t = 256 << 20, value_parser = number)]
     message: usize,
 }
 
 pub fn main() -> Result<()> {
-    // The arguments follow the program's name, and in a module of a larger program the module's name.
+    // In a program of several examples, the example's name precedes the arguments.
     let modules = module_path!().split("::").count();
     let options = Options::parse_from(env::args_os().skip(modules - 1));
     let key = authkey(&options.authkey_file)?;
@@ -82,12 +82,12 @@ fn seconds(text: &str) -> Result<Duration, String> {
     time.ok_or_else(|| "expected seconds, more than 0 and at most 1000000".to_owned())
 }
 
-/// What is in the file, without one newline at its end.
+/// Reads the key from the file, without a final newline.
 fn authkey(file: &Path) -> Result<Vec<u8>> {
     let name = file.display();
     let cannot = |error: io::Error| match error.kind() {
         ErrorKind::NotFound => anyhow!(
-            "there is no key file {name}; this makes one: (umask 077; head -c 32 /dev/urandom | base64 > {name})"
+            "the key file {name} does not exist; create it: (umask 077; head -c 32 /dev/urandom | base64 > {name})"
         ),
         _ => anyhow!("cannot read the key file {name}: {error}"),
     };
@@ -103,7 +103,7 @@ fn authkey(file: &Path) -> Result<Vec<u8>> {
 }
 
 fn serve(options: &Options, key: &[u8]) -> Result<()> {
-    // Blocked here and in all threads that this one starts; one of them waits for them.
+    // The signals are blocked in this thread and those that it starts, one of which waits for them.
     let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
     signals.thread_block().context("block the signals")?;
     let address = &options.address;
@@ -118,7 +118,7 @@ fn serve(options: &Options, key: &[u8]) -> Result<()> {
         Ok(server) => server,
         Err(error) => match (address, error.kind()) {
             (Address::Unix(path), ErrorKind::AddrInUse) if path.exists() => {
-                bail!("cannot listen on {address}: {error}; if no server does, remove the file")
+                bail!("cannot listen on {address}: {error}; if no server uses the file, remove it")
             }
             _ => bail!("cannot listen on {address}: {error}"),
         },
@@ -140,12 +140,12 @@ fn serve(options: &Options, key: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// If nobody reads it, the clients are served all the same.
+/// Prints a line. The server goes on even if standard output is closed.
 fn say(line: &str) {
     writeln!(io::stdout(), "{line}").ok();
 }
 
-/// What a client does.
+/// Runs a client's session.
 fn session(address: &Address, key: &[u8]) -> Result<()> {
     let manager = Manager::connect(address, key)?;
     println!("Client is connected to {address}");

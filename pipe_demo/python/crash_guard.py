@@ -18,32 +18,25 @@ def serve(pipe):
         pipe.send(result if result <= MOST else 'too large')
 
 
-class Guard:
-    """A child that answers requests."""
-
-    def __init__(self):
-        self.pipe, childs_end = spawn.Pipe()
-        self.process = spawn.Process(target=serve, args=(childs_end,))
-        self.process.start()
-        childs_end.close()
-
-    def ask(self, request):
-        """Asks the child. If it crashes, the request fails and a new child takes its place."""
-        self.pipe.send(request)
-        try:
-            return self.pipe.recv()
-        except EOFError:
-            crashed = self.process
-            self.__init__()
-        crashed.join()
-        return 'process {} crashed, signal {}'.format(crashed.pid, -crashed.exitcode)
+def start():
+    pipe, childs_end = spawn.Pipe()
+    p = spawn.Process(target=serve, args=(childs_end,))
+    p.start()
+    childs_end.close()
+    return pipe, p
 
 
 if __name__ == '__main__':
     print('main process pid is {}'.format(os.getpid()))
-    guard = Guard()
+    pipe, p = start()
     for request in [('Add', 1, 2), ('Divide', 1, 0), ('Add', MOST, 1), ('Divide', 7, 2)]:
-        kind, a, b = request
-        print('{}({}, {}): {}'.format(kind, a, b, guard.ask(request)))
-    guard.pipe.close()
-    guard.process.join()
+        text = '{}({}, {})'.format(*request)
+        pipe.send(request)
+        try:
+            print('{}: {}'.format(text, pipe.recv()))
+        except EOFError:
+            p.join()
+            print('{}: process {} crashed, signal {}'.format(text, p.pid, -p.exitcode))
+            pipe, p = start()
+    pipe.close()
+    p.join()

@@ -3,10 +3,12 @@
 //! Python:  `a, b = Pipe()`; `Process(target=r, args=(b,))`
 //! Differs: the child connects to its parent by name; then it sends the parent one end of each direction.
 //! Order:   as in ping_pong, whose trace and Python this example shares.
-//! Lacks:   - `poll`, which asks for a message and leaves it in the pipe (poll).
-//!          - A child that dies before it connects leaves its parent waiting in `accept` (poll kills one that early).
-//!          - Until then the socket has a name in the temporary folder, which a killed parent leaves behind.
-//!          - A message of more than 200 KiB panics in a receiver that has no descriptor left (fault pipe_peer_killed).
+//! Lacks:   - `poll`, which leaves the message in the pipe (poll).
+//!          - An error when the child dies before it connects; here `accept` waits without end (poll kills a child that
+//!            early).
+//!          - A pipe without a name; until the child connects, a kill leaves a socket in the temporary folder (fault
+//!            parent_killed).
+//!          - An error when no descriptor is free for a message; here ipc-channel panics (fault descriptor_limit).
 //!
 //! ```cargo
 //! [dependencies]

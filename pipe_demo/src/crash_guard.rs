@@ -29,62 +29,43 @@ type Reply = Result<u32, String>;
 pub fn main() -> Result<()> {
     init([target(serve)]);
     println!("main process pid is {}", process::id());
-    let mut guard = Guard::start()?;
+    let (mut pipe, mut child) = start()?;
     for request in [
         Request::Add(1, 2),
         Request::Divide(1, 0),
         Request::Add(u32::MAX, 1),
         Request::Divide(7, 2),
     ] {
-        match guard.ask(&request)? {
-            Ok(reply) => println!("{request:?}: {reply}"),
-            Err(reason) => println!("{request:?}: {reason}"),
+        match pipe.send(&request).and_then(|()| pipe.recv()) {
+            Ok(Ok(result)) => println!("{request:?}: {result}"),
+            Ok(Err(reason)) => println!("{request:?}: {reason}"),
+            Err(ConnectionError::Closed) => {
+                let pid = child.pid();
+                println!("{request:?}: process {pid} crashed, {}", child.join()?);
+                (pipe, child) = start()?;
+            }
+            Err(error) => return Err(error).context("ask the child"),
         }
     }
     Ok(())
 }
 
-/// A child that answers requests.
-struct Guard {
-    pipe: Connection<Request, Reply>,
-    process: Process,
+fn start() -> Result<(Connection<Request, Reply>, Process)> {
+    let (pipe, childs_end) = Connection::pair()?;
+    Ok((pipe, spawn(serve, childs_end)?))
 }
 
-impl Guard {
-    fn start() -> Result<Guard> {
-        let (pipe, childs_end) = Connection::pair()?;
-        let process = spawn(serve, childs_end)?;
-        Ok(Guard { pipe, process })
-    }
-
-    /// Asks the child. If it crashes, the request fails and a new child takes its place.
-    fn ask(&mut self, request: &Request) -> Result<Reply> {
-        self.pipe.send(request).context("send a request")?;
-        match self.pipe.recv() {
-            Err(ConnectionError::Closed) => {}
-            reply => return reply.context("receive a reply"),
-        }
-        let crashed = std::mem::replace(self, Guard::start()?);
-        let pid = crashed.process.pid();
-        Ok(Err(format!(
-            "process {pid} crashed, {}",
-            crashed.process.join()?
-        )))
-    }
-}
-
-fn serve(mut pipe: Connection<Reply, Request>) -> Result<()> {
+fn serve(pipe: Connection<Reply, Request>) -> Result<()> {
     println!("process {} serves", process::id());
     loop {
         let reply = match pipe.recv() {
-            Ok(Request::Add(a, b)) => a.checked_add(b).context("too large"),
+            Ok(Request::Add(a, b)) => a.checked_add(b).ok_or_else(|| "too large".to_owned()),
             // It stands for a bug in a C library, which no error or panic reports.
             Ok(Request::Divide(_, 0)) => process::abort(),
             Ok(Request::Divide(a, b)) => Ok(a / b),
             Err(ConnectionError::Closed) => return Ok(()),
             Err(error) => bail!("receive a request: {error}"),
         };
-        let reply = reply.map_err(|error| error.to_string());
         pipe.send(&reply).context("send a reply")?;
     }
 }

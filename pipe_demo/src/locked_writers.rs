@@ -1,8 +1,8 @@
-//! Let three processes write to one pipe, with a lock around messages of several parts.
+//! Write multi-part messages to one pipe from three processes that share a lock.
 //!
 //! Python:  `with lock: conn.send(...)` in every process that writes to the same end
-//! Differs: here a single `send` needs no lock, whatever its size. With Python large ones need it: the bytes of two writers
-//!          mix.
+//! Differs: here a single `send` needs no lock, whatever its size. With Python large ones need it, because the bytes of
+//!          two writers mix.
 //! Order:   the parts of a message stand together; which writer is next is free.
 //!
 //! ```cargo
@@ -14,7 +14,7 @@
 use std::{process, thread, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use multiproc::{Connection, ConnectionError, Lock, fork};
+use multiproc::{Connection, Lock, fork};
 
 const SECOND: Duration = Duration::from_millis(100);
 const WRITERS: u32 = 3;
@@ -24,7 +24,7 @@ const MESSAGES: u32 = 2;
 type Part = (u32, u32, String);
 
 pub fn main() -> Result<()> {
-    let (mut reader, shared) = Connection::<(), Part>::pair()?;
+    let (reader, shared) = Connection::<(), Part>::pair()?;
     let lock = Lock::new()?;
     let mut writers = Vec::new();
     for _ in 0..WRITERS {
@@ -32,11 +32,8 @@ pub fn main() -> Result<()> {
     }
     // While this process keeps a copy of the writers' end, it never reads the end of file.
     drop(shared);
-    loop {
-        let (pid, message, part) = match reader.recv() {
-            Err(ConnectionError::Closed) => break,
-            part => part.context("receive a part")?,
-        };
+    for part in reader.iter() {
+        let (pid, message, part) = part.context("receive a part")?;
         let main = process::id();
         println!("Main process {main} receive {part} of {message} from {pid}");
     }

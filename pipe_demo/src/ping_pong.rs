@@ -13,14 +13,14 @@
 use std::{process, thread, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use multiproc::{Connection, ConnectionError, init, spawn, target};
+use multiproc::{Connection, init, spawn, target};
 
 const SECOND: Duration = Duration::from_millis(100);
 const ROUNDS: u32 = 3;
 
 pub fn main() -> Result<()> {
     init([target(child)]);
-    let (mut pipe, childs_end) = Connection::<String, String>::pair()?;
+    let (pipe, childs_end) = Connection::<String, String>::pair()?;
     let child = spawn(child, childs_end)?;
     let mut greeting = "Hello".to_owned();
     for _ in 0..ROUNDS {
@@ -35,14 +35,12 @@ pub fn main() -> Result<()> {
     Ok(())
 }
 
-fn child(mut pipe: Connection<String, String>) -> Result<()> {
-    loop {
-        let greeting = match pipe.recv() {
-            Err(ConnectionError::Closed) => return Ok(()),
-            greeting => greeting.context("receive from the parent")?,
-        };
+fn child(pipe: Connection<String, String>) -> Result<()> {
+    for greeting in pipe.iter() {
+        let greeting = greeting.context("receive from the parent")?;
         println!("Child process {} receive {greeting}", process::id());
         thread::sleep(SECOND);
         pipe.send(&greeting).context("send to the parent")?;
     }
+    Ok(())
 }

@@ -22,19 +22,19 @@ type Pipe = Connection<String, String>;
 
 pub fn main() -> Result<()> {
     init([target(child)]);
-    let (mut pipe, process) = start()?;
+    let (pipe, process) = start()?;
     poll(&pipe, SECOND)?;
     pipe.send(&"Hello".to_owned())
         .context("send to the child")?;
     poll(&pipe, 100 * SECOND)?;
     let greeting = pipe.recv().context("receive from the child")?;
     println!("Main process {} receive {greeting}", process::id());
-    expect_end_of_file(&mut pipe, process)?;
+    expect_end_of_file(&pipe, process)?;
 
-    let (mut pipe, process) = start()?;
+    let (pipe, process) = start()?;
     println!("Main process {} kill {}", process::id(), process.pid());
     process.kill()?;
-    expect_end_of_file(&mut pipe, process)
+    expect_end_of_file(&pipe, process)
 }
 
 fn start() -> Result<(Pipe, Process)> {
@@ -57,7 +57,7 @@ fn poll(pipe: &Pipe, timeout: Duration) -> Result<()> {
     Ok(())
 }
 
-fn expect_end_of_file(pipe: &mut Pipe, child: Process) -> Result<()> {
+fn expect_end_of_file(pipe: &Pipe, child: Process) -> Result<()> {
     match pipe.recv() {
         Err(ConnectionError::Closed) => println!("Main process {} end of file", process::id()),
         Err(error) => return Err(error).context("read to the end of file"),
@@ -67,7 +67,7 @@ fn expect_end_of_file(pipe: &mut Pipe, child: Process) -> Result<()> {
     Ok(())
 }
 
-fn child(mut pipe: Pipe) -> Result<()> {
+fn child(pipe: Pipe) -> Result<()> {
     let Ok(greeting) = pipe.recv() else {
         return Ok(());
     };

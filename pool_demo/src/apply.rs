@@ -24,7 +24,10 @@ pub fn main() -> Result<()> {
     let start = SystemTime::now();
     for name in ["first", "second"] {
         let end = pool.apply(f, ())?.duration_since(start)?;
-        println!("{name} task: done after {:.2} s", end.div_duration_f64(SECOND));
+        println!(
+            "{name} task: done after {:.2} s",
+            end.div_duration_f64(SECOND)
+        );
     }
     Ok(())
 }

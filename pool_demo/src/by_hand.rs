@@ -3,10 +3,10 @@
 //! Python:  `Pool(5).map(f, [1, 2, 3])`
 //! Differs: the workers are this program, started again. A thread for each of them takes items from the list.
 //! Order:   as in map, whose trace and Python this example shares.
-//! Lacks:   - A killed worker fails the whole `map` and is not replaced (worker_killed).
-//!          - A task's own error, and its panic, as a value (task_error); here `f` cannot fail.
+//! Lacks:   - A new worker for a killed one; here a kill fails the whole `map` (worker_killed).
+//!          - A task's error, and its panic, as a value; here `f` cannot fail (task_error).
 //!          - Results later, with a callback or a timeout (apply_async, callbacks, get_timeout).
-//!          - Chunks: each item is a round trip (map_chunksize).
+//!          - Chunks; here each item is a round trip (map_chunksize).
 //! Platform: Linux (the parent-death signal)
 //!
 //! ```cargo

@@ -1,7 +1,8 @@
 //! Pass the result of a task to one function, and its error to another.
 //!
 //! Python:  `apply_async(f, args, callback=..., error_callback=...)`, and the same of `map_async`
-//! Order:   a callback runs in the parent, in a thread of the pool, before its task counts as done; `join` waits for all.
+//! Order:   a callback runs in the parent, in a thread of the pool, before its task counts as done; `join` waits for
+//!          all.
 //!
 //! ```cargo
 //! [dependencies]

@@ -9,7 +9,7 @@
 //! - The waiting tasks of a terminated pool fail; Python's callers wait without end.
 //! - For work that only has to be fast, use threads: thread_pool shows how, and why.
 //!
-//! by_hand builds a small pool on socket pairs, and lists what it lacks.
+//! by_hand builds a small pool on socket pairs, and lists what that lacks.
 
 pub mod apply;
 pub mod apply_async;

@@ -24,8 +24,11 @@ pub fn main() -> Result<()> {
     init([task(count)]);
     println!("main process pid is {}", process::id());
     let mut files = Vec::new();
-    for entry in fs::read_dir(FOLDER).context("list the files")? {
-        files.push(entry.context("list the files")?.path());
+    for entry in fs::read_dir(FOLDER).context(FOLDER)? {
+        let path = entry.context(FOLDER)?.path();
+        if path.is_file() {
+            files.push(path);
+        }
     }
     let counts = Pool::new()?.map(count, files.clone(), None)?;
     let mut total = HashMap::new();

@@ -2,7 +2,6 @@
 //!
 //! Python:  none: the caller waits without end for the killed task (cpython #96062)
 //! Order:   the task kills its worker; which worker does the others, and when, is free.
-//! Platform: Linux (`kill`, to play the part of the out-of-memory killer)
 //!
 //! ```cargo
 //! [dependencies]

@@ -28,7 +28,8 @@ if __name__ == '__main__':
     workers = [fork.Process(target=search, args=(files, matches)) for _ in range(WORKERS)]
     [w.start() for w in workers]
     for entry in os.scandir(FOLDER):
-        files.put(entry.path)
+        if entry.is_file():
+            files.put(entry.path)
     for _ in workers:
         files.put(None)
     joined = threading.Thread(target=join_and_close, args=(workers, matches))

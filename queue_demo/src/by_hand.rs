@@ -1,14 +1,15 @@
 //! Share a thousand items among a hundred processes through one kernel socket.
 //!
 //! Python:  `multiprocessing.Queue`
-//! Differs: the kernel keeps the items, each a packet that is put and got whole; no lock is needed that a killed process
-//!          could keep. `put` blocks while the socket is full. `close` ends the queue: every consumer reads to the end.
+//! Differs: the kernel keeps the items, each a packet that is put and got whole; no lock is needed that a killed
+//!          process could keep. `put` blocks while the socket is full. `close` ends the queue: every consumer reads to
+//!          the end.
 //! Order:   as in queue, whose trace and Python this example shares.
 //! Lacks:   - A limit in items, their number, and calls that time out (bounded).
 //!          - `task_done` and `join` (joinable_queue).
 //!          - A child that does not inherit the queue by fork (simple_queue).
 //!          - Items of more than 64 KiB (fault descriptor_limit puts some).
-//!          - Speed: small items take 5 to 10 times as long as in `multiproc::Queue` (bench, group queue).
+//!          - Speed: `multiproc::Queue` is 5 to 10 times as fast for small items (bench, group queue).
 //! Platform: Linux (`SOCK_SEQPACKET` with several readers, the parent-death signal)
 //!
 //! ```cargo

@@ -12,7 +12,7 @@
 use std::{process, thread, time::Duration};
 
 use anyhow::{Result, ensure};
-use multiproc::{Queue, QueueError, fork};
+use multiproc::{Queue, fork};
 
 const SECOND: Duration = Duration::from_millis(100);
 
@@ -41,11 +41,8 @@ pub fn main() -> Result<()> {
 }
 
 fn r(queue: &Queue<u32>) -> Result<()> {
-    loop {
-        match queue.get() {
-            Ok(item) => println!("child process {} got {item}", process::id()),
-            Err(QueueError::Closed) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        }
+    for item in queue.iter() {
+        println!("child process {} got {}", process::id(), item?);
     }
+    Ok(())
 }

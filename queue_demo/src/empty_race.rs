@@ -1,8 +1,8 @@
 //! See why a consumer must not ask whether the queue is empty.
 //!
 //! Python:  `while not q.empty(): q.get()`
-//! Differs: the notes start their children before the first `put`: they may find the queue empty, which means "not yet",
-//!          and leave. Here they are joined before the first `put`, so the loss is certain.
+//! Differs: the notes start their children before the first `put`: they may find the queue empty, which means "not
+//!          yet", and leave. Here they are joined before the first `put`, so the loss is certain.
 //!
 //! ```cargo
 //! [dependencies]

@@ -41,13 +41,11 @@ pub fn main() -> Result<()> {
 }
 
 fn r(queue: &JoinableQueue<u32>) -> Result<()> {
-    loop {
-        let item = match queue.get() {
-            Err(QueueError::Closed) => return Ok(()),
-            item => item?,
-        };
+    for item in queue.iter() {
+        let item = item?;
         thread::sleep(SECOND / 10);
         println!("child process {} done {item}", process::id());
         queue.task_done()?;
     }
+    Ok(())
 }

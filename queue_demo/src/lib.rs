@@ -8,7 +8,7 @@
 //! - A killed producer or consumer blocks no other process, and at most the item it was handling is lost. In Python it
 //!   may keep a lock that all others wait for, or leave half an item in the pipe.
 //!
-//! by_hand builds a queue on one socket of the kernel, and lists what it lacks.
+//! by_hand builds a queue on one socket of the kernel, and lists what that lacks.
 
 pub mod bounded;
 pub mod by_hand;

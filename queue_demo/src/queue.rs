@@ -1,8 +1,8 @@
 //! Share a thousand items among a hundred consumers.
 //!
 //! Python:  `multiprocessing.Queue`
-//! Differs: the notes' children ask `empty()` before each `get()`. If they start before the first `put` they find nothing
-//!          and leave (see empty_race). Here `close` ends the queue, and a consumer reads until then.
+//! Differs: the notes' children ask `empty()` before each `get()`. If they start before the first `put` they find
+//!          nothing and leave (see empty_race). Here `close` ends the queue, and a consumer reads until then.
 //! Order:   which child gets which item is free; every child gets its items in the order they were put.
 //!
 //! ```cargo
@@ -14,7 +14,7 @@
 use std::{process, thread, time::Duration};
 
 use anyhow::{Result, ensure};
-use multiproc::{Queue, QueueError, fork};
+use multiproc::{Queue, fork};
 
 const SECOND: Duration = Duration::from_millis(100);
 const CHILDREN: usize = 100;
@@ -39,12 +39,9 @@ pub fn main() -> Result<()> {
 }
 
 fn r(queue: &Queue<u32>) -> Result<()> {
-    loop {
-        match queue.get() {
-            Ok(count) => println!("Child process {} count {count}", process::id()),
-            Err(QueueError::Closed) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        }
+    for count in queue.iter() {
+        println!("Child process {} count {}", process::id(), count?);
         thread::sleep(SECOND);
     }
+    Ok(())
 }

@@ -1,8 +1,8 @@
 //! Search files for a word with three processes between two queues.
 //!
 //! Python:  `files.put(path)`, `matches.get()`, and a sentinel for each worker
-//! Differs: closing a queue ends it for all its consumers. When all workers have ended, even by a signal, a thread closes
-//!          the second queue, so the reader never waits for a dead worker.
+//! Differs: closing a queue ends it for all its consumers. When all workers have ended, even by a signal, a thread
+//!          closes the second queue, so the reader never waits for a dead worker.
 //! Order:   the files are read in any order; the matches of one file stay in order.
 //!
 //! ```cargo
@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::{fs, process, thread};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use multiproc::{Process, Queue, QueueError, fork};
+use multiproc::{Process, Queue, fork};
 
 /// Where to search, and for what.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
@@ -33,18 +33,18 @@ pub fn main() -> Result<()> {
     for _ in 0..WORKERS {
         workers.push(fork(|| search(&files, &matches))?);
     }
-    for entry in fs::read_dir(FOLDER).context("list the files")? {
-        files.put(&entry.context("list the files")?.path())?;
+    for entry in fs::read_dir(FOLDER).context(FOLDER)? {
+        let path = entry.context(FOLDER)?.path();
+        if path.is_file() {
+            files.put(&path)?;
+        }
     }
     files.close()?;
     thread::scope(|scope| {
         let joined = scope.spawn(|| join_and_close(workers, &matches));
         let mut count = 0;
-        loop {
-            let (worker, path, line) = match matches.get() {
-                Err(QueueError::Closed) => break,
-                found => found?,
-            };
+        for found in matches.iter() {
+            let (worker, path, line) = found?;
             println!("worker {worker} found {}:{line}", path.display());
             count += 1;
         }
@@ -54,11 +54,8 @@ pub fn main() -> Result<()> {
 }
 
 fn search(files: &Queue<PathBuf>, matches: &Queue<Match>) -> Result<()> {
-    loop {
-        let path = match files.get() {
-            Err(QueueError::Closed) => return Ok(()),
-            path => path?,
-        };
+    for path in files.iter() {
+        let path = path?;
         let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
         for (line, _) in (1..)
             .zip(text.lines())
@@ -67,6 +64,7 @@ fn search(files: &Queue<PathBuf>, matches: &Queue<Match>) -> Result<()> {
             matches.put(&(process::id(), path.clone(), line))?;
         }
     }
+    Ok(())
 }
 
 /// Ends the matches when all workers have ended.

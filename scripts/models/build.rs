@@ -1,12 +1,10 @@
-//! Copies building blocks with loom's threads, locks and atomics, and a modelled futex and channel, in the place of the
-//! real ones.
+//! Copies building blocks with loom's threads, locks and atomics, and a modelled channel, in the place of the real ones.
 
 use std::path::Path;
 use std::{env, error, fs};
 
 const BLOCKS: &[&str] = &[
     "async_demo/src/async_queue.rs",
-    "queue_demo/src/event.rs",
     "thread_demo/src/thread_queue.rs",
     "thread_demo/src/timers.rs",
 ];
@@ -29,9 +27,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
             .replace("parking_lot", "crate::sync")
             .replace("std::thread::", "crate::thread::")
             .replace("crossbeam_channel", "crate::channel")
-            .replace("tokio::sync::", "crate::tasks::")
-            .replace("rustix::io", "crate::futex")
-            .replace("rustix::thread::futex", "crate::futex");
+            .replace("tokio::sync::", "crate::tasks::");
         fs::write(
             Path::new(&folder).join(path.file_name().ok_or("no file")?),
             text,

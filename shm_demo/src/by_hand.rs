@@ -1,13 +1,14 @@
 //! Share a number and an array with a child through the shared_memory crate.
 //!
 //! Python:  `Value('d', 0.0)`, `Array('i', range(10))`
-//! Differs: the memory has a name, by which the child opens it. Atomics make every single access safe, as Python's
-//!          lock does; the child's end makes its changes visible to its parent.
+//! Differs: the memory has a name, by which the child opens it. Each access is atomic; in Python each takes the lock.
+//!          The parent sees all changes once the child has ended.
 //! Order:   as in value_array, whose trace and Python this example shares.
-//! Lacks:   - A lock for a change of several steps (counter, lock), which the death of its holder releases (holder_killed).
+//! Lacks:   - A lock for a change of several steps (counter), which passes on when its holder is killed
+//!            (holder_killed).
 //!          - Any plain type, not only atomics (sharedctypes).
-//!          - Memory without a name: Ctrl-C at the wrong moment leaves a file in /dev/shm (fault parent_killed; resource_tracker).
-//!          - An error where /dev/shm is full; here the first access kills the process with SIGBUS (fault shm_full).
+//!          - Memory without a name; here a kill at the wrong moment leaves a file in /dev/shm (fault parent_killed).
+//!          - An error when /dev/shm is full; here the first access ends the process with SIGBUS (fault shm_full).
 //!
 //! ```cargo
 //! [dependencies]

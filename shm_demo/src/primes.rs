@@ -1,8 +1,8 @@
 //! Sieve the primes below 100,000 in four processes that share the array.
 //!
 //! Python:  `Array('b', LIMIT, lock=False)`, `Value('i', 2)` with its lock
-//! Differs: the array needs no lock: its bits are set by atomic operations. Python has none, so its array has a byte per
-//!          number, which only ever changes from 0 to 1.
+//! Differs: the array needs no lock: its bits are set by atomic operations. Python has none, so its array has a byte
+//!          per number, which only ever changes from 0 to 1.
 //! Order:   free: a number that is crossed out twice, or out of turn, gives the same primes.
 //!
 //! ```cargo
@@ -35,7 +35,7 @@ pub fn main() -> Result<()> {
         ensure!(exit.success(), "a child failed: {exit}");
     }
     let primes = || (2..LIMIT).filter(|n| !is_composite(&composite, *n));
-    let (count, last) = (primes().count(), primes().last().unwrap_or(0));
+    let (count, last) = (primes().count(), primes().next_back().unwrap_or(0));
     println!(
         "main process {}: {count} primes, the last is {last}",
         process::id()

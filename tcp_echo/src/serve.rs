@@ -21,7 +21,7 @@ use std::time::Duration;
 use std::{env, io, io::Write};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use clap::Parser;
+use clap::{Parser, value_parser};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
@@ -33,38 +33,23 @@ use crate::server::{Limits, Protocol, Server};
 #[command(name = "serve")]
 struct Options {
     /// Address to listen on; port 0 is any free port
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8081", value_parser = address)]
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8081")]
     addr: SocketAddr,
     /// Open a session with the server at this address instead
-    #[arg(long, value_name = "IP:PORT", exclusive = true, value_parser = address)]
+    #[arg(long, value_name = "IP:PORT", exclusive = true)]
     connect: Option<SocketAddr>,
     /// Clients served at once; further ones are told so and closed
-    #[arg(long, value_name = "NUMBER", default_value = "256", value_parser = number)]
-    connections: usize,
+    #[arg(long, value_name = "NUMBER", default_value = "256", value_parser = value_parser!(u32).range(1..))]
+    connections: u32,
     /// Longest line; a longer one ends its connection
-    #[arg(long, value_name = "BYTES", default_value = "65536", value_parser = number)]
-    line: usize,
+    #[arg(long, value_name = "BYTES", default_value = "65536", value_parser = value_parser!(u32).range(1..))]
+    line: u32,
     /// Time that a client may take to send a line, or to read its answer
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     idle: Duration,
     /// Time that all clients may take to end their lines when the server stops
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     drain: Duration,
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    let address = text.parse();
-    address.map_err(|_| {
-        "not an IP address and a port, such as 127.0.0.1:8081 or [::1]:8081".to_owned()
-    })
-}
-
-fn number(text: &str) -> Result<usize, String> {
-    let number = text
-        .parse()
-        .ok()
-        .filter(|n| (1..=1_000_000_000).contains(n));
-    number.ok_or_else(|| "not a whole number from 1 to 1000000000".to_owned())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -89,8 +74,8 @@ async fn serve(options: Options) -> Result<()> {
     let mut term = signal(SignalKind::terminate()).context("wait for SIGTERM")?;
     let (addr, drain) = (options.addr, options.drain);
     let limits = Limits {
-        connections: options.connections,
-        line: options.line,
+        connections: options.connections as usize,
+        line: options.line as usize,
         idle: options.idle,
         drain,
     };

@@ -44,7 +44,7 @@ pub async fn main() -> Result<()> {
     let trusting = client(addr, Some(certificate));
     tokio::try_join!(serve(&listener, &acceptor), trusting)?;
 
-    println!("A client that trusts nobody");
+    println!("A client without a trusted certificate");
     let (served, refused) = tokio::join!(serve(&listener, &acceptor), client(addr, None));
     ensure!(
         served.is_err() && refused.is_err(),

@@ -47,7 +47,7 @@ pub async fn main() -> Result<()> {
 
     match ask(&client, "four").await {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            println!("Client is told that nobody listens");
+            println!("Client learns that no socket listens");
         }
         other => bail!("the server has left, but the client got {other:?}"),
     }

@@ -63,7 +63,11 @@ pub async fn main() -> Result<()> {
     wait(&mut tasks, &mut done, FirstException).await;
     show("FIRST_EXCEPTION", &mut done, &tasks);
 
-    end("slow", Ok(()))?;
+    // Ends the tasks that are left.
+    for (_, set_end) in ends {
+        let sent = set_end.send(Ok(()));
+        sent.map_err(|_| anyhow!("the task has ended"))?;
+    }
     wait(&mut tasks, &mut done, AllCompleted).await;
     show("ALL_COMPLETED", &mut done, &tasks);
     Ok(())

@@ -1,5 +1,6 @@
 //! `Connection`: one end of a duplex pipe between two processes, as `multiprocessing.Pipe()` returns it.
 
+use std::cell::Cell;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -47,7 +48,7 @@ use crate::reduction::{self, EncodingError};
 ///
 /// fn main() -> Result<(), Box<dyn std::error::Error>> {
 ///     init([target(child)]);
-///     let (mut ours, theirs) = Connection::<String, usize>::pair()?;
+///     let (ours, theirs) = Connection::<String, usize>::pair()?;
 ///     let process = spawn(child, theirs)?;
 ///     ours.send(&"Hello".to_owned())?;
 ///     assert_eq!(ours.recv()?, 5);
@@ -55,16 +56,19 @@ use crate::reduction::{self, EncodingError};
 ///     Ok(())
 /// }
 ///
-/// fn child(mut pipe: Connection<usize, String>) -> Result<(), multiproc::ConnectionError> {
+/// fn child(pipe: Connection<usize, String>) -> Result<(), multiproc::ConnectionError> {
 ///     let text = pipe.recv()?;
 ///     pipe.send(&text.len())
 /// }
 /// ```
 pub struct Connection<S, R> {
     socket: OwnedFd,
-    /// Room for a packet, made at the first `recv`.
-    buffer: Vec<u8>,
     types: PhantomData<fn(S) -> R>,
+}
+
+thread_local! {
+    /// Room for a packet, kept from one `recv` to the next.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// Why a message was not sent or received.
@@ -119,10 +123,36 @@ impl<S: Serialize, R: DeserializeOwned> Connection<S, R> {
     /// # Errors
     ///
     /// [`ConnectionError::Closed`] is the end of file: the other end is closed and all its messages are read.
-    pub fn recv(&mut self) -> Result<R, ConnectionError> {
-        let received = recv(self.socket.as_fd(), &mut self.buffer).map_err(ConnectionError::Io)?;
-        let (bytes, _) = received.ok_or(ConnectionError::Closed)?;
-        reduction::decode(bytes.bytes(&self.buffer)).map_err(ConnectionError::Message)
+    pub fn recv(&self) -> Result<R, ConnectionError> {
+        let mut buffer = BUFFER.take();
+        let received = recv(self.socket.as_fd(), &mut buffer).map_err(ConnectionError::Io);
+        let message = received.and_then(|received| {
+            let (bytes, _) = received.ok_or(ConnectionError::Closed)?;
+            reduction::decode(bytes.bytes(&buffer)).map_err(ConnectionError::Message)
+        });
+        BUFFER.set(buffer);
+        message
+    }
+}
+
+impl<S: Serialize, R: DeserializeOwned> Connection<S, R> {
+    /// Returns an iterator that receives messages, blocking until there is one, and ends at the end of file.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (one, other) = multiproc::Connection::<u32, u32>::pair()?;
+    /// one.send(&1)?;
+    /// one.send(&2)?;
+    /// drop(one);
+    /// assert_eq!(other.iter().sum::<Result<u32, _>>()?, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn iter(&self) -> impl Iterator<Item = Result<R, ConnectionError>> {
+        std::iter::from_fn(|| match self.recv() {
+            Err(ConnectionError::Closed) => None,
+            message => Some(message),
+        })
     }
 }
 
@@ -130,7 +160,6 @@ impl<S, R> Connection<S, R> {
     fn new(socket: OwnedFd) -> Connection<S, R> {
         Connection {
             socket,
-            buffer: Vec::new(),
             types: PhantomData,
         }
     }
@@ -332,7 +361,7 @@ mod tests {
 
     #[test]
     fn poll_leaves_the_message() {
-        let (a, mut b) = Connection::<u32, u32>::pair().unwrap();
+        let (a, b) = Connection::<u32, u32>::pair().unwrap();
         assert!(!b.poll(Duration::ZERO).unwrap());
         a.send(&1).unwrap();
         a.send(&2).unwrap();
@@ -350,7 +379,7 @@ mod tests {
 
     #[test]
     fn messages_are_read_before_the_end_of_file() {
-        let (a, mut b) = Connection::<String, ()>::pair().unwrap();
+        let (a, b) = Connection::<String, ()>::pair().unwrap();
         a.send(&"last".to_owned()).unwrap();
         drop(a);
         assert_eq!(b.recv().unwrap(), "last");
@@ -362,7 +391,7 @@ mod tests {
     /// The kernel then reports a reset before it hands out what the peer had sent.
     #[test]
     fn messages_of_a_peer_that_left_some_unread_are_read() {
-        let (a, mut b) = Connection::<u32, u32>::pair().unwrap();
+        let (a, b) = Connection::<u32, u32>::pair().unwrap();
         b.send(&1).unwrap();
         a.send(&2).unwrap();
         drop(a);
@@ -372,7 +401,7 @@ mod tests {
 
     #[test]
     fn every_size_arrives_whole() {
-        let (a, mut b) = Connection::<Vec<u8>, ()>::pair().unwrap();
+        let (a, b) = Connection::<Vec<u8>, ()>::pair().unwrap();
         for size in [0, 1, PACKET - 4, PACKET - 3, PACKET, PACKET + 1, 8 << 20] {
             let message: Vec<u8> = (0..size).map(|n| (n % 251) as u8).collect();
             thread::scope(|scope| {
@@ -411,7 +440,7 @@ mod tests {
     #[test]
     fn a_message_of_another_type_is_an_error() {
         let (ours, theirs) = socket_pair().unwrap();
-        let (a, mut b) = (
+        let (a, b) = (
             Connection::<u8, ()>::new(ours),
             Connection::<(), String>::new(theirs),
         );

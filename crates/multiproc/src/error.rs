@@ -8,18 +8,33 @@ pub(crate) trait Context<T> {
 }
 
 impl<T, E: Into<io::Error>> Context<T> for Result<T, E> {
+    #[inline]
     fn context(self, attempted: impl fmt::Display) -> io::Result<T> {
-        self.map_err(|error| {
-            let error: io::Error = error.into();
-            io::Error::new(error.kind(), format!("{attempted}: {error}"))
-        })
+        match self {
+            Ok(value) => Ok(value),
+            Err(error) => Err(explain(error.into(), &attempted)),
+        }
     }
 }
 
 impl<T> Context<T> for Option<T> {
+    #[inline]
     fn context(self, missing: impl fmt::Display) -> io::Result<T> {
-        self.ok_or_else(|| io::Error::other(missing.to_string()))
+        match self {
+            Some(value) => Ok(value),
+            None => Err(other(&missing)),
+        }
     }
+}
+
+#[cold]
+fn explain(error: io::Error, attempted: &dyn fmt::Display) -> io::Error {
+    io::Error::new(error.kind(), format!("{attempted}: {error}"))
+}
+
+#[cold]
+fn other(missing: &dyn fmt::Display) -> io::Error {
+    io::Error::other(missing.to_string())
 }
 
 /// Returns an [`io::ErrorKind::InvalidInput`] with this text unless the condition holds.

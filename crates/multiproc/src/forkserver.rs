@@ -51,7 +51,7 @@ use crate::spawn::{message_for, run_message, start, stateless};
 #[derive(Debug)]
 pub struct ForkServer {
     socket: OwnedFd,
-    pid: Pid,
+    pid: u32,
     /// `None` once the server was told to end.
     process: Option<Process>,
 }
@@ -76,7 +76,7 @@ impl ForkServer {
     }
 
     /// Returns the server's pid, which is the parent's pid of its children.
-    pub fn pid(&self) -> Pid {
+    pub fn pid(&self) -> u32 {
         self.pid
     }
 
@@ -212,12 +212,13 @@ fn fork_child(
     });
     return_to(cpus);
     let started = forked.and_then(|process| {
-        let pidfd = pidfd_open(process.pid(), PidfdFlags::empty()).context("watch the child")?;
+        let pidfd =
+            pidfd_open(process.raw_pid(), PidfdFlags::empty()).context("watch the child")?;
         Ok((process, pidfd))
     });
     match started {
         Ok((process, pidfd)) => {
-            let pid: Answer = Ok(process.pid().as_raw_nonzero().get());
+            let pid: Answer = Ok(process.raw_pid().as_raw_nonzero().get());
             tell(&news, &pid, &[pidfd.as_fd()]);
             Some(Child {
                 process,

@@ -101,7 +101,7 @@ where
 ///     std::process::abort()
 /// }
 /// ```
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub enum PoolError {
     /// The task returned an error; its message.
     Failed(String),
@@ -113,7 +113,6 @@ pub enum PoolError {
         place: String,
     },
     /// The worker ended in the middle of the task, or of another task in the same chunk.
-    #[serde(skip)]
     WorkerDied(Exit),
     /// The result did not come in time; Python's `TimeoutError`. The task goes on.
     TimedOut,
@@ -1035,7 +1034,7 @@ impl Shared {
 
     fn start(&self, worker: usize) -> io::Result<Worker> {
         let process = start_worker(work, &(worker, &self.tasks, &self.results))?;
-        let pidfd = pidfd_open(process.pid(), PidfdFlags::empty()).context("watch a worker")?;
+        let pidfd = pidfd_open(process.raw_pid(), PidfdFlags::empty()).context("watch a worker")?;
         Ok(Worker { process, pidfd })
     }
 
@@ -1138,34 +1137,50 @@ where
     let arguments: Vec<A> = decode(arguments)?;
     let mut results = Results {
         outputs: Vec::with_capacity(arguments.len()),
-        errors: Vec::new(),
+        failures: Vec::new(),
     };
     for (place, argument) in arguments.into_iter().enumerate() {
         match run_task(|| function(argument)) {
             Ok(output) => results.outputs.push(output),
-            Err(error) => results.errors.push((place, error)),
+            Err(failure) => results.failures.push((place, failure)),
         }
     }
     answer.reserve(size_of_val(&results.outputs[..]));
     encode(&results, answer)
 }
 
-fn run_task<T, E: fmt::Display>(task: impl FnOnce() -> Result<T, E>) -> Result<T, PoolError> {
+fn run_task<T, E: fmt::Display>(task: impl FnOnce() -> Result<T, E>) -> Result<T, Failure> {
     match panic::catch_unwind(AssertUnwindSafe(task)) {
         Ok(Ok(output)) => Ok(output),
-        Ok(Err(error)) => Err(PoolError::Failed(format!("{error:#}"))),
+        Ok(Err(error)) => Err(Failure::Error(format!("{error:#}"))),
         Err(_) => {
             let (message, place) = PANIC.take().unwrap_or_default();
-            Err(PoolError::Panicked { message, place })
+            Err(Failure::Panic { message, place })
         }
     }
 }
 
-/// The results of a chunk: the values in the order of the tasks, and each error with its place among all tasks.
+/// The results of a chunk: the values in the order of the tasks, and each failure with its place among all tasks.
 #[derive(Serialize, Deserialize)]
 struct Results<V> {
     outputs: Vec<V>,
-    errors: Vec<(usize, PoolError)>,
+    failures: Vec<(usize, Failure)>,
+}
+
+/// Why a task has no value, on its way to the caller.
+#[derive(Serialize, Deserialize)]
+enum Failure {
+    Error(String),
+    Panic { message: String, place: String },
+}
+
+impl From<Failure> for PoolError {
+    fn from(failure: Failure) -> PoolError {
+        match failure {
+            Failure::Error(message) => PoolError::Failed(message),
+            Failure::Panic { message, place } => PoolError::Panicked { message, place },
+        }
+    }
 }
 
 /// The result of a task or of a `map` that may still be running: Python's `AsyncResult`.
@@ -1317,18 +1332,19 @@ fn results<V: DeserializeOwned>(part: &Option<PartResult>) -> Result<Results<V>,
 }
 
 fn all<T: DeserializeOwned>(parts: &[Option<PartResult>]) -> Result<Vec<T>, PoolError> {
-    let mut outputs = Vec::new();
+    let mut all = Vec::new();
     for part in parts {
-        let mut results = results(part)?;
-        if !results.errors.is_empty() {
-            return Err(results.errors.swap_remove(0).1);
+        let results = results(part)?;
+        if let Some((_, failure)) = results.failures.into_iter().next() {
+            return Err(failure.into());
         }
-        if outputs.is_empty() {
-            outputs.reserve(results.outputs.len() * parts.len());
+        let mut outputs = results.outputs;
+        if all.is_empty() {
+            all.reserve(outputs.len() * parts.len());
         }
-        outputs.append(&mut results.outputs);
+        all.append(&mut outputs);
     }
-    Ok(outputs)
+    Ok(all)
 }
 
 fn only<T: DeserializeOwned>(parts: &[Option<PartResult>]) -> Result<T, PoolError> {
@@ -1381,12 +1397,14 @@ impl<V: DeserializeOwned> Iterator for Unordered<V> {
         while self.ready.len() == 0 {
             let (size, part) = self.next_part()?;
             let each: Vec<_> = match results(&Some(part)) {
-                Ok(Results { outputs, errors }) => {
-                    let mut each: Vec<_> = outputs.into_iter().map(Ok).collect();
-                    for (place, error) in errors {
-                        each.insert(place, Err(error));
-                    }
-                    each
+                Ok(results) => {
+                    let mut outputs = results.outputs.into_iter();
+                    let mut failures = results.failures.into_iter().peekable();
+                    let one = |place| match failures.next_if(|(failed, _)| *failed == place) {
+                        Some((_, failure)) => Some(Err(failure.into())),
+                        None => outputs.next().map(Ok),
+                    };
+                    (0..size).filter_map(one).collect()
                 }
                 Err(error) => (0..size).map(|_| Err(error.clone())).collect(),
             };

@@ -111,7 +111,12 @@ impl Process {
     }
 
     /// Returns the child's pid. No other process gets it before [`Process::join`].
-    pub fn pid(&self) -> Pid {
+    pub fn pid(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().cast_unsigned()
+    }
+
+    /// The pid as system calls take it.
+    pub(crate) fn raw_pid(&self) -> Pid {
         self.pid
     }
 
@@ -313,7 +318,7 @@ mod tests {
     fn dropping_kills_and_reaps() {
         let child = Command::new("sleep").arg("1000").spawn().unwrap();
         let process = Process::from(child);
-        let pid = process.pid();
+        let pid = process.raw_pid();
         drop(process);
         assert_eq!(
             process::test_kill_process(pid),

@@ -27,6 +27,9 @@ use crate::ring::{Outcome, Ring};
 ///
 /// Each item is delivered once and whole. Items of one producer arrive in their order. Clones are the same queue.
 ///
+/// A process that is killed in a `put` has put its item or has not; a process that is killed in a `get` loses that one item
+/// at most. The others go on, after 50 ms at most.
+///
 /// Items travel in [postcard](https://docs.rs/postcard)'s format, which does not name fields: types that need names to be
 /// read, like `serde_json::Value` and those with `untagged`, `flatten` or `skip_serializing_if`, do not arrive as they were
 /// put. For bulk bytes use `serde_bytes::ByteBuf`, which is copied in one go; serde walks through a `Vec<u8>` byte by byte.
@@ -278,6 +281,25 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// [`QueueError::Empty`] if there is none, and those of [`Queue::get`].
     pub fn try_get(&self) -> Result<T> {
         self.get_timeout(Duration::ZERO)
+    }
+
+    /// Returns an iterator that takes items, blocking while the queue is empty, and ends when the queue is closed and empty.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let queue = multiproc::Queue::<u32>::new()?;
+    /// queue.put(&1)?;
+    /// queue.put(&2)?;
+    /// queue.close();
+    /// assert_eq!(queue.iter().sum::<Result<u32, _>>()?, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn iter(&self) -> impl Iterator<Item = Result<T>> {
+        std::iter::from_fn(|| match self.get() {
+            Err(QueueError::Closed) => None,
+            item => Some(item),
+        })
     }
 
     fn get_until(&self, until: Option<Instant>) -> Result<T> {

@@ -110,6 +110,7 @@ thread_local! {
 }
 
 /// Appends a value to `buffer`. Refuses a value with a descriptor in it.
+#[inline]
 pub(crate) fn encode<T: Serialize + ?Sized>(
     value: &T,
     buffer: Vec<u8>,
@@ -118,6 +119,7 @@ pub(crate) fn encode<T: Serialize + ?Sized>(
 }
 
 /// Reads a value that [`encode`] has written.
+#[inline]
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, EncodingError> {
     postcard::from_bytes(bytes).map_err(|error| explain("read", type_name::<T>(), &error))
 }
@@ -187,6 +189,7 @@ fn type_name<T: ?Sized>() -> &'static str {
     std::any::type_name::<T>()
 }
 
+#[cold]
 fn explain(verb: &str, name: &str, error: &postcard::Error) -> EncodingError {
     let reason = REFUSAL.take().unwrap_or_else(|| error.to_string());
     EncodingError(format!("cannot {verb} a {name}: {reason}"))

@@ -296,10 +296,9 @@ impl Ring {
     /// killed consumer has either taken this item, or the item is still in the ring.
     pub(crate) fn taken_by(&self, consumer: usize) -> io::Result<Option<u64>> {
         let guard = self.lock_get()?;
-        let got = At::load(&self.header().get.at, Ordering::Relaxed);
         let mark = self.mark(consumer)?.load(Ordering::Relaxed);
         drop(guard);
-        Ok(mark.checked_sub(1).filter(|number| *number < got.count))
+        Ok(mark.checked_sub(1))
     }
 
     /// Counts one item as done. Returns false if all items that were put are done already.

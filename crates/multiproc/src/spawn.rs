@@ -8,7 +8,9 @@
 use std::any::{TypeId, type_name};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::{PoisonError, RwLock};
 use std::{env, fmt, fs::File};
@@ -111,13 +113,15 @@ static FUNCTIONS: RwLock<Option<Vec<Function>>> = RwLock::new(None);
 
 fn find(is_it: impl Fn(&Function) -> bool) -> Option<Run> {
     let functions = FUNCTIONS.read().unwrap_or_else(PoisonError::into_inner);
-    let builtin = [
-        target(crate::forkserver::serve),
-        target(crate::pool::work),
-        target(crate::resource_tracker::serve),
-    ];
-    let mut known = functions.iter().flatten().chain(&builtin);
-    known.find(|f| is_it(f)).map(|function| function.run)
+    let found = |list: &[Function]| list.iter().find(|f| is_it(f)).map(|f| f.run);
+    let builtin = || {
+        found(&[
+            target(crate::forkserver::serve),
+            target(crate::pool::work),
+            target(crate::resource_tracker::serve),
+        ])
+    };
+    functions.as_deref().and_then(found).or_else(builtin)
 }
 
 fn find_name(name: &str) -> Option<Run> {
@@ -294,8 +298,11 @@ pub(crate) fn start<F: 'static>(
 ) -> io::Result<Child> {
     let (message, fds) = message_for::<F>(arguments)?;
     let (ours, theirs) = connection::socket_pair()?;
-    let program = env::current_exe().context("find this program's file")?;
+    let program = program()?;
     let mut command = Command::new(&program);
+    if let Some(name) = env::args_os().next() {
+        command.arg0(name);
+    }
     command
         .args(env::args_os().skip(1))
         .env(VARIABLE, Pid::as_raw(parent).to_string())
@@ -316,6 +323,15 @@ pub(crate) fn start<F: 'static>(
         }
         Ok(()) => Ok(child),
     }
+}
+
+/// Returns this program's file. If it was replaced by a new build, the old one still runs, and its functions are known.
+fn program() -> io::Result<PathBuf> {
+    let file = env::current_exe().context("find this program's file")?;
+    Ok(match file.exists() {
+        true => file,
+        false => PathBuf::from("/proc/self/exe"),
+    })
 }
 
 /// As [`message`], for a function that [`init`] was given, in a process that may start children.
@@ -359,6 +375,9 @@ mod tests {
             error.ends_with("call init([target(unknown)]) first in main"),
             "{error}"
         );
+        // Closures of one function have one name.
+        init([target(|_: u8| {})]);
+        assert!(message_for_value(|_: u8| {}).is_err());
     }
 
     fn message_for_value<F: 'static>(_: F) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {

@@ -1,5 +1,7 @@
 //! Children of every kind. They are this program, started again, so it has a `main` of its own.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::{self, Write};
 use std::os::unix::process::parent_id;
 use std::process::{self, Command, ExitCode, Stdio};
@@ -11,6 +13,7 @@ use multiproc::forkserver::ForkServer;
 use multiproc::reduction::Fd;
 use multiproc::resource_tracker::Tracker;
 use multiproc::{Connection, ConnectionError, Exit, fork, init, spawn, target};
+use rustix::process::Pid;
 
 fn main() -> ExitCode {
     // A program with options of its own.
@@ -31,6 +34,15 @@ fn main() -> ExitCode {
                 ExitCode::from(3)
             }
         };
+    }
+    // A program whose file is gone.
+    if env::var_os("REPLACED").is_some() {
+        init([target(code)]);
+        let exit = env::current_exe()
+            .and_then(std::fs::remove_file)
+            .and_then(|()| spawn(code, 7))
+            .and_then(|process| process.join());
+        return ExitCode::from(u8::from(exit.ok() != Some(Exit::Code(7))));
     }
     // A program that calls `init` too late in its children.
     if env::var_os("LATE").is_some() && env::var_os("MULTIPROC_CHILD").is_some() {
@@ -78,6 +90,10 @@ fn main() -> ExitCode {
             a_child_without_init_starts_no_children,
         ),
         test(
+            "a_replaced_program_still_spawns",
+            a_replaced_program_still_spawns,
+        ),
+        test(
             "init_beside_threads_is_refused",
             init_beside_threads_is_refused,
         ),
@@ -109,7 +125,11 @@ fn code(code: u8) -> u8 {
     code
 }
 
-fn echo(mut pipe: Connection<String, String>) -> Result<(), ConnectionError> {
+fn raw(pid: u32) -> Pid {
+    Pid::from_raw(pid.cast_signed()).unwrap()
+}
+
+fn echo(pipe: Connection<String, String>) -> Result<(), ConnectionError> {
     let text = pipe.recv()?;
     pipe.send(&text)
 }
@@ -160,7 +180,7 @@ fn inherits_nothing(_: Fd) -> io::Result<u8> {
     Ok(open)
 }
 
-fn wait_for_the_end(mut pipe: Connection<(), ()>) {
+fn wait_for_the_end(pipe: Connection<(), ()>) {
     pipe.recv().ok();
 }
 
@@ -190,7 +210,7 @@ fn pair() -> io::Result<(Connection<String, String>, Connection<String, String>)
     Connection::pair()
 }
 
-fn talk(pipe: &mut Connection<String, String>) {
+fn talk(pipe: &Connection<String, String>) {
     pipe.send(&"Hello".to_owned()).unwrap();
     assert_eq!(pipe.recv().unwrap(), "Hello");
     assert!(matches!(pipe.recv(), Err(ConnectionError::Closed)));
@@ -202,9 +222,9 @@ fn a_connection_travels_to_every_kind_of_child() -> io::Result<()> {
         StartMethod::Spawn,
         StartMethod::ForkServer,
     ] {
-        let (mut ours, theirs) = pair()?;
+        let (ours, theirs) = pair()?;
         let process = Context::new(method).start(echo, theirs)?;
-        talk(&mut ours);
+        talk(&ours);
         assert!(process.join()?.success(), "{method}");
     }
     Ok(())
@@ -250,6 +270,14 @@ fn a_child_without_init_starts_no_children() -> io::Result<()> {
     Ok(())
 }
 
+/// A new build removes the file of the old one.
+fn a_replaced_program_still_spawns() -> io::Result<()> {
+    let file = env::temp_dir().join(format!("multiproc_test.{}", process::id()));
+    std::fs::copy(env::current_exe()?, &file)?;
+    assert!(Command::new(&file).env("REPLACED", "").status()?.success());
+    Ok(())
+}
+
 fn init_beside_threads_is_refused() -> io::Result<()> {
     let output = again()?
         .env("LATE", "")
@@ -272,7 +300,7 @@ fn a_spawned_child_has_only_what_it_was_given() -> io::Result<()> {
 }
 
 fn the_end_of_a_peer_is_seen() -> io::Result<()> {
-    let (mut ours, theirs) = Connection::<(), ()>::pair()?;
+    let (ours, theirs) = Connection::<(), ()>::pair()?;
     let process = spawn(wait_for_the_end, theirs)?;
     process.kill()?;
     assert!(matches!(ours.recv(), Err(ConnectionError::Closed)));
@@ -283,7 +311,7 @@ fn the_end_of_a_peer_is_seen() -> io::Result<()> {
 fn dropping_a_process_kills_it() -> io::Result<()> {
     let server = ForkServer::start()?;
     for served in [false, true] {
-        let (mut ours, theirs) = Connection::<(), ()>::pair()?;
+        let (ours, theirs) = Connection::<(), ()>::pair()?;
         let process = match served {
             true => server.spawn(wait_for_the_end, theirs)?,
             false => spawn(wait_for_the_end, theirs)?,
@@ -291,14 +319,14 @@ fn dropping_a_process_kills_it() -> io::Result<()> {
         let pid = process.pid();
         drop(process);
         assert!(matches!(ours.recv(), Err(ConnectionError::Closed)));
-        assert!(rustix::process::test_kill_process(pid).is_err());
+        assert!(rustix::process::test_kill_process(raw(pid)).is_err());
     }
     Ok(())
 }
 
 fn a_served_child_is_the_servers() -> io::Result<()> {
     let server = ForkServer::start()?;
-    let pid = server.pid().as_raw_nonzero().get().cast_unsigned();
+    let pid = server.pid();
     assert_eq!(server.spawn(parent_pid, pid)?.join()?, Exit::Code(0));
     assert_eq!(spawn(parent_pid, process::id())?.join()?, Exit::Code(0));
     let (ours, theirs) = Connection::<(), ()>::pair()?;
@@ -313,7 +341,7 @@ fn a_dead_fork_server_is_an_error() -> io::Result<()> {
     let server = ForkServer::start()?;
     let (_ours, theirs) = Connection::<(), ()>::pair()?;
     let child = server.spawn(wait_for_the_end, theirs)?;
-    rustix::process::kill_process(server.pid(), rustix::process::Signal::KILL)?;
+    rustix::process::kill_process(raw(server.pid()), rustix::process::Signal::KILL)?;
     assert!(
         child
             .join()
@@ -332,9 +360,9 @@ fn a_dead_fork_server_is_an_error() -> io::Result<()> {
 }
 
 fn children_spawn_children() -> io::Result<()> {
-    let (mut ours, theirs) = pair()?;
+    let (ours, theirs) = pair()?;
     let process = spawn(relay, theirs)?;
-    talk(&mut ours);
+    talk(&ours);
     assert!(process.join()?.success());
     Ok(())
 }
@@ -351,7 +379,7 @@ fn the_tracker_outlives_a_killed_process() -> io::Result<()> {
     use rustix::{fs::Mode, shm};
     let name = format!("/multiproc_test.{}", process::id());
     let tracker = Tracker::start()?;
-    let (mut ours, theirs) = Connection::<(), ()>::pair()?;
+    let (ours, theirs) = Connection::<(), ()>::pair()?;
     let child = fork(|| -> io::Result<()> {
         tracker.register(&name)?;
         shm::open(&name, shm::OFlags::CREATE | shm::OFlags::RDWR, Mode::RUSR)?;

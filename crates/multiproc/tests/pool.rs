@@ -2,7 +2,7 @@
 //!
 //! `POOL_TEST_KILLS=1000 cargo test -p multiproc --test pool` kills more workers than usual.
 
-#![allow(clippy::unwrap_used)] // This is a test, but without the harness clippy does not know.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 use std::os::unix::process::parent_id;
@@ -19,7 +19,7 @@ use multiproc::{Exit, Pool, PoolError, init, target, task};
 use rustix::process::{Pid, Signal, getpid, kill_process, test_kill_process};
 use serde::{Deserialize, Serialize, Serializer, ser};
 
-/// Long enough for anything to happen, on any machine.
+/// Longer than anything takes on a slow machine.
 const LONG: Duration = Duration::from_secs(30);
 const MOMENT: Duration = Duration::from_millis(50);
 
@@ -47,7 +47,7 @@ fn main() -> Result<ExitCode> {
         target(not_a_task),
     ]);
     let mut args = Arguments::from_args();
-    args.test_threads = Some(1); // The tests use all cores, and one of them forbids new workers to start.
+    args.test_threads = Some(1); // One of the tests forbids new workers to start.
     let test = |name: &str, test: fn()| {
         Trial::test(name, move || {
             test();
@@ -74,6 +74,7 @@ fn main() -> Result<ExitCode> {
             a_terminated_pool_leaves_nothing,
         ),
         test("callbacks", callbacks),
+        test("a_callback_may_own_the_pool", a_callback_may_own_the_pool),
         test(
             "results_that_have_come_survive_the_end",
             results_that_have_come_survive_the_end,
@@ -184,7 +185,7 @@ fn map_keeps_the_order() {
         assert!(doubled.into_iter().eq((0..1000).map(|n| 2 * n)));
     }
     assert_eq!(pool.map(double, [], None).unwrap(), []);
-    // More than the channel holds.
+    // More than the ring holds.
     let results: Vec<_> = (0..20_000)
         .map(|n| pool.apply_async(double, n).unwrap())
         .collect();
@@ -205,7 +206,7 @@ fn errors_come_back() {
     };
     assert_eq!(message, "no hope");
     assert!(place.contains("pool.rs:"), "{place}");
-    // The first error in order; and the same again, however often it is asked for.
+    // The first error in order, and the same at every call.
     let mixed = pool
         .map_async(run, [Do::Nothing, Do::Fail, Do::Panic], Some(2))
         .unwrap();
@@ -218,8 +219,8 @@ fn errors_come_back() {
 
 fn large_items_arrive_whole() {
     let pool = pool(2);
-    let items = |n: u8| -> Vec<u8> { (0..3 << 20).map(|place| (place % 251) as u8 ^ n).collect() };
-    let results = pool.map(reverse, (0..8).map(items), Some(1)).unwrap();
+    let items = |n: u8| -> Vec<u8> { (0..5 << 20).map(|place| (place % 251) as u8 ^ n).collect() };
+    let results = pool.map(reverse, (0..4).map(items), Some(1)).unwrap();
     for (n, mut result) in (0..).zip(results) {
         result.reverse();
         assert!(result == items(n));
@@ -256,7 +257,7 @@ fn killed_workers_are_replaced() {
 }
 
 fn workers(pool: &Pool, count: usize) -> BTreeSet<i32> {
-    // Each is busy for a moment, so that all take part, sooner or later.
+    // Each task takes a moment, so that every worker gets one sooner or later.
     let start = Instant::now();
     let mut pids = BTreeSet::new();
     while pids.len() < count {
@@ -287,7 +288,7 @@ fn idle_workers_are_replaced() {
     }
 }
 
-/// Every task is done, or reported with the worker that died; each kill takes one task at most.
+/// Every task is done or fails with the killed worker. A kill costs one task at most.
 fn random_kills_lose_one_task_each() {
     let kills = env::var("POOL_TEST_KILLS").map_or(25, |kills| kills.parse().unwrap());
     let pool = pool(2);
@@ -296,7 +297,7 @@ fn random_kills_lose_one_task_each() {
         let results: Vec<_> = (0..300)
             .map(|n| pool.apply_async(double, n).unwrap())
             .collect();
-        // Somewhere in its work, not always at the same point.
+        // The kill comes at another point of the work each time.
         thread::sleep(Duration::from_micros(round * 37 % 1000));
         kill_process(pid(victim), Signal::KILL).unwrap();
         let mut died = 0;
@@ -390,19 +391,22 @@ fn callbacks() {
     )
     .unwrap();
     assert_eq!(results.recv_timeout(LONG), Ok(1));
-    // A callback may hand in tasks, but not wait for them.
+    // A callback may submit tasks, but not wait for them.
     let (good, again) = (sender.clone(), std::sync::Arc::downgrade(&pool));
-    let hand_in = move |_| {
+    let submit = move |_| {
         let pool = again.upgrade().unwrap();
         assert!(matches!(pool.apply(double, 1), Err(PoolError::InCallback)));
+        let tasks = [Do::Nothing, Do::Nothing];
+        let unordered: Vec<_> = pool.imap_unordered(run, tasks, None).unwrap().collect();
+        assert!(matches!(unordered[..], [Err(PoolError::InCallback)]));
         let nothing = |_| {};
         let then = move |all: Vec<u64>| good.send(all.len() as u64).unwrap();
         pool.map_async_with(double, [1, 2, 3], None, then, nothing)
             .unwrap();
     };
-    pool.apply_async_with(double, 1, hand_in, |_| {}).unwrap();
+    pool.apply_async_with(double, 1, submit, |_| {}).unwrap();
     assert_eq!(results.recv_timeout(LONG), Ok(3));
-    // One that panics hurts nobody else. (`resume_unwind` does not print it.)
+    // The others get their results after a callback has panicked. (`resume_unwind` does not print it.)
     pool.apply_async_with(
         double,
         1,
@@ -413,12 +417,28 @@ fn callbacks() {
     assert_eq!(pool.apply(double, 2).unwrap(), 4);
 }
 
+fn a_callback_may_own_the_pool() {
+    let pool = pool(1);
+    let (give, take) = channel::<Pool>();
+    let (sender, ended) = channel();
+    let join = move |_| {
+        let error = take.recv().unwrap().join().unwrap_err();
+        sender.send(error.to_string()).unwrap();
+    };
+    pool.apply_async_with(double, 1, join, |_| {}).unwrap();
+    let left = pool.apply_async(run, Do::Sleep(LONG)).unwrap();
+    give.send(pool).unwrap();
+    let error = ended.recv_timeout(LONG).unwrap();
+    assert!(error.starts_with("a callback must not wait"), "{error}");
+    assert!(matches!(left.get(), Err(PoolError::Terminated)));
+}
+
 fn results_that_have_come_survive_the_end() {
     let pool = pool(1);
     let slow = |_| thread::sleep(6 * MOMENT);
     let first = pool.apply_async_with(double, 1, slow, |_| {}).unwrap();
     let second = pool.apply_async(double, 2).unwrap();
-    thread::sleep(3 * MOMENT); // Meanwhile the second is done too, and waits for the callback.
+    thread::sleep(3 * MOMENT); // Meanwhile the second is done, too, and its result waits behind the callback.
     pool.terminate();
     assert_eq!(first.get_timeout(LONG).unwrap(), 2);
     assert!(!matches!(
@@ -435,6 +455,11 @@ fn unordered_results_come_as_they_are_done() {
     assert!(
         results[2].is_ok() && results[..2].iter().filter(|result| result.is_err()).count() == 1
     );
+    // In a chunk, each result stays in its place.
+    let tasks = [Do::Nothing, Do::Fail, Do::Panic, Do::Nothing, Do::Fail];
+    let results = pool.imap_unordered(run, tasks, Some(5)).unwrap();
+    let good: Vec<bool> = results.map(|result| result.is_ok()).collect();
+    assert_eq!(good, [true, false, false, true, false]);
     // A chunk that dies is an error for each of its tasks.
     let tasks = [Do::Nothing, Do::Fail, Do::Die, Do::Nothing, Do::Nothing];
     let results: Vec<_> = pool.imap_unordered(run, tasks, Some(3)).unwrap().collect();
@@ -453,7 +478,7 @@ fn workers_that_do_not_start() {
         let error = Pool::with_workers(2).err().map(|error| error.to_string());
         let error = error.unwrap_or_default();
         ensure!(error.contains("ready (exit code 5)"), "{error}");
-        // The pool that was well has no workers any more, and says so instead of waiting.
+        // The pool that had workers has none now, and says so instead of waiting.
         pids.iter()
             .for_each(|worker| kill_process(pid(*worker), Signal::KILL).unwrap());
         let start = Instant::now();
@@ -473,7 +498,7 @@ fn workers_that_do_not_start() {
     })();
     fs::remove_file(&refusal).unwrap();
     checked.unwrap();
-    // It tries again, every second.
+    // It tries again every second.
     let start = Instant::now();
     while pool.apply(double, 1).is_err() {
         assert!(start.elapsed() < LONG);

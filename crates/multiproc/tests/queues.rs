@@ -203,3 +203,38 @@ fn a_queue_is_not_an_item() {
     assert!(error.to_string().contains("only as an argument"), "{error}");
     assert!(queues.is_empty());
 }
+
+#[test]
+fn the_errors_say_what_happened() {
+    let texts = [
+        (QueueError::Full, "the queue is full"),
+        (QueueError::Empty, "the queue is empty"),
+        (QueueError::Closed, "the queue is closed"),
+        (
+            QueueError::TooManyTasksDone,
+            "task_done() called too many times",
+        ),
+        (
+            std::io::Error::other("no memory").into(),
+            "the queue: no memory",
+        ),
+    ];
+    for (error, text) in texts {
+        assert_eq!(error.to_string(), text);
+    }
+    let queue = Queue::new().unwrap();
+    let error = queue.put(&Unwritable).unwrap_err().to_string();
+    assert!(
+        error.starts_with("the queue's item: cannot write a "),
+        "{error}"
+    );
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Unwritable;
+
+impl serde::Serialize for Unwritable {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("not today"))
+    }
+}

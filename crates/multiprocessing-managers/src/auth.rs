@@ -344,8 +344,14 @@ mod tests {
                 };
             }
         }
-        assert_eq!(AuthError::Wrong.to_string(), "digest received was wrong");
-        assert_eq!(AuthError::Rejected.to_string(), "digest sent was rejected");
+        assert_eq!(
+            AuthError::Wrong.to_string(),
+            "the peer has another key: its digest is wrong"
+        );
+        assert_eq!(
+            AuthError::Rejected.to_string(),
+            "the peer has another key: it rejected our digest"
+        );
     }
 
     /// A peer that sends these frames, and then waits, or ends. What the side answered, and its result.
@@ -441,17 +447,14 @@ mod tests {
             ),
             (
                 b"#CHALLENGE#{sha1}01234567890123456789",
-                "no known digest: {sha1}012345",
+                "unknown digest: {sha1}012345",
             ),
             (
                 b"#CHALLENGE#012345678901234567890",
-                "no known digest: 012345678901",
+                "unknown digest: 012345678901",
             ),
-            (
-                b"#WELCOME#",
-                "a challenge was expected, and 9 other bytes came",
-            ),
-            (b"", "a challenge was expected, and 0 other bytes came"),
+            (b"#WELCOME#", "expected a challenge, received 9 other bytes"),
+            (b"", "expected a challenge, received 0 other bytes"),
         ] {
             let (answers, result) = against(client, &[first, WELCOME], false);
             let Err(AuthError::Protocol(error)) = result else {
@@ -540,7 +543,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever does not know the key comes to an error, and never to a panic or a wait.
+        /// A peer without the key gets an error, and never a panic or a wait.
         #[test]
         fn any_peer(
             frames in prop::collection::vec(
@@ -599,7 +602,7 @@ except AuthenticationError as error:
     print(error)
 "#;
 
-    /// A process that is killed when it is of no use any more.
+    /// A process that is killed when this is dropped.
     struct Python(Child);
 
     impl Python {

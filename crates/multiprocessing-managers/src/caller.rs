@@ -170,7 +170,7 @@ impl Caller {
             tv_nsec: left.subsec_nanos().into(),
         });
         let Some(called) = self.called.get() else {
-            return Ok(true); // There is no ticket.
+            return Ok(true); // The caller has no ticket.
         };
         let mut fds = [
             PollFd::new(called, PollFlags::IN),

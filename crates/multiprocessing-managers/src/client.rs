@@ -1,21 +1,19 @@
-//! The client: a program that uses the objects of a server, CPython's or ours, through proxies.
+//! The client, which uses the objects of a server through proxies. The server may be CPython's.
 //!
-//! Python:  `SyncManager(address, authkey).connect()`, or a `BaseManager` with registered names; `BaseProxy`
-//! Differs: `create`'s own count becomes the proxy's, where CPython counts once more and then once less: the server is
-//!          left with the same, and two connections are saved. A clone of a proxy shares its count. Proxies inside of
-//!          replies use the key of the server that sent them; Python needs `current_process().authkey = KEY` for that.
+//! Each thread calls on a connection of its own, as in CPython: the connection is the owner of an RLock. The first call of
+//! a thread opens it; it is closed when the thread ends, or when the last proxy and manager of its server are dropped. A
+//! call has no time limit. If the server dies, calls that wait fail at once. If the server's machine disappears, or accepts
+//! nothing of a large request, they fail after a minute.
 //!
-//! A call uses a connection that its thread has to itself, as in CPython: the connection is who owns an RLock. It is
-//! opened with a thread's first call, and closed when the thread ends, or when the last proxy and manager of its server
-//! are dropped. A call has no time limit: `acquire` may take for ever. When the server dies, whoever waits is told so at
-//! once; when its machine vanishes without a word, or takes nothing of a large request, after a minute.
+//! No call is ever repeated. A call whose connection breaks fails with [`Error::Disconnected`], even if the request could
+//! not be written: to the server a new connection is another caller, without the locks of the old one, and a restarted
+//! server knows none of the objects. The next call of the thread opens a new connection.
 //!
-//! No call is ever repeated. One whose connection broke fails with [`Error::Disconnected`], even if its request could not
-//! be written: a new connection would be somebody else for the server, without the locks of the old one; and a server
-//! that was started again knows none of the objects. The thread's next call tries a new connection.
+//! A clone of a proxy shares its reference count at the server. A proxy inside a reply uses the key of the server that sent
+//! it; in Python it needs `current_process().authkey`.
 //!
-//! After fork(2), the child has connections of its own. Its parent's proxies work as long as the parent has them; to have
-//! a count of its own, the child attaches a proxy anew ([`Manager::attach`]).
+//! After `fork`, the child opens connections of its own. The parent's proxies work in the child as long as the parent keeps
+//! them; attach a proxy again ([`Manager::attach`]) to get a count of the child's own.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Write};
@@ -33,10 +31,10 @@ use crate::framing::Frames;
 use crate::sync::lock;
 use crate::transport::Stream;
 
-/// How long a server may take until it has answered a handshake.
+/// How long a server may take for a handshake.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long the drop of a proxy waits for a server that does not answer, twice at most: for the handshake and the reply.
+/// How long dropping a proxy waits for a server that does not answer, at most twice: for the handshake and the reply.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 thread_local! {
@@ -44,63 +42,102 @@ thread_local! {
     static CALLS: RefCell<Vec<Connection>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The servers that this process knows: whoever connects to the same one uses the same connections.
+/// The servers that this process knows. Managers of the same server share their connections.
 static SERVERS: Mutex<Vec<Weak<Endpoint>>> = Mutex::new(Vec::new());
 
-/// A server, as its clients see it. Python's `SyncManager` or `BaseManager`, connected.
+/// A connected manager: Python's `SyncManager` or `BaseManager` after `connect()`.
 ///
-/// A clone is the same; any thread may use it.
+/// Clones share everything, and any thread may use them.
+///
+/// ```
+/// use multiprocessing_managers::{Manager, Registry, Server};
+///
+/// let server = Server::bind(&"127.0.0.1:0".parse()?, b"key", Registry::sync_manager())?.start()?;
+/// let manager = Manager::connect(server.address(), b"key")?;
+/// let list = manager.list([1, 2])?;
+/// list.append(3)?;
+/// assert_eq!(list.repr()?, "[1, 2, 3]");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Manager {
     server: Arc<Endpoint>,
 }
 
-/// An object that a server holds. Python's `BaseProxy`.
+/// A reference to an object that a server holds: Python's `BaseProxy`.
 ///
-/// A clone is the same reference. When the last one is dropped, the server is told so, which takes a connection, and up to
-/// some seconds if it does not answer; nothing is reported.
+/// Clones share one reference count at the server. Dropping the last clone gives the count back on a connection of its own,
+/// which takes up to some seconds if the server does not answer; errors are ignored.
+///
+/// ```
+/// use multiprocessing_managers::{Args, SyncManager};
+///
+/// let manager = SyncManager::start()?;
+/// let queue = manager.create("Queue", Args::default())?;
+/// queue.call("put", Args::new(["item".into()]))?;
+/// assert_eq!(queue.call("get", Args::default())?.as_str(), Some("item"));
+/// # Ok::<(), multiprocessing_managers::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Proxy {
     reference: Arc<Reference>,
 }
 
-/// Why there is no result.
+/// The reason why a call has no result.
+///
+/// ```
+/// use multiprocessing_managers::SyncManager;
+///
+/// let manager = SyncManager::start()?;
+/// let error = manager.list([1])?.get(5).unwrap_err();
+/// assert!(error.is("builtins", "IndexError"));
+/// assert_eq!(error.to_string(), "IndexError: list index out of range");
+/// # Ok::<(), multiprocessing_managers::Error>(())
+/// ```
 #[derive(Debug)]
 pub enum Error {
     /// The server cannot be reached.
-    Io { what: String, source: io::Error },
-    /// The connection broke: the server has died or closed it. Whether the call has been done, nobody can tell.
-    Disconnected { what: String },
-    /// The two keys are not the same.
+    Io {
+        /// What was attempted.
+        what: String,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The connection broke, because the server died or closed it. The call may or may not have been done.
+    Disconnected {
+        /// What was attempted.
+        what: String,
+    },
+    /// The keys differ.
     Auth(String),
     /// The method raised an exception.
     Raised(Exception),
-    /// Something around the method failed: the object or method does not exist, a constructor raised. The text is for
-    /// people; CPython sends a traceback. Python's `RemoteError`.
+    /// Something around the method failed: the object or method does not exist, or a constructor raised. Python's
+    /// `RemoteError`. The text is meant for people; CPython sends a traceback.
     Remote(String),
-    /// The method was done, but what it returned cannot be sent.
+    /// The method was done, but its result cannot be pickled.
     Unserializable(String),
-    /// What came is not the managers' protocol, or not what this method returns.
+    /// The reply does not follow the protocol, or is not what this method returns.
     Protocol(String),
 }
 
-/// A server as one process sees it.
+/// A server, as this process knows it.
 struct Endpoint {
     address: Address,
     key: Box<[u8]>,
-    /// It was told to shut down: nobody says farewell to it.
+    /// The server was told to shut down: no count is given back any more.
     stopped: AtomicBool,
-    /// It did not answer a farewell in time, nor anybody since: the next ones are not sent, or a thousand proxies of a
-    /// machine that has vanished would take an hour to drop.
+    /// The server has not answered since a count was given back in vain. No more are, or dropping a thousand proxies of a
+    /// machine that has disappeared would take an hour.
     silent: AtomicBool,
 }
 
-/// One count at the server.
+/// A reference count of one at the server.
 struct Reference {
     server: Arc<Endpoint>,
-    /// As it travels, but without a `keep`. The address is the server's, as it calls itself.
+    /// As it is sent, but without a `keep`. The address is the one that the server knows itself by.
     token: pickle_value::Proxy,
-    /// The process that has the count; a child of it has not.
+    /// The process that has the count. Its forked children do not have it.
     process: u32,
 }
 
@@ -113,30 +150,51 @@ struct Connection {
 }
 
 impl Manager {
-    /// Connects to a server, and asks whether it is one. Python's `connect()`.
+    /// Connects to a server, and checks that it answers. Python's `connect()`.
     ///
-    /// The address is best written as the server has it: CPython takes `localhost` and `127.0.0.1` for two servers, and
-    /// connects to itself when a proxy is stored in another object.
+    /// Write the address as the server does: CPython takes `localhost` and `127.0.0.1` for two servers, and connects to
+    /// itself when a proxy is stored in another object.
     ///
-    /// Blocks until the server has answered, at most 30 s if it does not.
+    /// Blocks until the server has answered, for at most 30 s.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if nobody listens there, [`Error::Auth`] if it has another key.
+    /// [`Error::Io`] if no server listens at the address, [`Error::Auth`] if the server has another key.
     pub fn connect(address: &Address, authkey: &[u8]) -> Result<Manager, Error> {
         let server = Endpoint::at(address, authkey);
         server.control("dummy", Args::default())?;
         Ok(Manager { server })
     }
 
+    /// Returns the address of the server.
     pub fn address(&self) -> &Address {
         &self.server.address
     }
 
-    /// Writes the server's address and key and some values, proxies among them, for another process, and closes the pipe.
-    /// Whoever can read it has the key. The objects must live until the other process has attached to them.
+    /// Writes the server's address and key and some values, such as proxies, for another process, and closes the pipe.
     ///
-    /// Blocks while the pipe is full.
+    /// Every reader of the pipe gets the key. Keep the objects alive until the other process has attached to them. Blocks
+    /// while the pipe is full.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the pipe cannot be written.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiprocessing_managers::{ListProxy, Manager, SyncManager, Value};
+    ///
+    /// let manager = SyncManager::start()?;
+    /// let list = manager.list([1])?;
+    /// let mut pipe = vec![]; // the standard input of a child, for example
+    /// manager.hand_over(&mut pipe, [Value::from(&list)])?;
+    ///
+    /// let (manager, values) = Manager::take_over(&pipe[..])?;
+    /// let list = ListProxy::from(manager.attach(&values[0])?);
+    /// assert_eq!(list.len()?, 1);
+    /// # Ok::<(), multiprocessing_managers::Error>(())
+    /// ```
     pub fn hand_over(
         &self,
         mut pipe: impl Write,
@@ -155,10 +213,12 @@ impl Manager {
         })
     }
 
-    /// Reads to the end what the other process has handed over, connects to the server, and returns the values.
-    /// [`Manager::attach`] makes the proxies among them callable.
+    /// Reads to its end a pipe that another process wrote with [`Manager::hand_over`], connects to the server, and returns
+    /// the values. Use [`Manager::attach`] to call the proxies among them.
     ///
-    /// Errors: those of [`Manager::connect`]; the pipe ended too early, or held something else.
+    /// # Errors
+    ///
+    /// As [`Manager::connect`]; [`Error::Protocol`] if the pipe ended early or held something else.
     pub fn take_over(mut pipe: impl Read) -> Result<(Manager, Vec<Value>), Error> {
         let failed = |source| Error::Io {
             what: "take a manager over".to_owned(),
@@ -176,12 +236,12 @@ impl Manager {
         Ok((Manager::connect(&address, key)?, values.to_vec()))
     }
 
-    /// Makes an object, or gets one that the server's own program has registered. Python's `manager.typeid(*args)`.
+    /// Creates an object, or gets one that the server's own program has registered. Python's `manager.typeid(*args)`.
     ///
     /// # Errors
     ///
-    /// [`Error::Remote`] if the type is not registered or its constructor raised: what class of exception it was, only the
-    /// text says.
+    /// [`Error::Remote`] if the type is not registered or its constructor raised. Only the text tells the class of that
+    /// exception.
     pub fn create(&self, typeid: &str, mut args: Args) -> Result<Proxy, Error> {
         args.positional.insert(0, typeid.into());
         let made = self.server.control("create", args)?;
@@ -195,31 +255,43 @@ impl Manager {
         Ok(Proxy::new(self.server.clone(), token))
     }
 
-    /// A proxy that a call returned inside of its value.
+    /// Returns a proxy for a value that a call has returned, so that its methods can be called.
     ///
-    /// It shares the count that the value has; if it has none, or it is the parent's of a forked process, the object is
-    /// counted.
+    /// The proxy shares the value's reference count. If the value has none, or it belongs to the parent of this forked
+    /// process, the proxy gets a count of its own.
     ///
     /// # Errors
     ///
-    /// [`Error::Protocol`] if the value is no proxy, [`Error::Remote`] if the object is no more.
+    /// [`Error::Protocol`] if the value is not a proxy, [`Error::Remote`] if the object no longer exists.
     pub fn attach(&self, value: &Value) -> Result<Proxy, Error> {
         self.server.attach(value)
     }
 
-    /// How many objects have a count: those that no client refers to are not among them.
+    /// Returns the number of objects to which clients refer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Manager::connect`].
     pub fn number_of_objects(&self) -> Result<usize, Error> {
         let number = self.ask("number_of_objects")?;
         let count = number.as_int().and_then(|n| usize::try_from(n).ok());
         count.ok_or_else(|| unexpected("number_of_objects", &number))
     }
 
-    /// What the server holds, for people.
+    /// Describes the objects of the server, for people.
+    ///
+    /// # Errors
+    ///
+    /// As [`Manager::connect`].
     pub fn debug_info(&self) -> Result<String, Error> {
         text("debug_info", &self.ask("debug_info")?)
     }
 
-    /// Ends the server. Whoever waits for a reply is disconnected.
+    /// Stops the server. Calls that wait fail with [`Error::Disconnected`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Manager::connect`].
     pub fn shutdown(&self) -> Result<(), Error> {
         self.ask("shutdown")?;
         self.server.stopped.store(true, Ordering::Relaxed);
@@ -245,54 +317,66 @@ impl Proxy {
 
     /// Calls a method, and blocks as long as the method does.
     ///
-    /// A proxy in the result has a count, which it drops with the result; [`Proxy::attach`] makes it callable. A result may
-    /// take as much memory as [`pickle_value::Limits::default`] says, 1 GiB.
+    /// A proxy in the result has a reference count until the result is dropped; [`Proxy::attach`] makes it callable. A
+    /// result may take as much memory as [`pickle_value::Limits::default`] allows, 1 GiB.
     ///
     /// # Errors
     ///
-    /// Every [`Error`] but `Auth`, unless this is the thread's first call.
+    /// Any [`Error`]; [`Error::Auth`] only if this is the thread's first call.
     pub fn call(&self, method: &str, args: Args) -> Result<Value, Error> {
         let Reference { server, token, .. } = &*self.reference;
         server.call(token, method, args)
     }
 
-    /// A copy of the object itself. Python's `proxy._getvalue()`.
+    /// Returns a copy of the object itself. Python's `proxy._getvalue()`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Proxy::call`]; [`Error::Unserializable`] for an object that cannot be pickled, such as a lock.
     pub fn value(&self) -> Result<Value, Error> {
         self.call("#GETVALUE", Args::default())
     }
 
-    /// Python's `str(proxy)`: the `repr` of the object.
+    /// Returns the `repr` of the object. Python's `str(proxy)`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Proxy::call`].
     pub fn repr(&self) -> Result<String, Error> {
         text("__repr__", &self.call("__repr__", Args::default())?)
     }
 
-    /// See [`Manager::attach`].
+    /// Returns a proxy for a value, as [`Manager::attach`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Manager::attach`].
     pub fn attach(&self, value: &Value) -> Result<Proxy, Error> {
         self.reference.server.attach(value)
     }
 
-    /// What it was registered as, such as `list`.
+    /// Returns the name of the object's type, such as `list`.
     pub fn typeid(&self) -> &str {
         &self.reference.token.typeid
     }
 
-    /// The server's name for the object.
+    /// Returns the server's name for the object.
     pub fn ident(&self) -> &str {
         &self.reference.token.ident
     }
 
-    /// The methods, where the class does not say them.
+    /// Returns the methods, for a type that Python's managers do not know.
     pub fn exposed(&self) -> Option<&[Arc<str>]> {
         self.reference.token.exposed.as_deref()
     }
 
-    /// Which connection this thread has to the server; never the same for two, or after it broke.
+    /// Returns the number of this thread's connection to the server. No two connections share one.
     pub(crate) fn connection(&self) -> Option<u64> {
         self.reference.server.with_calls(|calls, at| calls[at].id)
     }
 }
 
-/// The proxy as a value, to be stored in another object or queue; it keeps the count.
+/// The proxy as a value, for storing it in another object or queue. It shares the reference count.
 impl From<&Proxy> for Value {
     fn from(proxy: &Proxy) -> Self {
         let keep: Keep = proxy.reference.clone();
@@ -336,7 +420,7 @@ impl Endpoint {
         })
     }
 
-    /// The server that calls itself so.
+    /// Returns the server that knows itself by this address.
     fn named(self: &Arc<Self>, name: &Address) -> Arc<Endpoint> {
         let same = match (&self.address, name) {
             (Address::Tcp(ours, port), Address::Tcp(host, other)) if port == other => {
@@ -353,7 +437,7 @@ impl Endpoint {
         }
     }
 
-    /// A new connection, authenticated.
+    /// Opens a connection, and does the handshake.
     fn open(&self, limit: Duration) -> Result<Frames, Error> {
         let failed = |source| Error::Io {
             what: format!("connect to {}", self.address),
@@ -377,9 +461,8 @@ impl Endpoint {
         self.control_on(&mut self.open(PATIENCE)?, function, args)
     }
 
-    /// The function that is called last on a connection, or makes it one for calls.
-    ///
-    /// Proxies in its reply are not counted, and there are none in any of CPython's.
+    /// Calls the server's function that is the last on a connection, or turns it into one for method calls. Proxies in its
+    /// reply are not counted; CPython's servers send none there.
     fn control_on(&self, frames: &mut Frames, function: &str, args: Args) -> Result<Value, Error> {
         match self.exchange(frames, None, function, &args, &mut |_| None)? {
             Answer::Value(value) => Ok(value),
@@ -387,7 +470,7 @@ impl Endpoint {
         }
     }
 
-    /// Gives a count back. Nobody is there to be told if that fails, and a server that is gone counts no more.
+    /// Gives a count back. Failure is ignored: a server that is gone has no counts.
     fn decref(&self, ident: Value) {
         if [&self.stopped, &self.silent].map(|flag| flag.load(Ordering::Relaxed)) != [false; 2] {
             return;
@@ -419,7 +502,7 @@ impl Endpoint {
             None => self.accept()?,
         };
         let mut keep = |proxy: &pickle_value::Proxy| -> Option<Keep> {
-            // If it cannot be counted, it is only a name, and `attach` tries again and says why not.
+            // A proxy that cannot be counted stays a name; `attach` tries again, and reports the error.
             let proxy = self.count(proxy).ok()?;
             Some(proxy.reference)
         };
@@ -434,7 +517,7 @@ impl Endpoint {
         }
     }
 
-    /// The proxy of an object that a method made for this client. The count that it was made with becomes the proxy's.
+    /// Returns the proxy of an object that a method made for this client. It takes over the count that the server made.
     fn adopt(self: &Arc<Self>, made: &Value) -> Option<Value> {
         let parts = tuple(made)?;
         let [exposed, made] = &*parts else {
@@ -481,7 +564,7 @@ impl Endpoint {
         }
     }
 
-    /// This thread's new connection for calls.
+    /// Opens this thread's connection for method calls.
     fn accept(self: &Arc<Self>) -> Result<Connection, Error> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let mut frames = self.open(PATIENCE)?;
@@ -500,7 +583,7 @@ impl Endpoint {
         })
     }
 
-    /// This thread's connection to this server, if it has one: the list of all, and where it lies there.
+    /// Passes this thread's connections, and the index of the one to this server, to the closure.
     fn with_calls<T>(&self, f: impl FnOnce(&mut Vec<Connection>, usize) -> T) -> Option<T> {
         let find = |calls: &RefCell<Vec<Connection>>| {
             let mut calls = calls.try_borrow_mut().ok()?;
@@ -516,7 +599,7 @@ impl Endpoint {
     fn attach(self: &Arc<Self>, value: &Value) -> Result<Proxy, Error> {
         let node = value.node();
         let Value::Proxy(proxy) = &*node else {
-            return Err(Error::Protocol(format!("{value} is no proxy")));
+            return Err(Error::Protocol(format!("expected a proxy, found {value}")));
         };
         let shared = proxy.keep.clone().and_then(|k| k.downcast().ok());
         match shared {
@@ -525,7 +608,7 @@ impl Endpoint {
         }
     }
 
-    /// One count more for the object, which becomes the proxy's.
+    /// Counts one more reference to the object, for a new proxy.
     fn count(self: &Arc<Self>, proxy: &pickle_value::Proxy) -> Result<Proxy, Error> {
         let server = self.named(&proxy.address);
         let ident = Value::Str(proxy.ident.clone());
@@ -534,7 +617,7 @@ impl Endpoint {
     }
 }
 
-/// A connection that no call will use any more is closed. Other threads close theirs when they open one, or end.
+/// Closes this thread's connection. Other threads close theirs when they open another one, or end.
 impl Drop for Endpoint {
     fn drop(&mut self) {
         sweep();
@@ -557,12 +640,11 @@ impl Drop for Reference {
 
 enum Answer {
     Value(Value),
-    /// `(exposed, token)` of an object that was made for this client.
+    /// `(exposed, token)` of an object that a method made for this client.
     Object(Value),
 }
 
-/// Puts a connection back after a call. In the destructors of a thread that ends there is no place for it any more: it is
-/// closed.
+/// Puts a connection back after a call. In the destructors of a thread that ends, it is closed.
 fn keep_connection(connection: Connection) {
     let keep = |calls: &RefCell<Vec<Connection>>| {
         if let Ok(mut calls) = calls.try_borrow_mut() {
@@ -572,7 +654,7 @@ fn keep_connection(connection: Connection) {
     CALLS.try_with(keep).ok();
 }
 
-/// Closes this thread's connections to servers to which nobody refers, and those that it has from its parent.
+/// Closes this thread's connections to servers without a proxy or manager, and those inherited from a forked parent.
 fn sweep() {
     let close = |calls: &RefCell<Vec<Connection>>| {
         let Ok(mut calls) = calls.try_borrow_mut() else {
@@ -584,7 +666,7 @@ fn sweep() {
     CALLS.try_with(close).ok();
 }
 
-/// A proxy of this type, of Python's class for it.
+/// Returns a proxy of Python's class for this type.
 fn token(
     typeid: Arc<str>,
     address: Address,
@@ -652,7 +734,7 @@ pub(crate) fn unexpected(method: &str, value: &Value) -> Error {
 }
 
 impl Error {
-    /// Whether the method raised an exception of this class, such as `error.is("queue", "Empty")`.
+    /// Whether the method raised an exception of this class, such as `error.is("builtins", "KeyError")`.
     pub fn is(&self, module: &str, name: &str) -> bool {
         matches!(self, Error::Raised(exception) if exception.is(module, name))
     }
@@ -666,7 +748,7 @@ impl fmt::Display for Error {
             Error::Auth(what) => write!(f, "authentication: {what}"),
             Error::Raised(exception) => write!(f, "{exception}"),
             Error::Remote(text) => {
-                // What comes before is a traceback through the server.
+                // The lines before are a traceback through the server.
                 let last = text.trim_end().lines().next_back().unwrap_or_default();
                 write!(f, "the server failed: {last}")
             }
@@ -679,7 +761,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            // Its text holds the error already.
+            // The text includes the error itself.
             Error::Io { source, .. } => source.source(),
             _ => None,
         }

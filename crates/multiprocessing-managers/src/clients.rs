@@ -1,7 +1,7 @@
-//! The processes of a server's clients, as far as they can be known, and what is done when one is killed.
+//! The processes of a server's clients, as far as they are known, and what the server takes back when one is killed.
 //!
-//! A client that ends takes back its references first, and one that is killed does not: so a process that has ended with
-//! references left was killed (or ended by `os._exit`, which is the same for what it held).
+//! A client gives back its references before it ends. So a process that has ended with references left was killed, or
+//! called `os._exit`, which is the same for what it held.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,16 +17,16 @@ use crate::store::Store;
 use crate::sync::lock;
 use crate::transport::Stream;
 
-/// How long a process may take to end when its connection has ended, until it is taken for one that goes on.
+/// How long a process may take to end after its connection, before it counts as one that goes on.
 const PATIENCE: Timespec = Timespec {
     tv_sec: 5,
     tv_nsec: 0,
 };
 
-/// The client processes that this machine knows: all of Unix sockets, over TCP those of this machine.
+/// The client processes of this machine.
 pub(crate) struct Clients {
     known: Mutex<Vec<Arc<Client>>>,
-    /// Wakes the watcher, because there is one more, or it is to end.
+    /// Wakes the watcher, for a new process or to end.
     changed: OwnedFd,
     stop: AtomicBool,
     store: Arc<Store>,
@@ -34,9 +34,10 @@ pub(crate) struct Clients {
 
 /// A process that has connected.
 ///
-/// It has ended when its last connection has, too: a process that it forked may go on with that, as a daemon does.
+/// It counts as ended only when its last connection has ended too, because a process that it forked may go on with that
+/// connection, as a daemon does.
 pub(crate) struct Client {
-    /// Never the same for two processes, and never 0.
+    /// A number that no two processes share, and never 0.
     pub id: u64,
     process: Process,
     store: Arc<Store>,
@@ -46,17 +47,17 @@ pub(crate) struct Client {
 
 #[derive(Default)]
 struct State {
-    /// Its connections for calls.
+    /// The number of connections for calls.
     calls: usize,
     exited: bool,
-    /// How it has ended.
+    /// How the process has ended.
     how: Option<Gone>,
-    /// What callers of it held when their connections ended, and only its death gives back.
+    /// The objects of which its callers held a part when their connections ended.
     held: Vec<(u64, Weak<dyn Hold>)>,
 }
 
 impl Clients {
-    /// Watches them in a thread of its own, until [`Clients::stop`].
+    /// Starts a thread that watches the processes until [`Clients::stop`].
     pub fn watch(store: Arc<Store>) -> io::Result<Arc<Self>> {
         let clients = Arc::new(Clients {
             known: Mutex::default(),
@@ -77,10 +78,10 @@ impl Clients {
         Ok(clients)
     }
 
-    /// The process at the other end, if it can be told.
+    /// Returns the process at the other end, if it is known.
     pub fn of(&self, stream: &Stream) -> Option<Arc<Client>> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        // Who came last is likely to come again.
+        // The newest is the likeliest to connect again.
         let pids: Vec<u32> = lock(&self.known)
             .iter()
             .rev()
@@ -88,7 +89,7 @@ impl Clients {
             .collect();
         let process = peer::of(stream, &pids)?;
         let mut known = lock(&self.known);
-        // A number may be used again while the watcher has not yet seen that the one before has ended.
+        // The number may belong to a new process before the watcher notices the end of the old one.
         let same = |client: &&Arc<Client>| {
             client.process.pid() == process.pid() && !client.process.has_ended()
         };
@@ -114,11 +115,11 @@ impl Clients {
     }
 
     fn wake(&self) {
-        // It can only fail when the counter is full, and then the watcher is awake.
+        // It can fail only if the counter is full, and then the watcher is awake.
         rustix::io::write(&self.changed, &1u64.to_ne_bytes()).ok();
     }
 
-    /// Waits until some have ended, or there are more of them; removes and returns the former.
+    /// Waits until processes have ended or new ones have come; removes and returns those that have ended.
     fn wait(&self) -> Vec<Arc<Client>> {
         let clients = lock(&self.known).clone();
         let mut fds = vec![PollFd::new(&self.changed, PollFlags::IN)];
@@ -141,12 +142,12 @@ impl Clients {
 }
 
 impl Client {
-    /// One of its connections will call methods.
+    /// Notes that one more connection of the process calls methods.
     pub fn caller_begins(&self) {
         lock(&self.state).calls += 1;
     }
 
-    /// Tells the objects that a caller of this process may hold a part of that its connection has ended.
+    /// Tells the objects of which a caller may hold a part that its connection has ended.
     pub fn caller_ended(&self, caller: &Caller) {
         let left = |object: &Arc<dyn Hold>| object.gone(caller.id(), Gone::Left);
         let still: Vec<_> = caller.held().into_iter().filter(left).collect();
@@ -161,14 +162,14 @@ impl Client {
         self.conclude();
     }
 
-    /// Whether the process was killed. It closes its connections a moment before it has ended, which on a busy machine is
-    /// long: so this waits, but no longer than until the server stops.
+    /// Returns whether the process was killed. A killed process closes its connections a moment before it has ended, which
+    /// can be long on a busy machine, so this waits; at the latest until the server stops.
     pub fn how(&self, stop: &OwnedFd) -> Gone {
         let mut fds = [
             PollFd::new(&self.process, PollFlags::IN),
             PollFd::new(stop, PollFlags::IN),
         ];
-        // If it fails, the process seems to go on.
+        // On failure the process counts as one that goes on.
         poll(&mut fds, Some(&PATIENCE)).ok();
         if fds[0].revents().is_empty() {
             return Gone::Left;
@@ -184,7 +185,7 @@ impl Client {
             .unwrap_or(Gone::Left)
     }
 
-    /// If it has ended, takes back what it had.
+    /// Takes back what the process had, if it has ended.
     pub fn conclude(&self) {
         let mut state = lock(&self.state);
         if !state.exited || state.calls > 0 {

@@ -1,13 +1,13 @@
-//! Objects that refer to each other in a circle, and to which nobody else refers: `l.append(l)`.
+//! A collector of objects that only refer to each other in a circle, as after `l.append(l)`.
 //!
-//! A reference inside of a stored value keeps its object alive by an [`Arc`], which is enough but for circles. To find
-//! these, the collector counts, for each object that no client refers to, the references it sees inside of such objects.
-//! An object with more references than that is in use by somebody: so is all that it refers to. The rest is garbage.
+//! A reference inside a stored value keeps its object alive by an [`Arc`], which suffices without circles. To find circles,
+//! the collector counts the references that it sees inside the objects to which no client refers. An object with more
+//! references than it saw is in use, and so is everything to which that object refers. The rest is garbage.
 //!
-//! Why it takes nothing away that is in use, though other threads go on: it holds the lock of the table of names, so
-//! nobody can begin to use an object by its name; who began before has a reference, which is counted first of all. What
-//! such a thread takes out of an object is either seen there, and then in use with the object, or not seen anywhere. A
-//! value that is shared counts like an object: it is in use if it has more owners than were seen.
+//! It frees nothing that is in use although other threads go on. It holds the lock of the table of names, so no thread can
+//! start to use an object by its name, and a thread that started before owns a reference, which was counted first. A value
+//! that such a thread takes out of an object is either seen there, and then in use with the object, or not seen anywhere. A
+//! shared value counts like an object: it is in use if it has more owners than the collector saw.
 
 use std::any::Any;
 use std::collections::hash_map::Entry;
@@ -19,10 +19,10 @@ use pickle_value::Value;
 
 use crate::referent::{Kept, Referent};
 
-/// Of objects to which no client refers, those that are in use, and those that only refer to each other.
+/// Splits objects to which no client refers into those in use and those that only refer to each other.
 pub(crate) fn sort_out(objects: Vec<Arc<dyn Referent>>) -> (Objects, Objects) {
     let at = |object: &Arc<dyn Referent>| Arc::as_ptr(object).cast::<()>() as usize;
-    // One owner is `objects`.
+    // `objects` is one of the owners.
     let node = |object| (at(object), Node::new(Arc::strong_count(object) - 1));
     let mut graph = Graph(objects.iter().map(node).collect());
     fence(Ordering::Acquire); // As in `container`.
@@ -37,12 +37,12 @@ pub(crate) fn sort_out(objects: Vec<Arc<dyn Referent>>) -> (Objects, Objects) {
 
 type Objects = Vec<Arc<dyn Referent>>;
 
-/// The objects and the shared values, by where they lie.
+/// The objects and shared values, by address.
 struct Graph(HashMap<usize, Node>);
 
 struct Node {
     owners: usize,
-    /// How many of the owners have been seen.
+    /// How many of the owners were seen.
     seen: usize,
     refers_to: Vec<usize>,
 }
@@ -58,7 +58,7 @@ impl Node {
 }
 
 impl Graph {
-    /// Follows the references of a value that the owner has.
+    /// Follows the references in a value of the owner.
     fn look(&mut self, owner: usize, value: &Value) {
         if container(value).is_none() {
             return; // Most values are numbers and texts.
@@ -85,7 +85,7 @@ impl Graph {
             match value {
                 Value::Proxy(proxy) => {
                     let keep = proxy.keep.as_ref();
-                    // A second one that keeps the object is in somebody's hands.
+                    // Another owner of `keep` is in use.
                     let keep = keep.filter(|keep| Arc::strong_count(keep) == 1);
                     let kept = keep.and_then(|keep| (&**keep as &dyn Any).downcast_ref::<Kept>());
                     if let Some(object) = kept.and_then(Kept::object) {
@@ -107,7 +107,7 @@ impl Graph {
     }
 
     fn edge(&mut self, from: usize, to: usize) {
-        // What is not here is an object to which a client refers.
+        // Objects to which clients refer are not in the graph.
         if let Some(node) = self.0.get_mut(&to) {
             node.seen += 1;
             if let Some(node) = self.0.get_mut(&from) {
@@ -116,7 +116,7 @@ impl Graph {
         }
     }
 
-    /// What has an owner that was not seen, and all that this refers to.
+    /// Returns the nodes with an owner that was not seen, and all to which these refer.
     fn live(&self) -> HashSet<usize> {
         let in_use = |(at, node): (&usize, &Node)| (node.owners > node.seen).then_some(*at);
         let mut left: Vec<usize> = self.0.iter().filter_map(in_use).collect();
@@ -130,11 +130,11 @@ impl Graph {
     }
 }
 
-/// Where a value lies that may have references in it, and how many owners it has.
+/// Returns the address of a value that may contain references, and the number of its owners.
 fn container(value: &Value) -> Option<(usize, usize)> {
     fn of<T: ?Sized>(arc: &Arc<T>) -> Option<(usize, usize)> {
         let owners = Arc::strong_count(arc);
-        // Whoever has dropped it has done before all that he does with a clone.
+        // Everything a dropped owner did with its clone happens before this load.
         fence(Ordering::Acquire);
         Some((Arc::as_ptr(arc).cast::<()>() as usize, owners))
     }

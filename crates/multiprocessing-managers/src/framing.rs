@@ -236,7 +236,7 @@ mod tests {
 
     const ANY: usize = usize::MAX;
 
-    /// The receiving end, and a plain socket that sends to it. Neither waits for ever.
+    /// The receiving end, and a plain socket that sends to it. Both have a time limit.
     fn pair() -> (Frames, UnixStream) {
         let (a, b) = UnixStream::pair().unwrap();
         let limit = Some(Duration::from_secs(20));
@@ -271,7 +271,7 @@ mod tests {
         peer.write_all(&long).unwrap();
         let error = frames.recv(1000).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidData);
-        let text = "a message of 2147483648 bytes was announced, and 1000 are allowed";
+        let text = "the peer announced a message of 2147483648 bytes; the limit is 1000";
         assert_eq!(error.to_string(), text);
         // It is not forgotten.
         assert_eq!(kind(&mut frames, 1000), ErrorKind::InvalidData);

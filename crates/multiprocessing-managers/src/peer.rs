@@ -1,7 +1,6 @@
-//! Which process of this machine is at the other end of a connection, and whether it still runs.
+//! The process at the other end of a connection, if it is on this machine, and whether it still runs.
 //!
-//! Differs: Python's server never asks. Here it is how the server learns that a client was killed.
-//! Linux:   pidfds, /proc, and netlink's sock_diag.
+//! This is how the server learns that a client was killed. It uses Linux's pidfds, /proc, and netlink's sock_diag.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{read_dir, read_link};
@@ -21,7 +20,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use crate::sync::lock;
 use crate::transport::Stream;
 
-/// A process, whatever becomes of its number.
+/// A process. It stays the same if its number is used again.
 #[derive(Debug)]
 pub struct Process {
     pid: u32,
@@ -29,17 +28,17 @@ pub struct Process {
 }
 
 impl Process {
-    /// Its number; another process may have it when this one has ended.
+    /// Returns its number, which another process may have once this one has ended.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Whether it has ended, even if nobody has waited for it yet.
+    /// Whether the process has ended, even if its parent has not waited for it yet.
     pub fn has_ended(&self) -> bool {
         self.wait_ended(Duration::ZERO)
     }
 
-    /// Waits for its end, and returns whether it came in time.
+    /// Waits for the end of the process, and returns whether it came within the timeout.
     pub fn wait_ended(&self, timeout: Duration) -> bool {
         let deadline = Instant::now().checked_add(timeout);
         loop {
@@ -61,16 +60,15 @@ impl AsFd for Process {
     }
 }
 
-/// The process at the other end, if it can be found; it is a help, and nothing may depend on it. It waits for
-/// nothing but another thread's look, and its own.
+/// Returns the process at the other end, if it can be found. This is a help on which nothing may depend.
 ///
-/// For a Unix socket it is the process that has connected. For TCP it is one that has the socket open: of those that
-/// are `known`, in their order, or else the one with the lowest number. Where a process shares the socket with a child
-/// that it forked, one is as good as the other: the connection ends only when both have closed it.
+/// For a Unix socket it is the process that has connected. For TCP it is a process that has the socket open: the first of
+/// those that are `known`, or else the one with the lowest number. If a process shares the socket with a forked child,
+/// either will do, because the connection ends only when both have closed it.
 ///
-/// `None` when the peer is on another machine or in another namespace of processes, and, for TCP, when it has closed
-/// the socket, or when this process may not look into it, because it is another user's. An unknown process costs a look
-/// at the open files of all processes that may be looked into; a known one, a look at its own.
+/// Returns `None` if the peer is on another machine or in another namespace of processes; for TCP also if it has closed the
+/// socket, or belongs to another user whose open files this process may not read. An unknown process costs a search of the
+/// open files of all processes, a known one a search of its own.
 pub fn of(stream: &Stream, known: &[u32]) -> Option<Process> {
     match stream {
         Stream::Unix(stream) => of_unix(stream),
@@ -93,15 +91,15 @@ pub fn name(stream: &Stream) -> String {
 }
 
 fn of_unix(stream: &UnixStream) -> Option<Process> {
-    // It is 0 for a process that has no number here.
+    // The number is 0 for a process of another namespace.
     let pid = getsockopt(stream, sockopt::PeerCredentials).ok()?.pid();
     let pid = Pid::from_raw(pid)?;
-    // Linux 6.5 has it.
+    // Since Linux 6.5.
     if let Ok(fd) = getsockopt(stream, sockopt::PeerPidfd) {
         return Some(Process::new(pid, fd));
     }
     let fd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-    // As long as the connection is not over, its process has not ended, and nobody else has the number.
+    // While the connection is open its process has not ended, and no other process has the number.
     let mut fds = [PollFd::new(stream, PollFlags::RDHUP)];
     let over = poll(&mut fds, Some(&Timespec::default())).ok()? > 0;
     (!over).then(|| Process::new(pid, fd))
@@ -135,8 +133,9 @@ fn of_tcp(stream: &TcpStream, known: &[u32]) -> Option<Process> {
     }
 }
 
-/// A look at the open files of all processes is dear, and it costs the same for one socket as for many: one thread looks
-/// at a time, for all who have asked until it began. Otherwise many clients would cost the square of their number.
+/// Searches of the open files of all processes. A search is expensive and costs the same for one socket as for many, so one
+/// thread at a time searches for all that have asked before it began. Otherwise many clients would cost the square of their
+/// number.
 static LOOKS: Mutex<Looks> = Mutex::new(Looks {
     next: 0,
     wanted: vec![],
@@ -147,7 +146,7 @@ static LOOKED: Condvar = Condvar::new();
 
 struct Looks {
     next: u64,
-    /// Who has asked, by number, and for which socket.
+    /// Requests, by number, each with the socket.
     wanted: Vec<(u64, u32)>,
     found: BTreeMap<u64, Option<Process>>,
     busy: bool,
@@ -160,20 +159,20 @@ impl Process {
     }
 }
 
-/// All processes, in the order of their numbers.
+/// Returns all processes, in the order of their numbers.
 fn pids() -> impl Iterator<Item = u32> {
     let entries = read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// The processes that have these sockets open: of those that are `known`, or else of all.
+/// Returns the processes that have these sockets open, first among the `known` ones.
 fn holders(mut wanted: HashSet<u32>, known: &[u32]) -> HashMap<u32, Process> {
     let mut found = HashMap::new();
     for pid in known.iter().copied().chain(pids()) {
         if wanted.is_empty() {
             break;
         }
-        // It has ended, or this process may not look into it.
+        // The process has ended, or this one may not read its files.
         let Ok(files) = read_dir(format!("/proc/{pid}/fd")) else {
             continue;
         };
@@ -189,7 +188,7 @@ fn holders(mut wanted: HashSet<u32>, known: &[u32]) -> HashMap<u32, Process> {
     found
 }
 
-/// Which socket an open file is.
+/// Returns the inode of a socket.
 fn socket(file: &Path) -> Option<u32> {
     let link = read_link(file).ok()?;
     let inode = link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?;
@@ -199,7 +198,7 @@ fn socket(file: &Path) -> Option<u32> {
 fn holder(pid: u32, file: &Path, inode: u32) -> Option<Process> {
     let pid = Pid::from_raw(pid.try_into().ok()?)?;
     let fd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-    // Another process may have got the number before it was opened.
+    // Another process may have got the number before the pidfd was opened.
     (socket(file) == Some(inode)).then(|| Process::new(pid, fd))
 }
 
@@ -238,16 +237,16 @@ fn inode(from: SocketAddr, to: SocketAddr) -> Option<u32> {
     // The kernel answers before it returns from the call above.
     let (length, _) = net::recv(&socket, &mut reply, RecvFlags::empty()).ok()?;
     let reply = reply.get(..length)?;
-    // It may find one that only listens there, which is connected to nothing.
+    // The kernel may find a listening socket there instead.
     let same = reply.get(4..6)? == SOCK_DIAG_BY_FAMILY.to_ne_bytes()
         && reply.get(20..22)? == from.port().to_be_bytes()
         && reply.get(22..24)? == to.port().to_be_bytes();
     let inode = reply.get(84..)?.first_chunk()?;
-    // Without a file it has been closed.
+    // A closed socket has no inode.
     Some(u32::from_ne_bytes(*inode)).filter(|inode| same && *inode != 0)
 }
 
-/// The family and the bytes of an address. A connection of IPv4 is one, whatever socket it is on.
+/// Returns the family and bytes of an address. IPv4 on a socket of IPv6 counts as IPv4.
 fn address(address: SocketAddr) -> (u8, [u8; 16]) {
     const INET: u8 = AddressFamily::INET.as_raw() as u8;
     const INET6: u8 = AddressFamily::INET6.as_raw() as u8;

@@ -1,12 +1,11 @@
-//! Proxies with the methods of their types.
+//! Proxies with the methods of their types, and the methods of [`Manager`] that create them.
 //!
-//! Python:  `m.list()`, `m.dict()`, `m.Lock()`, ... of a `SyncManager`, and the `ListProxy`, `DictProxy`, ... that they return
-//! Differs: a timeout is a [`Duration`], so it is never negative; none means for ever. `Empty` and `Full`, and a key that is
-//!          not there, are results of their own and no errors. A lock is released by its [`Guard`].
+//! The first line of each method's documentation is the Python that it stands for. A method makes one call, and fails as
+//! [`Proxy::call`] does. Only methods that say so block.
 //!
-//! Each method is one call of the Python method named in its line, with what [`Proxy::call`] says about errors and blocking:
-//! only those block whose line says so. Values go in as whatever is `Into<Value>` and come out as [`Value`];
-//! `to_value` and `from_value` convert one's own types.
+//! A timeout is a [`Duration`]; `None` means no limit. A missing key, an empty queue and a full one are results and not
+//! errors. A [`Guard`] releases its lock. Arguments are anything that converts into a [`Value`]; with the feature `serde`,
+//! `to_value` and `from_value` convert a program's own types.
 
 use std::marker::PhantomData;
 use std::ops::{Bound, Deref, RangeBounds};
@@ -17,7 +16,7 @@ use pickle_value::Value;
 use crate::args::Args;
 use crate::client::{Error, Manager, Proxy, unexpected};
 
-/// A timeout that is longer than this (200 years) is none: Python's own limit is near.
+/// A timeout beyond 200 years counts as none, because Python's own limit is near.
 const FOR_EVER: Duration = Duration::from_secs(200 * 365 * 24 * 3600);
 
 macro_rules! proxies {
@@ -26,7 +25,7 @@ macro_rules! proxies {
         #[derive(Clone, Debug)]
         pub struct $name(Proxy);
 
-        /// The proxy is taken at its word: if the object is of another type, its methods fail.
+        /// Does not check the type: if the object is of another type, the methods fail.
         impl From<Proxy> for $name {
             fn from(proxy: Proxy) -> Self {
                 $name(proxy)
@@ -50,31 +49,141 @@ macro_rules! proxies {
 }
 
 proxies! {
-    /// A `list`. Indices count from the end where they are negative.
+    /// A proxy of a `list`. Negative indices count from the end.
+    ///
+    /// ```
+    /// # let manager = multiprocessing_managers::SyncManager::start()?;
+    /// let list = manager.list([3, 1, 2])?;
+    /// list.sort()?;
+    /// assert_eq!(list.get(-1)?, 3.into());
+    /// assert_eq!(list.slice(..2)?, [1.into(), 2.into()]);
+    /// # Ok::<(), multiprocessing_managers::Error>(())
+    /// ```
     ListProxy
-    /// A `dict`. Python's `==` and `hash` decide which keys are the same.
+    /// A proxy of a `dict`. Keys are compared as in Python.
+    ///
+    /// ```
+    /// # let manager = multiprocessing_managers::SyncManager::start()?;
+    /// let dict = manager.dict([("a", 1)])?;
+    /// dict.set(2, "b")?;
+    /// assert_eq!(dict.get(2.0)?, Some("b".into()));
+    /// assert_eq!(dict.get("c")?, None);
+    /// # Ok::<(), multiprocessing_managers::Error>(())
+    /// ```
     DictProxy
-    /// A `Namespace`: an object with attributes.
+    /// A proxy of a `Namespace`, an object with attributes.
+    ///
+    /// ```
+    /// # let manager = multiprocessing_managers::SyncManager::start()?;
+    /// let namespace = manager.namespace()?;
+    /// namespace.set("x", 1)?;
+    /// assert_eq!(namespace.repr()?, "Namespace(x=1)");
+    /// # Ok::<(), multiprocessing_managers::Error>(())
+    /// ```
     NamespaceProxy
-    /// A `Lock`, which nobody owns: anybody may release it.
+    /// A proxy of a `Lock`, which any thread may release.
+    ///
+    /// ```
+    /// # let manager = multiprocessing_managers::SyncManager::start()?;
+    /// let lock = manager.lock()?;
+    /// let guard = lock.lock()?;
+    /// assert!(!lock.acquire(false, None)?);
+    /// guard.release()?;
+    /// # Ok::<(), multiprocessing_managers::Error>(())
+    /// ```
     LockProxy
-    /// An `RLock`, which the thread that acquired it owns, and may acquire again.
+    /// A proxy of an `RLock`, which the thread that holds it may acquire again.
+    ///
+    /// ```
+    /// # let manager = multiprocessing_managers::SyncManager::start()?;
+    /// let lock = manager.rlock()?;
+    /// let (outer, inner) = (lock.lock()?, lock.lock()?);
+    /// inner.release()?;
+    /// outer.release()?;
+    /// # Ok::<(), multiprocessing_managers::Error>(())
+    /// ```
     RLockProxy
-    /// A `Semaphore` or `BoundedSemaphore`.
+    /// A proxy of a `Semaphore` or `BoundedSemaphore`.
+    ///
+    /// ```
+    /// # let manager = multiprocessing_managers::SyncManager::start()?;
+    /// let semaphore = manager.bounded_semaphore(1)?;
+    /// assert!(semaphore.acquire(true, None)?);
+    /// semaphore.release()?;
+    /// assert!(semaphore.release().unwrap_err().is("builtins", "ValueError"));
+    /// # Ok::<(), multiprocessing_managers::Error>(())
+    /// ```
     SemaphoreProxy
-    /// A `Condition`.
+    /// A proxy of a `Condition`.
+    ///
+    /// ```
+    /// # let manager = multiprocessing_managers::SyncManager::start()?;
+    /// let condition = manager.condition()?;
+    /// let guard = condition.lock()?;
+    /// condition.notify_all()?;
+    /// guard.release()?;
+    /// # Ok::<(), multiprocessing_managers::Error>(())
+    /// ```
     ConditionProxy
-    /// An `Event`.
+    /// A proxy of an `Event`.
+    ///
+    /// ```
+    /// # let manager = multiprocessing_managers::SyncManager::start()?;
+    /// let event = manager.event()?;
+    /// event.set()?;
+    /// assert!(event.wait(None)?);
+    /// # Ok::<(), multiprocessing_managers::Error>(())
+    /// ```
     EventProxy
-    /// A `Barrier`.
+    /// A proxy of a `Barrier`.
+    ///
+    /// ```
+    /// # let manager = multiprocessing_managers::SyncManager::start()?;
+    /// let barrier = manager.barrier(1, None)?;
+    /// assert_eq!(barrier.wait(None)?, 0);
+    /// # Ok::<(), multiprocessing_managers::Error>(())
+    /// ```
     BarrierProxy
-    /// A `Queue` or `JoinableQueue`, or a registered one.
+    /// A proxy of a `Queue` or `JoinableQueue`.
+    ///
+    /// ```
+    /// # let manager = multiprocessing_managers::SyncManager::start()?;
+    /// let queue = manager.queue(0)?;
+    /// queue.put(("job", 1))?;
+    /// assert_eq!(queue.get()?, ("job", 1).into());
+    /// assert_eq!(queue.get_nowait()?, None);
+    /// # Ok::<(), multiprocessing_managers::Error>(())
+    /// ```
     QueueProxy
-    /// A `Value`. Python stores whatever it is given; the typecode is only shown.
+    /// A proxy of a `Value`. Any value may be set, as in Python; the typecode is only shown.
+    ///
+    /// ```
+    /// # let manager = multiprocessing_managers::SyncManager::start()?;
+    /// let value = manager.value('d', 0.5)?;
+    /// value.set(1.5)?;
+    /// assert_eq!(value.get()?, 1.5.into());
+    /// # Ok::<(), multiprocessing_managers::Error>(())
+    /// ```
     ValueProxy
-    /// An `Array`: numbers of one type.
+    /// A proxy of an `Array`, numbers of one type.
+    ///
+    /// ```
+    /// # let manager = multiprocessing_managers::SyncManager::start()?;
+    /// let array = manager.array('i', [1, 2])?;
+    /// array.set(0, -1)?;
+    /// assert_eq!(array.repr()?, "array('i', [-1, 2])");
+    /// # Ok::<(), multiprocessing_managers::Error>(())
+    /// ```
     ArrayProxy
-    /// An iterator over a dict that others may change meanwhile.
+    /// An iterator over a dict, with one call for each key. See [`DictProxy::iter`].
+    ///
+    /// ```
+    /// # let manager = multiprocessing_managers::SyncManager::start()?;
+    /// let dict = manager.dict([("a", 1)])?;
+    /// let keys = dict.iter()?.collect::<Result<Vec<_>, _>>()?;
+    /// assert_eq!(keys, ["a".into()]);
+    /// # Ok::<(), multiprocessing_managers::Error>(())
+    /// ```
     DictIter
 }
 
@@ -125,7 +234,9 @@ impl Manager {
         self.make("Condition", [])
     }
 
-    /// `m.Condition(lock)`. CPython's server takes no RLock there: `wait` raises a `RuntimeError`.
+    /// `m.Condition(lock)`
+    ///
+    /// CPython's server accepts no RLock: `wait` raises a `RuntimeError`.
     pub fn condition_with(&self, lock: &Proxy) -> Result<ConditionProxy, Error> {
         self.make("Condition", [lock.into()])
     }
@@ -135,7 +246,9 @@ impl Manager {
         self.make("Event", [])
     }
 
-    /// `m.Barrier(parties, None, timeout)`: how many wait for each other, and how long where `wait` does not say.
+    /// `m.Barrier(parties, None, timeout)`
+    ///
+    /// The timeout is that of calls of `wait` without one.
     pub fn barrier(
         &self,
         parties: usize,
@@ -154,7 +267,7 @@ impl Manager {
         self.make("JoinableQueue", [maxsize.into()])
     }
 
-    /// The queue that the server's program registered by this name: `m.get_task_queue()`.
+    /// `m.get_task_queue()`, for a queue that the server's program has registered by this name.
     pub fn get_queue(&self, typeid: &str) -> Result<QueueProxy, Error> {
         self.make(typeid, [])
     }
@@ -208,7 +321,7 @@ impl ListProxy {
         tell(self, "__delitem__", [index.into()])
     }
 
-    /// `l[start:end]`, as in Python: what is not there is left out.
+    /// `l[start:end]`; a part beyond the list is left out, as in Python.
     pub fn slice(&self, range: impl RangeBounds<i64>) -> Result<Vec<Value>, Error> {
         items(self, "__getitem__", [slice(range)])
     }
@@ -238,7 +351,7 @@ impl ListProxy {
         tell(self, "insert", [index.into(), value.into()])
     }
 
-    /// `l.pop()`, or `None` if there is nothing to pop.
+    /// `l.pop()`, or `None` if the list is empty.
     pub fn pop(&self) -> Result<Option<Value>, Error> {
         unless(ask(self, "pop", []), "builtins", "IndexError")
     }
@@ -248,12 +361,12 @@ impl ListProxy {
         ask(self, "pop", [index.into()])
     }
 
-    /// `l.remove(value)`; raises `ValueError` if it is not there.
+    /// `l.remove(value)`; raises `ValueError` if no item is equal.
     pub fn remove(&self, value: impl Into<Value>) -> Result<(), Error> {
         tell(self, "remove", [value.into()])
     }
 
-    /// `l.index(value)`, or `None` if it is not there.
+    /// `l.index(value)`, or `None` if no item is equal.
     pub fn index(&self, value: impl Into<Value>) -> Result<Option<usize>, Error> {
         unless(
             count(self, "index", [value.into()]),
@@ -267,7 +380,7 @@ impl ListProxy {
         count(self, "count", [value.into()])
     }
 
-    /// `l.sort()`; raises `TypeError` if two cannot be compared.
+    /// `l.sort()`; raises `TypeError` if two items cannot be compared.
     pub fn sort(&self) -> Result<(), Error> {
         tell(self, "sort", [])
     }
@@ -277,7 +390,9 @@ impl ListProxy {
         tell(self, "reverse", [])
     }
 
-    /// `for value in l`: one call for each, so that it sees what others change meanwhile.
+    /// `for value in l`
+    ///
+    /// Each item is one call, so the iterator sees changes that others make.
     pub fn iter(&self) -> ListIter<'_> {
         ListIter {
             proxy: self,
@@ -286,7 +401,15 @@ impl ListProxy {
     }
 }
 
-/// See [`ListProxy::iter`] and [`ArrayProxy::iter`].
+/// An iterator over a list or array. See [`ListProxy::iter`] and [`ArrayProxy::iter`].
+///
+/// ```
+/// # let manager = multiprocessing_managers::SyncManager::start()?;
+/// let list = manager.list([1, 2])?;
+/// let items = list.iter().collect::<Result<Vec<_>, _>>()?;
+/// assert_eq!(items, [1.into(), 2.into()]);
+/// # Ok::<(), multiprocessing_managers::Error>(())
+/// ```
 pub struct ListIter<'a> {
     proxy: &'a Proxy,
     next: i64,
@@ -313,7 +436,7 @@ impl DictProxy {
         Ok(self.len()? == 0)
     }
 
-    /// `d[key]`, or `None` if it is not there.
+    /// `d[key]`, or `None` if the key is missing.
     pub fn get(&self, key: impl Into<Value>) -> Result<Option<Value>, Error> {
         let value = ask(self, "__getitem__", [key.into()]);
         unless(value, "builtins", "KeyError")
@@ -324,7 +447,7 @@ impl DictProxy {
         tell(self, "__setitem__", [key.into(), value.into()])
     }
 
-    /// `del d[key]`, and whether it was there.
+    /// `del d[key]`; returns whether the key was there.
     pub fn remove(&self, key: impl Into<Value>) -> Result<bool, Error> {
         let done = tell(self, "__delitem__", [key.into()]);
         Ok(unless(done, "builtins", "KeyError")?.is_some())
@@ -351,18 +474,18 @@ impl DictProxy {
         items.iter().map(|item| unpair("items", item)).collect()
     }
 
-    /// `d.pop(key)`, or `None` if it is not there.
+    /// `d.pop(key)`, or `None` if the key is missing.
     pub fn pop(&self, key: impl Into<Value>) -> Result<Option<Value>, Error> {
         unless(ask(self, "pop", [key.into()]), "builtins", "KeyError")
     }
 
-    /// `d.popitem()`: the item that was set last, or `None` if there is none.
+    /// `d.popitem()`, the newest item, or `None` if the dict is empty.
     pub fn popitem(&self) -> Result<Option<(Value, Value)>, Error> {
         let item = unless(ask(self, "popitem", []), "builtins", "KeyError")?;
         item.map(|item| unpair("popitem", &item)).transpose()
     }
 
-    /// `d.setdefault(key, value)`: what is there then.
+    /// `d.setdefault(key, value)`; returns the value of the key afterwards.
     pub fn setdefault(
         &self,
         key: impl Into<Value>,
@@ -384,7 +507,9 @@ impl DictProxy {
         tell(self, "clear", [])
     }
 
-    /// `iter(d)`: the keys, one call for each. If the size of the dict changes meanwhile, it ends with a `RuntimeError`.
+    /// `iter(d)`
+    ///
+    /// Each key is one call. If the size of the dict changes meanwhile, the iterator raises a `RuntimeError`.
     pub fn iter(&self) -> Result<DictIter, Error> {
         let iterator = ask(self, "__iter__", [])?;
         self.attach(&iterator).map(DictIter::from)
@@ -401,7 +526,7 @@ impl Iterator for DictIter {
 }
 
 impl NamespaceProxy {
-    /// `n.name`, or `None` if there is no such attribute.
+    /// `n.name`, or `None` if the attribute is missing.
     pub fn get(&self, name: &str) -> Result<Option<Value>, Error> {
         let value = ask(self, "__getattribute__", [name.into()]);
         unless(value, "builtins", "AttributeError")
@@ -418,11 +543,23 @@ impl NamespaceProxy {
     }
 }
 
-/// Holds a lock, and releases it when it is dropped.
+/// A guard of an acquired lock, which releases the lock when it is dropped.
 ///
-/// It belongs to the thread that acquired the lock, as the connection does. If that connection broke meanwhile, the lock is
-/// not this thread's any more (ours has been released, CPython's is held for good), and nothing is released.
-#[must_use = "a guard that is dropped has released its lock"]
+/// The guard stays in the thread that acquired the lock, as the connection does. If that connection has broken, the lock no
+/// longer belongs to this thread and is not released: this crate's server released an RLock already, and CPython's keeps it
+/// locked for good.
+///
+/// ```
+/// # let manager = multiprocessing_managers::SyncManager::start()?;
+/// let lock = manager.lock()?;
+/// {
+///     let _guard = lock.lock()?;
+///     // This thread holds the lock.
+/// }
+/// lock.lock()?.release()?;
+/// # Ok::<(), multiprocessing_managers::Error>(())
+/// ```
+#[must_use = "dropping the guard releases its lock"]
 pub struct Guard<'a> {
     lock: &'a Proxy,
     connection: Option<u64>,
@@ -439,7 +576,11 @@ impl Guard<'_> {
         })
     }
 
-    /// Releases the lock, and says so if that failed; dropping the guard does not.
+    /// Releases the lock, and reports failure, which dropping the guard ignores.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disconnected`] if the connection that acquired the lock has broken; otherwise as [`Proxy::call`].
     pub fn release(mut self) -> Result<(), Error> {
         self.end()
     }
@@ -449,7 +590,7 @@ impl Guard<'_> {
             None => Ok(()),
             held if held == self.lock.connection() => tell(self.lock, "release", []),
             _ => Err(Error::Disconnected {
-                what: format!("the connection that acquired {:?} is no more", self.lock),
+                what: format!("the connection that acquired {:?} has ended", self.lock),
             }),
         }
     }
@@ -457,7 +598,7 @@ impl Guard<'_> {
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
-        // Who wants to know calls `release`.
+        // `release` reports errors.
         self.end().ok();
     }
 }
@@ -465,14 +606,16 @@ impl Drop for Guard<'_> {
 macro_rules! lockable {
     ($($name:ident)*) => {$(
         impl $name {
-            /// `with lock:`. Blocks until it is acquired.
+            /// `with lock:`
+            ///
+            /// Blocks until the lock is acquired.
             pub fn lock(&self) -> Result<Guard<'_>, Error> {
                 Guard::of(self)
             }
 
-            /// `lock.acquire(blocking, timeout)`, and whether it was acquired. Blocks if it is to, at most that long.
+            /// `lock.acquire(blocking, timeout)`; returns whether it was acquired.
             ///
-            /// A timeout without blocking raises `ValueError`.
+            /// Blocks if `blocking` is set, at most for the timeout. A timeout without blocking raises `ValueError`.
             pub fn acquire(&self, blocking: bool, timeout: Option<Duration>) -> Result<bool, Error> {
                 match seconds(timeout) {
                     Value::None => flag(self, "acquire", [blocking.into()]),
@@ -480,7 +623,7 @@ macro_rules! lockable {
                 }
             }
 
-            /// `lock.release()`; raises `RuntimeError` or `ValueError` if it cannot be released.
+            /// `lock.release()`; raises `RuntimeError` or `ValueError` if the lock is not held.
             pub fn release(&self) -> Result<(), Error> {
                 tell(self, "release", [])
             }
@@ -491,12 +634,16 @@ macro_rules! lockable {
 lockable! { LockProxy RLockProxy SemaphoreProxy ConditionProxy }
 
 impl ConditionProxy {
-    /// `c.wait(timeout)`, and whether somebody notified. Blocks. The lock is free meanwhile.
+    /// `c.wait(timeout)`; returns whether there was a notification.
+    ///
+    /// Blocks, and releases the lock meanwhile.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<bool, Error> {
         flag(self, "wait", [seconds(timeout)])
     }
 
-    /// `c.wait_for(predicate, timeout)`: what the predicate, which is called here and with the lock, said last. Blocks.
+    /// `c.wait_for(predicate, timeout)`; returns the last result of the predicate.
+    ///
+    /// Blocks. The predicate is called in this process, with the lock held.
     pub fn wait_for(
         &self,
         mut predicate: impl FnMut() -> Result<bool, Error>,
@@ -513,7 +660,7 @@ impl ConditionProxy {
         Ok(true)
     }
 
-    /// `c.notify(n)`: those that have waited longest.
+    /// `c.notify(n)`; wakes the threads that have waited longest.
     pub fn notify(&self, n: usize) -> Result<(), Error> {
         tell(self, "notify", [n.into()])
     }
@@ -540,16 +687,19 @@ impl EventProxy {
         tell(self, "clear", [])
     }
 
-    /// `e.wait(timeout)`, and whether it is set. Blocks.
+    /// `e.wait(timeout)`; returns whether the event is set.
+    ///
+    /// Blocks until then, at most for the timeout.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<bool, Error> {
         flag(self, "wait", [seconds(timeout)])
     }
 }
 
 impl BarrierProxy {
-    /// `b.wait(timeout)`: the place in the order of arrival, from 0. Blocks until all have come.
+    /// `b.wait(timeout)`; returns the place in the order of arrival, from 0.
     ///
-    /// Raises `threading.BrokenBarrierError` if one of them gave up, or the barrier was reset or aborted.
+    /// Blocks until all parties have arrived. Raises `threading.BrokenBarrierError` if one of them gave up, or the barrier
+    /// was reset or aborted.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<usize, Error> {
         count(self, "wait", [seconds(timeout)])
     }
@@ -569,7 +719,7 @@ impl BarrierProxy {
         flag(self, "__getattribute__", ["broken".into()])
     }
 
-    /// `b.abort()`: it stays broken until it is reset.
+    /// `b.abort()`; the barrier stays broken until it is reset.
     pub fn abort(&self) -> Result<(), Error> {
         tell(self, "abort", [])
     }
@@ -580,16 +730,30 @@ impl BarrierProxy {
     }
 }
 
-/// What became of an item that was to be put without waiting for ever. Python raises `queue.Full`.
+/// The result of putting an item with a time limit. Python raises `queue.Full`.
+///
+/// ```
+/// use multiprocessing_managers::Put;
+///
+/// # let manager = multiprocessing_managers::SyncManager::start()?;
+/// let queue = manager.queue(1)?;
+/// assert_eq!(queue.put_nowait(1)?, Put::Done);
+/// assert_eq!(queue.put_nowait(2)?, Put::Full);
+/// # Ok::<(), multiprocessing_managers::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use = "an item for which there was no room is not in the queue"]
+#[must_use = "the queue may have been full"]
 pub enum Put {
+    /// The item is in the queue.
     Done,
+    /// The queue was full; the item is not in it.
     Full,
 }
 
 impl QueueProxy {
-    /// `q.put(item)`. Blocks while the queue is full.
+    /// `q.put(item)`
+    ///
+    /// Blocks while the queue is full.
     pub fn put(&self, item: impl Into<Value>) -> Result<(), Error> {
         tell(self, "put", [item.into()])
     }
@@ -599,13 +763,17 @@ impl QueueProxy {
         put(tell(self, "put_nowait", [item.into()]))
     }
 
-    /// `q.put(item, True, timeout)`. Blocks at most that long.
+    /// `q.put(item, True, timeout)`
+    ///
+    /// Blocks while the queue is full, at most for the timeout.
     pub fn put_timeout(&self, item: impl Into<Value>, timeout: Duration) -> Result<Put, Error> {
         let args = [item.into(), true.into(), seconds(Some(timeout))];
         put(tell(self, "put", args))
     }
 
-    /// `q.get()`. Blocks while the queue is empty.
+    /// `q.get()`
+    ///
+    /// Blocks while the queue is empty.
     pub fn get(&self) -> Result<Value, Error> {
         ask(self, "get", [])
     }
@@ -615,18 +783,22 @@ impl QueueProxy {
         unless(ask(self, "get_nowait", []), "queue", "Empty")
     }
 
-    /// `q.get(True, timeout)`, or `None` if the queue stayed empty that long.
+    /// `q.get(True, timeout)`, or `None` if the queue stays empty.
+    ///
+    /// Blocks while the queue is empty, at most for the timeout.
     pub fn get_timeout(&self, timeout: Duration) -> Result<Option<Value>, Error> {
         let args = [true.into(), seconds(Some(timeout))];
         unless(ask(self, "get", args), "queue", "Empty")
     }
 
-    /// `q.task_done()`; raises `ValueError` when it was called more often than items were put.
+    /// `q.task_done()`; raises `ValueError` if all items are done already.
     pub fn task_done(&self) -> Result<(), Error> {
         tell(self, "task_done", [])
     }
 
-    /// `q.join()`. Blocks until every item that was put is done.
+    /// `q.join()`
+    ///
+    /// Blocks until every item is done.
     pub fn join(&self) -> Result<(), Error> {
         tell(self, "join", [])
     }
@@ -685,7 +857,9 @@ impl ArrayProxy {
         ask(self, "__getitem__", [slice(range)])
     }
 
-    /// `for value in a`: one call for each.
+    /// `for value in a`
+    ///
+    /// Each item is one call.
     pub fn iter(&self) -> ListIter<'_> {
         ListIter {
             proxy: self,
@@ -698,7 +872,7 @@ fn ask<const N: usize>(proxy: &Proxy, method: &str, args: [Value; N]) -> Result<
     proxy.call(method, Args::new(args))
 }
 
-/// What it returns does not matter: Python's `None`, or what the client discards.
+/// Calls a method, and discards its result.
 fn tell<const N: usize>(proxy: &Proxy, method: &str, args: [Value; N]) -> Result<(), Error> {
     ask(proxy, method, args).map(drop)
 }
@@ -722,7 +896,7 @@ fn items<const N: usize>(
     args: [Value; N],
 ) -> Result<Vec<Value>, Error> {
     let value = ask(proxy, method, args)?;
-    // The views of a dict come as the call of `list`.
+    // Python pickles a view of a dict as a call of `list`.
     let called = value.called("builtins", "list");
     let list = called.as_deref().and_then(<[Value]>::first);
     match &*list.unwrap_or(&value).node() {
@@ -731,7 +905,7 @@ fn items<const N: usize>(
     }
 }
 
-/// `None` instead of this exception.
+/// Turns this exception into `None`.
 fn unless<T>(result: Result<T, Error>, module: &str, name: &str) -> Result<Option<T>, Error> {
     match result {
         Err(error) if error.is(module, name) => Ok(None),
@@ -772,7 +946,7 @@ fn slice(range: impl RangeBounds<i64>) -> Value {
         Bound::Unbounded => Value::None,
     };
     let stop = match range.end_bound() {
-        // After the last item nothing ends but the list.
+        // The end after the last item is the end of the list.
         Bound::Included(-1) | Bound::Unbounded => Value::None,
         Bound::Included(last) => Value::Int(last.saturating_add(1)),
         Bound::Excluded(stop) => Value::Int(*stop),

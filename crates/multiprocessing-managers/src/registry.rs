@@ -1,4 +1,4 @@
-//! What a server can make for its clients: names and constructors.
+//! The registry of the types that a server makes for its clients.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,16 +15,27 @@ use crate::types::{
 type Make = dyn Fn(Args) -> Result<Arc<dyn Referent>, Exception> + Send + Sync;
 
 /// The types of a server, by name: Python's `BaseManager.register`.
+///
+/// ```
+/// use multiprocessing_managers::types::Queue;
+/// use multiprocessing_managers::{Args, Registry};
+///
+/// let queue = Queue::unbounded();
+/// let mut registry = Registry::new();
+/// registry.register("get_queue", move |_| Ok(queue.clone())); // one queue for all clients
+/// assert_eq!(registry.make("get_queue", Args::default()).unwrap().typeid(), "Queue");
+/// assert!(registry.make("list", Args::default()).is_err());
+/// ```
 #[derive(Clone, Default)]
 pub struct Registry(HashMap<Arc<str>, Arc<Make>>);
 
 impl Registry {
-    /// Knows nothing yet.
+    /// Creates an empty registry.
     pub fn new() -> Self {
         Registry::default()
     }
 
-    /// The thirteen types of a `SyncManager`; `JoinableQueue` is another name of `Queue`.
+    /// Creates a registry of the types of a `SyncManager`; `JoinableQueue` is another name of `Queue`.
     pub fn sync_manager() -> Self {
         let mut types = Registry::new();
         types
@@ -45,10 +56,10 @@ impl Registry {
         types
     }
 
-    /// Clients may call for `name`. What `make` returns is entered under a reference count; if it is an object that is
-    /// there already, such as the one queue that all clients share, they all get that one.
+    /// Registers a type. A client that asks for `name` gets a proxy of the object that `make` returns.
     ///
-    /// An exception of `make` reaches the client as a `RemoteError`.
+    /// `make` may return a new object each time, or the same one for all clients. Its exceptions reach the client as a
+    /// `RemoteError`.
     pub fn register<F>(&mut self, name: &str, make: F) -> &mut Self
     where
         F: Fn(Args) -> Result<Arc<dyn Referent>, Exception> + Send + Sync + 'static,
@@ -57,6 +68,11 @@ impl Registry {
         self
     }
 
+    /// Creates an object of a registered type.
+    ///
+    /// # Errors
+    ///
+    /// `KeyError` for an unknown name, and the exceptions of the constructor.
     pub fn make(&self, name: &str, args: Args) -> Result<Arc<dyn Referent>, Exception> {
         match self.0.get(name) {
             Some(make) => make(args),
@@ -64,7 +80,7 @@ impl Registry {
                 let mut names: Vec<&str> = self.0.keys().map(|name| &**name).collect();
                 names.sort_unstable();
                 let text = format!(
-                    "no type is registered as `{name}`; there are: {}",
+                    "no type is registered as `{name}`; registered are: {}",
                     names.join(", ")
                 );
                 Err(Exception::key_error(text.into()))

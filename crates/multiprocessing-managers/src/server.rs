@@ -1,4 +1,4 @@
-//! A server: it holds objects, and clients on many connections call their methods.
+//! The server: it holds objects whose methods clients call on many connections.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fmt::{Display, Write};
@@ -25,24 +25,34 @@ use crate::store::{Found, Store};
 use crate::sync::lock;
 use crate::transport::{Listener, Stream};
 
-/// How long a peer that has closed its connection may take to refuse what was sent to it afterwards.
+/// How long a peer may take to refuse bytes that were sent after it had closed its connection.
 const MOMENT: Duration = Duration::from_millis(200);
 
-/// How long those who are served have when the server ends, and once more when their connections have been cut.
+/// How long connections may go on when the server stops, and again after they have been cut.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// What a server lets its clients do. What goes beyond ends the connection that did it, and no other.
+/// Limits on what clients may do. A connection that exceeds one is closed; others are not affected.
+///
+/// ```
+/// use multiprocessing_managers::{Limits, Registry, Server};
+///
+/// let limits = Limits { connections: 100, ..Limits::default() };
+/// let address = "127.0.0.1:0".parse().unwrap();
+/// let server = Server::with_limits(&address, b"key", Registry::sync_manager(), limits)?;
+/// # drop(server);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// How many connections there may be at once. One more is closed as soon as it is there.
+    /// How many connections there may be at once. One more is closed at once. By default 4096.
     pub connections: usize,
-    /// How many of them may not have shown yet that they know the key. One more ends the oldest of these.
+    /// How many of these may not have proved yet that they have the key. One more closes the oldest of them. By default 1024.
     pub strangers: usize,
-    /// How long the handshake, and then the first request, may take.
+    /// How long the handshake may take, and then the first request. By default 10 s.
     pub handshake: Duration,
-    /// The largest message, in bytes.
+    /// The size of the largest message in bytes. By default 256 MiB.
     pub message: usize,
-    /// How deep a value may be nested, and how much memory those of one message may take.
+    /// How deep the values of a message may be nested, and how much memory they may take.
     pub values: pickle_value::Limits,
 }
 
@@ -58,32 +68,78 @@ impl Default for Limits {
     }
 }
 
-/// A server that listens. Python's `BaseManager(...).get_server()`.
+/// A server that listens and does not serve yet: Python's `BaseManager(...).get_server()`.
+///
+/// Over TCP, anyone on the network path can read the messages, as with Python's managers.
+///
+/// ```
+/// use std::thread;
+///
+/// use multiprocessing_managers::{Manager, Registry, Server};
+///
+/// let server = Server::bind(&"127.0.0.1:0".parse()?, b"key", Registry::sync_manager())?;
+/// let address = server.address().clone();
+/// let serving = thread::spawn(move || server.serve());
+/// let manager = Manager::connect(&address, b"key")?;
+/// manager.shutdown()?;
+/// assert_eq!(serving.join().unwrap().objects, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Server {
     listener: Listener,
     shared: Arc<Shared>,
 }
 
-/// A server that serves, in threads of its own, until this is dropped or a client shuts it down.
+/// A server that serves in threads of its own, until this is dropped or a client shuts it down.
+///
+/// ```
+/// use multiprocessing_managers::{Registry, Server};
+///
+/// let server = Server::bind(&"127.0.0.1:0".parse().unwrap(), b"key", Registry::sync_manager())?;
+/// let running = server.start()?;
+/// assert_eq!(running.number_of_objects(), 0);
+/// println!("{}", running.shutdown()); // connections served: 0, objects left: 0
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Running {
     shared: Arc<Shared>,
     thread: Option<thread::JoinHandle<Summary>>,
 }
 
-/// Ends a server that serves in another thread; a clone does the same.
+/// A handle that stops a server. Clones stop the same one.
+///
+/// ```
+/// use std::thread;
+///
+/// use multiprocessing_managers::{Registry, Server};
+///
+/// let server = Server::bind(&"127.0.0.1:0".parse().unwrap(), b"key", Registry::new())?;
+/// let stop = server.stop();
+/// let serving = thread::spawn(move || server.serve());
+/// stop.stop();
+/// serving.join().unwrap();
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Stop(Arc<Shared>);
 
-/// What has come of all who connected.
+/// What a server has done, when it has stopped.
+///
+/// ```
+/// use multiprocessing_managers::Summary;
+///
+/// let summary = Summary { served: 3, ..Summary::default() };
+/// assert_eq!(summary.to_string(), "connections served: 3, objects left: 0");
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Connections whose client knew the key. A client opens many, one after the other and at once.
+    /// Connections whose client had the key. Each client opens many.
     pub served: u64,
-    /// All others: whoever did not show in time that it knew the key, and those for whom there was no place.
+    /// Other connections: their client did not prove in time that it had the key, or there was no place left.
     pub refused: u64,
-    /// Objects that clients still referred to.
+    /// Objects to which clients still referred.
     pub objects: usize,
-    /// Connections with a call that did not end in time. Their threads end when it does.
+    /// Connections with a call that did not end in time. Their threads end with the call.
     pub left: usize,
 }
 
@@ -105,12 +161,12 @@ struct Shared {
     store: Arc<Store>,
     clients: Arc<Clients>,
     connections: Mutex<Connections>,
-    /// One connection less.
+    /// A connection has ended.
     ended: Condvar,
-    /// Readable as soon as the server is to stop.
+    /// An eventfd, readable once the server is to stop.
     stop: OwnedFd,
     stopping: AtomicBool,
-    /// Whether any message has had a reference to an object in it.
+    /// Whether any message has contained a proxy.
     proxies: AtomicBool,
     report: OnceLock<Box<Report>>,
 }
@@ -120,24 +176,29 @@ type Report = dyn Fn(&str) + Send + Sync;
 #[derive(Default)]
 struct Connections {
     all: BTreeMap<u64, Arc<Stream>>,
-    /// Those that have not shown yet that they know the key, the oldest first.
+    /// Connections that have not proved yet that they have the key, the oldest first.
     strangers: VecDeque<u64>,
-    /// How many there have been, and how many of them knew the key.
+    /// How many connections there have been, and how many of them had the key.
     accepted: u64,
     served: u64,
 }
 
 impl Server {
-    /// Listens at the address; port 0 is any that is free. `authkey` is what clients must know, any bytes.
+    /// Listens at the address, with the default [`Limits`]. Port 0 stands for any free port. Clients must have the
+    /// `authkey`, which may be any bytes.
     ///
-    /// Over TCP the messages are readable to whoever can listen on the way, as they are with Python's.
+    /// # Errors
     ///
-    /// Errors: the address is in use, or is none of this machine.
+    /// `AddrInUse`, also for the path of a Unix socket that exists; `AddrNotAvailable`; and the system's other errors.
     pub fn bind(address: &Address, authkey: &[u8], registry: Registry) -> io::Result<Self> {
         Server::with_limits(address, authkey, registry, Limits::default())
     }
 
-    /// The same, with limits of one's own.
+    /// Listens at the address, with the given limits.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::bind`].
     pub fn with_limits(
         address: &Address,
         authkey: &[u8],
@@ -166,12 +227,16 @@ impl Server {
         })
     }
 
-    /// Where it listens, with the port that was chosen.
+    /// Returns the address, with the port that was chosen.
     pub fn address(&self) -> &Address {
         &self.shared.address
     }
 
-    /// Serves in threads of its own: one that accepts, and one for each connection.
+    /// Starts to serve: a thread that accepts connections, and one for each connection.
+    ///
+    /// # Errors
+    ///
+    /// The system's error if it has no thread left.
     pub fn start(self) -> io::Result<Running> {
         let shared = self.shared.clone();
         let thread = thread::Builder::new()
@@ -183,18 +248,20 @@ impl Server {
         })
     }
 
-    /// From now on `to` is told of each connection that the server ends, or refuses: who it was, and why. Those that their
-    /// clients end are none of these. Only the first call counts; `to` is called by many threads, and should not block.
+    /// Calls `to` from now on with a line for each connection that the server closes or refuses: the peer and the reason.
+    ///
+    /// Connections that their clients close are not reported. Many threads call `to`, which should not block. Later calls of
+    /// `report` have no effect.
     pub fn report(&self, to: impl Fn(&str) + Send + Sync + 'static) {
         self.shared.report.set(Box::new(to)).ok();
     }
 
-    /// What ends [`Server::serve`] from another thread.
+    /// Returns a handle that ends [`Server::serve`] from another thread.
     pub fn stop(&self) -> Stop {
         Stop(self.shared.clone())
     }
 
-    /// Serves until it is stopped, or a client calls `shutdown`; ends as [`Running::shutdown`] does.
+    /// Serves until it is stopped or a client calls `shutdown`. Ends as [`Running::shutdown`] does.
     pub fn serve(self) -> Summary {
         let Server { listener, shared } = self;
         while !shared.stopping.load(Ordering::Acquire) {
@@ -205,7 +272,7 @@ impl Server {
             if poll(&mut fds, None).is_err() || fds[0].revents().is_empty() {
                 continue;
             }
-            // A client that has left again is no error of ours; without descriptors or threads it helps when one leaves.
+            // A client that has disconnected again does not matter; without descriptors or threads, room must be made.
             let accepted = listener
                 .accept()
                 .and_then(|stream| shared.clone().admit(stream));
@@ -219,30 +286,32 @@ impl Server {
 }
 
 impl Running {
-    /// Where it listens, with the port that was chosen.
+    /// Returns the address, with the port that was chosen.
     pub fn address(&self) -> &Address {
         &self.shared.address
     }
 
-    /// How many objects clients refer to.
+    /// Returns the number of objects to which clients refer.
     pub fn number_of_objects(&self) -> usize {
         self.shared.store.len()
     }
 
-    /// Waits until a client has called `shutdown`, for as long as that takes.
+    /// Blocks until a client has called `shutdown`.
     pub fn join(mut self) -> Summary {
         self.wait()
     }
 
-    /// Ends it, and returns when it has ended: requests that are being served get their replies, those that wait for
-    /// something are cut off, and so are, after a second, those whose client does not read.
+    /// Stops the server, and blocks until it has stopped.
+    ///
+    /// Requests that are being served get their replies. Calls that wait are cut off, and so are, after a second, connections
+    /// whose client does not read.
     pub fn shutdown(mut self) -> Summary {
         self.shared.stop();
         self.wait()
     }
 
     fn wait(&mut self) -> Summary {
-        // A panic has been reported by the thread itself.
+        // The thread itself has reported a panic.
         let ended = self.thread.take().and_then(|thread| thread.join().ok());
         ended.unwrap_or_default()
     }
@@ -256,7 +325,7 @@ impl Drop for Running {
 }
 
 impl Stop {
-    /// Has it end, and does not wait for that.
+    /// Lets the server stop, and returns immediately.
     pub fn stop(&self) {
         self.0.stop();
     }
@@ -265,7 +334,7 @@ impl Stop {
 impl Shared {
     fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        rustix::io::write(&self.stop, &1u64.to_ne_bytes()).ok(); // It cannot be full: nobody stops so often.
+        rustix::io::write(&self.stop, &1u64.to_ne_bytes()).ok(); // The counter cannot be full.
     }
 
     /// Serves the connection in a thread of its own.
@@ -279,15 +348,12 @@ impl Shared {
         if connections.all.len() >= self.limits.connections {
             drop(connections);
             if let Some(report) = self.report.get() {
-                report(&format!(
-                    "{}: there are as many connections as there may be",
-                    peer::name(&stream)
-                ));
+                report(&format!("{}: too many connections", peer::name(&stream)));
             }
             return Ok(());
         }
         if connections.strangers.len() >= self.limits.strangers {
-            // It waits for nothing but its client, and so leaves at once; only then is there a place.
+            // It waits only for its client, so it leaves at once; then there is a place.
             let oldest = connections.end_oldest_stranger();
             let is_there = |connections: &mut Connections| {
                 oldest.is_some_and(|id| connections.all.contains_key(&id))
@@ -306,14 +372,14 @@ impl Shared {
             let leave = leave;
             leave.shared.clone().serve(leave.id, stream);
         };
-        // If it fails, the closure is dropped, and the connection leaves with it.
+        // On failure the closure is dropped, and the connection leaves with it.
         thread::Builder::new()
             .name("connection".into())
             .spawn(serve)
             .map(drop)
     }
 
-    /// Waits until a connection has ended, but not long; it ends that which has been a stranger for the longest time.
+    /// Closes the connection that has been a stranger for longest, and waits a moment for a connection to end.
     fn make_room(&self) {
         let mut connections = lock(&self.connections);
         connections.end_oldest_stranger();
@@ -323,7 +389,7 @@ impl Shared {
         drop(wait.unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Ends all connections, and returns when there are none, or some have had time enough.
+    /// Ends all connections, and returns when they have ended or have had enough time.
     fn drain(&self) -> Summary {
         let deadline = Instant::now() + DRAIN;
         for stream in lock(&self.connections).all.values() {
@@ -364,9 +430,9 @@ impl Shared {
         }
     }
 
-    /// One connection, from its first byte to its last.
+    /// Serves a connection from its first byte to its last.
     fn serve(&self, id: u64, stream: Arc<Stream>) {
-        // Afterwards, it may not be known any more.
+        // Later the peer may be unknown.
         let peer = self.report.get().map(|_| peer::name(&stream));
         let report = |why: String| {
             if let (Some(report), Some(peer)) = (self.report.get(), &peer) {
@@ -392,7 +458,7 @@ impl Shared {
         }
     }
 
-    /// The first request, to the server itself. Most connections have no other.
+    /// Serves the first request, which is to the server itself. Most connections have no other.
     fn control(&self, frames: &mut Frames) -> io::Result<()> {
         let deadline = Instant::now().checked_add(self.limits.handshake);
         let frame = match deadline {
@@ -410,7 +476,7 @@ impl Shared {
             true => self.clients.of(frames.stream()),
             false => None,
         };
-        // A client that has been killed is not known any more, and would never give a count back.
+        // A client that was killed meanwhile is unknown, and would never give the count back.
         if client.is_none() && matches!(name, "create" | "incref") && has_closed(frames.stream()) {
             return Ok(());
         }
@@ -418,7 +484,7 @@ impl Shared {
         let args = arguments(&request.args, &request.keywords);
         let result = args.and_then(|args| self.function(&request.method, args, client_id));
         if let Some(client) = &client {
-            // It may have been killed since then, and its counts dropped before this one was there.
+            // The client may have been killed meanwhile, and its counts dropped before this one existed.
             client.conclude();
         }
         let done = result.is_ok();
@@ -436,7 +502,7 @@ impl Shared {
         replied
     }
 
-    /// The functions of section 5.
+    /// Calls a function of the server itself.
     fn function(&self, name: &Value, mut args: Args, client: u64) -> Result<Value, Exception> {
         match name.as_str().unwrap_or_default() {
             "dummy" => args.bind("Server.dummy", []).map(|[]| Value::None),
@@ -502,17 +568,17 @@ impl Shared {
         text
     }
 
-    /// The calls of one thread of a client, one after the other, until it closes the connection.
+    /// Serves the calls of a client's thread, until it closes the connection.
     fn calls(&self, frames: &mut Frames, client: Option<&Arc<Client>>) -> io::Result<()> {
-        // On one machine a connection is reset where it is closed with something in it that was not read; on the way
-        // between two, others can do that.
+        // On one machine a reset means that the client closed the connection with unread bytes in it; between machines,
+        // others can reset a connection.
         let local = frames.stream().is_local();
         let caller = Caller::remote(frames.stream().clone());
         let client_id = client.map_or(0, |client| {
             client.caller_begins();
             client.id
         });
-        // A method of a type that is not ours may panic; the hook has said so, and this client has gone.
+        // A method of a user's type may panic. The panic hook has reported it; this client is disconnected.
         let serve = AssertUnwindSafe(|| self.serve_calls(frames, &caller, client_id));
         let panicked = |_| Err(io::Error::other("a method panicked"));
         let result = catch_unwind(serve).unwrap_or_else(panicked);
@@ -549,7 +615,7 @@ impl Shared {
         caller: &Arc<Caller>,
         client: u64,
     ) -> io::Result<()> {
-        // What the last reply refers to. The client counts it before it sends anything else here.
+        // The objects in the last reply. The client counts them before its next request here.
         let mut graced: Vec<Keep> = vec![];
         let mut found = Found::default();
         while let Some(frame) = frames.recv(self.limits.message)? {
@@ -573,7 +639,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Does what a request asks for.
+    /// Serves a request.
     fn call(
         &self,
         caller: &Arc<Caller>,
@@ -602,14 +668,14 @@ impl Shared {
         }
     }
 
-    /// What a `#PROXY` reply says of a new object, which is counted once.
+    /// Enters a new object with a count of one, and returns the content of a `#PROXY` reply.
     fn proxy(&self, object: Arc<dyn Referent>, client: u64) -> Value {
         let (typeid, exposed) = (object.typeid(), names(object.exposed()));
         let ident = self.store.enter(object, client);
         Value::tuple([exposed, token(typeid, &self.address, ident)])
     }
 
-    /// A request, or what is wrong with it.
+    /// Reads a request.
     fn understand(&self, frame: &[u8]) -> Result<Request, Exception> {
         let mut keep = |proxy: &Proxy| -> Option<Keep> {
             let object = self.store.find(&proxy.ident)?;
@@ -631,7 +697,7 @@ impl Drop for Shared {
 }
 
 impl Connections {
-    /// Returns which that was, if there is one.
+    /// Closes the connection that has been a stranger for longest, and returns its number.
     fn end_oldest_stranger(&mut self) -> Option<u64> {
         let oldest = self.strangers.pop_front()?;
         if let Some(stream) = self.all.get(&oldest) {
@@ -641,7 +707,7 @@ impl Connections {
     }
 }
 
-/// A connection that is served. It leaves when this is dropped.
+/// A connection that is served. Dropping this removes it.
 struct Leave {
     shared: Arc<Shared>,
     id: u64,
@@ -686,16 +752,16 @@ fn method(
 
 fn no_method(object: &dyn Referent, name: &Value) -> Failure {
     let (typeid, exposed) = (object.typeid(), object.exposed().join(", "));
-    let text = format!("{name} is no method of {typeid}; there are: {exposed}");
+    let text = format!("{name} is not a method of {typeid}, whose methods are: {exposed}");
     around(Exception::key_error(text.into()))
 }
 
-/// What goes wrong around a method, and not in it.
+/// The failure of something around a method.
 fn around(exception: Exception) -> Failure {
     Failure::Traceback(exception.to_string())
 }
 
-/// A request: the method of an object, or, on a fresh connection, a function of the server. Its parts are whatever came.
+/// A request for the method of an object, or, on a new connection, a function of the server. Its parts are not checked yet.
 struct Request {
     ident: Value,
     method: Value,
@@ -723,7 +789,7 @@ impl Request {
     }
 }
 
-/// The arguments of a call, as for `f(*args, **keywords)`.
+/// Returns the arguments of `f(*args, **keywords)`.
 fn arguments(args: &Value, keywords: &Value) -> Result<Args, Exception> {
     let positional = match args {
         Value::Tuple(args) => args.to_vec(),
@@ -764,19 +830,19 @@ fn ident(args: Args, function: &str) -> Result<Arc<str>, Exception> {
     }
 }
 
-/// Only people read it, and they look at the last line.
+/// Returns a traceback, of which people read the last line.
 fn traceback(last: impl Display) -> Value {
     format!("Traceback (most recent call last):\n  in the manager's server\n{last}\n").into()
 }
 
-/// Whether the peer has closed its end, or was killed. It waits for no reply then.
+/// Whether the peer has closed its end or was killed, and so does not wait for a reply.
 fn has_closed(stream: &Stream) -> bool {
     let mut fds = [PollFd::new(stream, PollFlags::RDHUP)];
     poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
-/// Whether a peer that had closed its connection refuses what was sent to it afterwards. Over TCP the writer is not told,
-/// nor a reader, who has seen the end before.
+/// Whether a peer refuses bytes that were sent after it had closed its connection. Over TCP neither writing nor reading
+/// reports that.
 fn refused(stream: &Stream, limit: Duration) -> bool {
     let Stream::Tcp(stream) = stream else {
         return false;
@@ -786,7 +852,7 @@ fn refused(stream: &Stream, limit: Duration) -> bool {
     poll(&mut fds, limit.as_ref()).is_ok() && fds[0].revents().contains(PollFlags::ERR)
 }
 
-/// Whether that is how it looks when a client has ended its connection, or the server all of them.
+/// Whether the error means that the client, or the stopping server, has closed the connection.
 fn has_left(error: &io::Error) -> bool {
     is_reset(error) || error.kind() == io::ErrorKind::UnexpectedEof
 }

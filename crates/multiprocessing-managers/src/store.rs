@@ -1,4 +1,4 @@
-//! The objects of a server, their names, and how many clients refer to each.
+//! The objects of a server, their names and their reference counts.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -13,32 +13,31 @@ const PATIENCE: usize = 32;
 
 /// The objects that clients can name.
 ///
-/// An object lives as long as a client refers to it, or a value that the server stores. It keeps its name as long, and
-/// no name is ever given twice.
+/// An object lives, under the same name, as long as a client or a stored value refers to it. No name is given twice.
 pub(crate) struct Store {
     table: RwLock<Table>,
-    /// Different in each server, so that no other server's names are among these.
+    /// Different in each server, so that a name of another server is unknown here.
     prefix: u32,
     next: AtomicU64,
     /// Changes whenever an object loses its last count.
     generation: AtomicUsize,
-    /// How many objects may have lost their last count and live on, before they are looked at once more.
+    /// How many objects may lose their last count and live on before the collector runs again.
     patience: AtomicUsize,
 }
 
 #[derive(Default)]
 struct Table {
     records: HashMap<Arc<str>, Record>,
-    /// Where an object lies. A record's weak reference keeps another object from lying there.
+    /// Names by the address of the object. The weak reference of the record prevents another object at the address.
     idents: HashMap<usize, Arc<str>>,
-    /// How many records there may be before those whose objects are no more are thrown out.
+    /// Beyond this number, records of objects that no longer exist are removed.
     limit: usize,
 }
 
-/// The last objects that a connection has called, so that it need not look for them in the table each time.
+/// The objects that a connection has called last, which saves a search of the table.
 #[derive(Default)]
 pub(crate) struct Found {
-    /// The store's when these were found.
+    /// The store's generation when these were found.
     generation: usize,
     objects: Vec<(Box<str>, Weak<dyn Referent>)>,
 }
@@ -47,8 +46,8 @@ struct Record {
     object: Weak<dyn Referent>,
     /// While clients refer to it.
     kept: Option<Arc<dyn Referent>>,
-    /// How many references each client process holds. Client 0 is all those whose process is not known; it may have less
-    /// than none, if one whose message could not be told took back what is another's here.
+    /// How many references each client process holds. Client 0 stands for all unknown processes. Its count may be negative
+    /// after an unattributed message gave back a reference that is counted for another client.
     counts: Vec<(u64, isize)>,
 }
 
@@ -65,7 +64,7 @@ impl Store {
         })
     }
 
-    /// Names the object, unless it has a name, and counts one reference of the client.
+    /// Names the object, if it has no name, and counts a reference of the client.
     pub fn enter(&self, object: Arc<dyn Referent>, client: u64) -> Arc<str> {
         let at = Arc::as_ptr(&object).cast::<()>() as usize;
         let mut guard = self.write();
@@ -89,7 +88,7 @@ impl Store {
         ident
     }
 
-    /// The object of that name, if it lives.
+    /// Returns the object of this name, if it exists.
     pub fn find(&self, ident: &str) -> Option<Arc<dyn Referent>> {
         let table = self.read();
         let record = table.records.get(ident)?;
@@ -107,7 +106,7 @@ impl Store {
         Ok(())
     }
 
-    /// Counts one less.
+    /// Counts one reference less.
     pub fn decref(&self, ident: &str, client: u64) -> Result<(), Exception> {
         let mut table = self.write();
         let record = table.records.get_mut(ident);
@@ -123,8 +122,8 @@ impl Store {
         }
     }
 
-    /// Drops all references of a client that has ended. Returns whether it had any, and the objects without any now, for
-    /// [`Store::release`].
+    /// Drops all references of a client that has ended. Returns whether it had any, and the objects that have lost their last
+    /// reference, for [`Store::release`].
     pub fn forget(&self, client: u64) -> (bool, Vec<Arc<dyn Referent>>) {
         let (mut had, mut unkept) = (false, vec![]);
         for record in self.write().records.values_mut() {
@@ -134,8 +133,8 @@ impl Store {
         (had, unkept)
     }
 
-    /// Drops objects that no client refers to any more, outside of the table's lock, because they may be large. If they
-    /// live on in stored values, it is time to look for circles, now and then.
+    /// Drops objects without a client, outside the lock of the table, because they may be large. If enough of them live on
+    /// in stored values, runs the collector.
     pub fn release(&self, unkept: Vec<Arc<dyn Referent>>) {
         self.generation.fetch_add(1, Ordering::Release);
         let weak: Vec<_> = unkept.iter().map(Arc::downgrade).collect();
@@ -156,7 +155,7 @@ impl Store {
     /// Empties the objects that only refer to each other.
     fn collect(&self) {
         let table = self.write();
-        // Whoever releases something meanwhile need not come here, too.
+        // Other threads need not collect meanwhile.
         self.patience.store(PATIENCE, Ordering::Relaxed);
         let unkept = table
             .records
@@ -169,12 +168,12 @@ impl Store {
         let patience = PATIENCE + 2 * live.len();
         self.patience.store(patience, Ordering::Relaxed);
         drop(table);
-        // Outside of the lock: these may be the last owners.
+        // Outside the lock, because these may be the last owners.
         drop(live);
         garbage.iter().for_each(|object| object.clear());
     }
 
-    /// How many objects clients refer to.
+    /// Returns the number of objects to which clients refer.
     pub fn len(&self) -> usize {
         let table = self.read();
         table
@@ -184,7 +183,7 @@ impl Store {
             .count()
     }
 
-    /// Each object to which clients refer, with its name and count.
+    /// Returns each object to which clients refer, with its name and count.
     pub fn list(&self) -> Vec<(Arc<str>, isize, Arc<dyn Referent>)> {
         let table = self.read();
         let mut list: Vec<_> = table
@@ -209,7 +208,7 @@ impl Store {
 }
 
 impl Found {
-    /// The object of that name, if it lives.
+    /// Returns the object of this name, if it exists.
     pub fn object(&mut self, store: &Store, ident: &str) -> Option<Arc<dyn Referent>> {
         let generation = store.generation.load(Ordering::Acquire);
         if generation != self.generation || self.objects.len() > 8 {
@@ -227,7 +226,7 @@ impl Found {
 }
 
 impl Table {
-    /// Throws out the records of objects that are no more, now and then.
+    /// Removes the records of objects that no longer exist, once there are enough.
     fn prune(&mut self) {
         if self.records.len() <= self.limit {
             return;
@@ -248,8 +247,8 @@ impl Record {
         }
     }
 
-    /// One less of this client. If it has none, then of those of whom it is not known whose they are, of which there may
-    /// then be too few: that is another's whose message could not be told, and must not look as if it had been killed.
+    /// Counts one reference of the client less. If it has none, counts one of client 0 less, also below zero: an
+    /// unattributed message of another client must not make that client look killed.
     fn remove(&mut self, client: u64) {
         let has = |(other, count): &&mut (u64, isize)| *other == client && *count > 0;
         match self.counts.iter_mut().find(has) {
@@ -259,7 +258,7 @@ impl Record {
         self.counts.retain(|(_, count)| *count != 0);
     }
 
-    /// Drops what the client has, and returns whether it had something that nobody else can have taken back.
+    /// Drops the client's references, and returns whether it had one that no unattributed message has given back.
     fn forget(&mut self, client: u64) -> bool {
         let of = |id: u64| self.counts.iter().find(|(other, _)| *other == id);
         let count = of(client).map_or(0, |(_, count)| *count);
@@ -272,7 +271,7 @@ impl Record {
         count > covered
     }
 
-    /// The object, if there is no reference any more.
+    /// Returns the object if it has lost its last reference.
     fn unkept(&mut self) -> Option<Arc<dyn Referent>> {
         if self.counts.iter().map(|(_, count)| count).sum::<isize>() > 0 {
             return None;
@@ -288,7 +287,7 @@ mod tests {
     use crate::args::Args;
     use crate::types::List;
 
-    /// One process' message is not known for its own; it ends by itself, and another still refers to the object.
+    /// One process sends an unattributed message and ends by itself, while another still refers to the object.
     #[test]
     fn a_message_that_cannot_be_told_takes_nothing_away() {
         let store = Store::new().unwrap();
@@ -302,7 +301,7 @@ mod tests {
         assert!(store.find(&ident).is_some());
         store.decref(&ident, other).unwrap();
         assert!(store.find(&ident).is_none());
-        // And who has more than anybody can have taken back was killed.
+        // A process with more references than such messages can have given back was killed.
         let ident = store.enter(List::new(Args::default()).unwrap(), ends);
         store.incref(&ident, ends).unwrap();
         store.incref(&ident, other).unwrap();

@@ -1,8 +1,4 @@
-//! A server with all types in this process, and a client of it.
-//!
-//! Python:  `multiprocessing.Manager()`
-//! Differs: the server needs no process of its own, because its threads run beside this program's; so whoever is killed
-//!          with this program, nobody is left. Children are told where it is by [`Manager::hand_over`].
+//! A server in this process, with its first client.
 
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -13,16 +9,30 @@ use crate::client::{Error, Manager};
 use crate::registry::Registry;
 use crate::server::{Running, Server};
 
-/// A server of the thirteen types, which ends when this is dropped, and the [`Manager`] that is its first client.
+/// A server of all types in this process, and its first client: Python's `multiprocessing.Manager()`.
+///
+/// Dereferences to a [`Manager`]. The server runs in threads of this process, so it cannot outlive it, and stops when this is
+/// dropped. Tell children about it with [`Manager::hand_over`].
+///
+/// ```
+/// use multiprocessing_managers::SyncManager;
+///
+/// let manager = SyncManager::start()?;
+/// let dict = manager.dict([("a", 1)])?;
+/// assert_eq!(dict.repr()?, "{'a': 1}");
+/// # Ok::<(), multiprocessing_managers::Error>(())
+/// ```
 pub struct SyncManager {
     manager: Manager,
     _server: Running,
 }
 
 impl SyncManager {
-    /// Starts the server on a Unix socket with a name in Linux's abstract namespace, and with a key, both random.
+    /// Starts a server on a Unix socket with a random name in Linux's abstract namespace, with a random key.
     ///
-    /// Errors: the system has no socket, thread or random number for it.
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the system has no socket, thread or random numbers.
     pub fn start() -> Result<Self, Error> {
         let mut random = [0; 32];
         let failed = |source| Error::Io {

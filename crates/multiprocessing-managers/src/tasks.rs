@@ -1,8 +1,7 @@
-//! Tasks: functions that two programs know by the same name, with their arguments as values.
+//! Tasks: calls of functions that two programs know by the same name.
 //!
-//! Python:  `task_queue.put(functools.partial(f, x))`, and `n = task_queue.get(); r = n()` at the other end
-//! Differs: what arrives is a name, and nothing is called that was not registered by that name. Python imports the
-//!          module, and so calls whatever a client names.
+//! In Python, one end puts `functools.partial(f, x)` into a queue and the other calls what it gets, which imports and runs
+//! whatever a peer names. Here only functions that the worker has registered are called.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,33 +11,49 @@ use pickle_value::{Exception, Partial, Value};
 
 use crate::args::Args;
 
-/// How many partials may be one inside of the other; also what ends a circle of them.
+/// How deep partials may be nested, which also ends a circle of them.
 const LAYERS: usize = 1000;
 
 type Function = Arc<dyn Fn(&Args) -> Result<Value, Exception> + Send + Sync>;
 
-/// The functions that may be called, by their Python names. Clones are independent.
+/// The functions that a worker calls, by their Python names. Clones are independent.
+///
+/// ```
+/// use multiprocessing_managers::{Args, Task, Tasks};
+///
+/// let tasks = Tasks::new().register("builtins.len", |args| Ok(args.positional.len().into()));
+/// let task = Task::call("builtins", "len", Args::new([1.into(), 2.into()]));
+/// assert_eq!(tasks.run(&task).unwrap(), 2.into());
+/// ```
 #[derive(Clone, Default)]
 pub struct Tasks {
     functions: BTreeMap<String, Function>,
 }
 
-/// Why a task has no result.
+/// The reason why a task has no result.
+///
+/// ```
+/// use multiprocessing_managers::{Args, Task, TaskError, Tasks};
+///
+/// let error = Tasks::new().run(&Task::call("os", "getpid", Args::default())).unwrap_err();
+/// assert!(matches!(error, TaskError::Refused(_)));
+/// ```
 #[derive(Debug)]
 pub enum TaskError {
-    /// It is not a call of a registered function. Nothing was called.
+    /// The task is not a call of a registered function. Nothing was called.
     Refused(String),
     /// The function raised.
     Raised(Exception),
 }
 
 impl Tasks {
+    /// Creates an empty set of functions.
     pub fn new() -> Self {
         Tasks::default()
     }
 
-    /// Registers a function as `module.name`, such as `tasks.run`, `__main__.server_exit` or `builtins.print`. One function
-    /// may be registered by several names; the same name again replaces what was there.
+    /// Registers a function as `module.name`, such as `tasks.run`, `__main__.server_exit` or `builtins.print`. A second
+    /// function of the same name replaces the first.
     pub fn register(
         mut self,
         name: &str,
@@ -48,11 +63,12 @@ impl Tasks {
         self
     }
 
-    /// Calls what came out of a queue: a function, or `functools.partial` of one. Blocks as long as the function does.
+    /// Calls a task from a queue: a function or a `functools.partial` of one. Blocks as long as the function does.
     ///
     /// # Errors
     ///
-    /// [`TaskError::Refused`] if it is something else, or a function of which nobody knows; a worker reports it and goes on.
+    /// [`TaskError::Refused`] for any other value and for a function that is not registered, [`TaskError::Raised`] if the
+    /// function fails.
     pub fn run(&self, task: &Value) -> Result<Value, TaskError> {
         let (name, args) = call(task).map_err(TaskError::Refused)?;
         let Some(function) = self.functions.get(&name) else {
@@ -65,12 +81,18 @@ impl Tasks {
     }
 }
 
-/// What to put into a queue, for a worker in either language.
+/// Creates tasks for a worker in either language. See [`Tasks`].
 pub struct Task;
 
 impl Task {
-    /// The function itself if there are no arguments, otherwise `functools.partial(module.name, *args)`, in the form that
-    /// `pickle` gives it: every CPython reads it, multiprocessing's own form too, but that is a private name.
+    /// Returns the function itself if there are no arguments, otherwise `functools.partial(module.name, *args, **keywords)`.
+    ///
+    /// ```
+    /// use multiprocessing_managers::{Args, Task};
+    ///
+    /// let task = Task::call("builtins", "print", Args::new(["hello".into()]));
+    /// assert_eq!(task.to_string(), "functools.partial(<built-in function print>, 'hello')");
+    /// ```
     pub fn call(module: &str, name: &str, args: Args) -> Value {
         let function = Value::global(module.to_owned(), name.to_owned());
         if args.positional.is_empty() && args.keywords.is_empty() {
@@ -80,7 +102,7 @@ impl Task {
     }
 }
 
-/// The function's name, and all its arguments.
+/// Returns the name of the function, and all its arguments.
 fn call(task: &Value) -> Result<(String, Args), String> {
     let mut layers = vec![];
     let mut inner = task.clone();
@@ -92,7 +114,9 @@ fn call(task: &Value) -> Result<(String, Args), String> {
         }
         let Some(layer) = Partial::of(&inner) else {
             let shown: String = task.to_string().chars().take(200).collect();
-            return Err(format!("{shown} is no function, nor a partial of one"));
+            return Err(format!(
+                "{shown} is neither a function nor a partial of one"
+            ));
         };
         inner = layer.function.clone();
         layers.push(layer);
@@ -104,11 +128,17 @@ fn call(task: &Value) -> Result<(String, Args), String> {
         let pairs = match &*keywords {
             Value::Dict(pairs) => &pairs[..],
             Value::None => &[],
-            other => return Err(format!("the keywords of {name} are no dict but {other}")),
+            other => {
+                return Err(format!(
+                    "expected a dict of keywords of {name}, found {other}"
+                ));
+            }
         };
         for (key, value) in pairs {
             let Some(key) = key.as_str() else {
-                return Err(format!("a keyword of {name} is no str but {key}"));
+                return Err(format!(
+                    "expected a str as a keyword of {name}, found {key}"
+                ));
             };
             match args.keywords.iter_mut().find(|(known, _)| **known == *key) {
                 Some((_, known)) => *known = value.clone(),
@@ -190,7 +220,7 @@ mod tests {
         assert_eq!(said(&stranger), text);
         assert_eq!(
             said(&1i64.into()),
-            "refused: 1 is no function, nor a partial of one"
+            "refused: 1 is neither a function nor a partial of one"
         );
         let made = Value::call(Value::global("builtins", "print"), []);
         assert!(said(&made).starts_with("refused: "));

@@ -1,9 +1,6 @@
-//! Sockets of TCP and of Unix, behind one type, and the text of an [`Address`].
+//! TCP and Unix sockets behind one type, like `multiprocessing.connection.SocketListener` and `SocketClient`.
 //!
-//! Python:  `multiprocessing.connection.SocketListener` and `SocketClient`
-//! Differs: a name may stand for IPv6 addresses too; IPv4 goes first, because a Python client knows no other. Far more
-//!          connections may wait to be accepted.
-//! Linux:   names in the abstract namespace.
+//! A host name may stand for IPv6 addresses too. IPv4 goes first, because Python's clients know nothing else.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
@@ -22,23 +19,41 @@ use rustix::net::{
     self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType,
 };
 
-/// How many connections may wait to be accepted, unless the system allows fewer (`net.core.somaxconn`).
+/// How many connections may wait to be accepted, if `net.core.somaxconn` allows it.
 const BACKLOG: i32 = 4096;
 
 /// One end of a connection. Reading and writing block, and never raise SIGPIPE.
+///
+/// ```
+/// use std::io::{Read, Write};
+///
+/// use multiprocessing_managers::transport::{Listener, Stream};
+///
+/// let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap())?;
+/// let mut client = Stream::connect(listener.address(), None)?;
+/// client.write_all(b"hello")?;
+/// let mut buffer = [0; 5];
+/// listener.accept()?.read_exact(&mut buffer)?;
+/// assert_eq!(&buffer, b"hello");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub enum Stream {
+    /// A TCP socket.
     Tcp(TcpStream),
+    /// A Unix socket.
     Unix(UnixStream),
 }
 
 impl Stream {
-    /// Connects, to the first address of a name that answers: those of IPv4, then those of IPv6.
+    /// Connects to the first address of a host that answers, IPv4 before IPv6.
     ///
-    /// Blocks until then, at most for `timeout`, of which each address gets its share; looking up a name may take
-    /// longer. Where nobody listens, this is an error at once; where the connections that wait are too many, it waits.
+    /// Blocks for at most `timeout`, of which each address gets a share; looking up a name may take longer. It fails at once
+    /// if no server listens, and waits if too many connections wait already.
     ///
-    /// Errors: the system's, for the last address; `TimedOut`; `InvalidInput` for a path that is too long.
+    /// # Errors
+    ///
+    /// The system's error for the last address, `TimedOut`, and `InvalidInput` for a path that is too long.
     pub fn connect(address: &Address, timeout: Option<Duration>) -> io::Result<Stream> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let (host, port) = match address {
@@ -59,7 +74,11 @@ impl Stream {
         Err(failure.unwrap_or_else(|| no_address(host)))
     }
 
-    /// The same connection once more.
+    /// Returns another handle of the same connection.
+    ///
+    /// # Errors
+    ///
+    /// The system's error if the process has no file descriptor left.
     pub fn try_clone(&self) -> io::Result<Stream> {
         Ok(match self {
             Stream::Tcp(stream) => Stream::Tcp(stream.try_clone()?),
@@ -67,20 +86,30 @@ impl Stream {
         })
     }
 
-    /// Ends the connection in both directions, for all clones: whoever reads from it wakes up.
+    /// Ends the connection in both directions, for all handles. Blocked reads return.
     ///
-    /// Errors: `NotConnected` if the peer has reset it before.
+    /// # Errors
+    ///
+    /// `NotConnected` if the peer has reset the connection.
     pub fn shutdown(&self) -> io::Result<()> {
         Ok(net::shutdown(self, Shutdown::Both)?)
     }
 
-    /// Whoever reads from it, or looks whether it has been hung up, is told that it has ended; what is written still goes.
+    /// Ends reading, for all handles: reads return the end of the stream, and polls see a hang-up. Writing still works.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` if the peer has reset the connection.
     pub fn shutdown_read(&self) -> io::Result<()> {
         Ok(net::shutdown(self, Shutdown::Read)?)
     }
 
-    /// From now on the connection is broken after a minute in which the machine at the other end does not answer, whether
-    /// or not something is sent to it. Nothing else is as sure to be noticed over TCP; a Unix socket needs nothing.
+    /// Breaks the connection from now on once the other machine has not answered for a minute, even if nothing is sent. Over
+    /// TCP a machine that disappears is noticed in no other way. Does nothing for a Unix socket.
+    ///
+    /// # Errors
+    ///
+    /// The system's error.
     pub fn keep_alive(&self) -> io::Result<()> {
         if let Stream::Tcp(stream) = self {
             sockopt::set_socket_keepalive(stream, true)?;
@@ -92,7 +121,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Whether the other end is on this machine. A connection that has been reset does not know any more.
+    /// Whether the other end is on this machine; false after the connection was reset.
     pub fn is_local(&self) -> bool {
         match self {
             Stream::Unix(_) => true,
@@ -102,15 +131,21 @@ impl Stream {
         }
     }
 
-    /// From now on each read, or write, that waits longer fails with `WouldBlock`. It holds for all clones.
+    /// Lets each read or write that takes longer fail with `WouldBlock`, for all handles.
     ///
-    /// Errors: `InvalidInput` for no time at all.
+    /// # Errors
+    ///
+    /// `InvalidInput` for a timeout of zero.
     pub fn set_timeouts(&self, read: Option<Duration>, write: Option<Duration>) -> io::Result<()> {
         set_socket_timeout(self, Timeout::Recv, read)?;
         Ok(set_socket_timeout(self, Timeout::Send, write)?)
     }
 
-    /// Where this end is. A Unix socket that has connected has no name: an empty path.
+    /// Returns the address of this end. A Unix socket that has connected has an empty path.
+    ///
+    /// # Errors
+    ///
+    /// The system's error.
     pub fn local_address(&self) -> io::Result<Address> {
         Ok(match self {
             Stream::Tcp(stream) => stream.local_addr()?.into(),
@@ -172,13 +207,26 @@ impl Write for Stream {
     }
 }
 
-/// A socket that is listened to. Dropping it removes the file of a Unix socket, if it is still the same and this is the
-/// process that made it.
+/// A socket that accepts connections. See [`Stream`] for an example.
+///
+/// Dropping it removes the file of a Unix socket, if the file is still the same and this process created it.
+///
+/// ```
+/// use multiprocessing_managers::transport::Listener;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("socket");
+/// let listener = Listener::bind(&path.display().to_string().parse().unwrap())?;
+/// assert!(path.exists());
+/// drop(listener);
+/// assert!(!path.exists());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
     address: Address,
-    /// Goes after the socket.
+    /// Dropped after the socket.
     _file: Option<SocketFile>,
 }
 
@@ -191,17 +239,19 @@ enum Socket {
 #[derive(Debug)]
 struct SocketFile {
     path: PathBuf,
-    /// The device and the inode.
+    /// The device and inode.
     id: (u64, u64),
     owner: u32,
 }
 
 impl Listener {
-    /// Listens: for TCP on the first address of a name that can be had, IPv4 first. An empty host is every IPv4 address
-    /// of the machine, as in Python.
+    /// Listens on the first available address of a host, IPv4 before IPv6. An empty host stands for every IPv4 address of the
+    /// machine, as in Python.
     ///
-    /// Errors: `AddrInUse` if somebody listens there, and for a path that exists, even if nobody does (then remove it);
-    /// `AddrNotAvailable` if it is not an address of this machine; `InvalidInput` for a path that is too long.
+    /// # Errors
+    ///
+    /// `AddrInUse` if another socket listens there, or if the path exists, even if no socket listens any more (then remove
+    /// it); `AddrNotAvailable` for an address of another machine; `InvalidInput` for a path that is too long.
     pub fn bind(address: &Address) -> io::Result<Listener> {
         match address {
             Address::Tcp(host, port) => {
@@ -236,29 +286,30 @@ impl Listener {
         }
     }
 
-    /// Waits for the next connection.
+    /// Blocks until the next connection, and returns it.
     ///
-    /// Errors: that there is no room for one more descriptor (`EMFILE`, `ENFILE`), or for what the kernel needs for it;
-    /// the connection goes on waiting then.
+    /// # Errors
+    ///
+    /// The system's error if there is no file descriptor or memory left; the connection goes on waiting then.
     pub fn accept(&self) -> io::Result<Stream> {
         loop {
             let accepted = match &self.socket {
                 Socket::Tcp(listener) => listener.accept().map(|(stream, _)| {
-                    // It only makes it faster, and can only fail on a connection that has ended.
+                    // Failure costs only speed, and means that the connection has ended.
                     stream.set_nodelay(true).ok();
                     Stream::Tcp(stream)
                 }),
                 Socket::Unix(listener) => listener.accept().map(|(s, _)| Stream::Unix(s)),
             };
             match accepted {
-                // It has gone before it was accepted.
+                // The client disconnected before it was accepted.
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
                 accepted => return accepted,
             }
         }
     }
 
-    /// As it was given, but with the port that the system chose for port 0.
+    /// Returns the address as it was given, with the port that the system chose for port 0.
     pub fn address(&self) -> &Address {
         &self.address
     }
@@ -275,7 +326,7 @@ impl AsFd for Listener {
 
 impl SocketFile {
     fn new(path: &Path) -> io::Result<SocketFile> {
-        // The program may go to another directory.
+        // The program may change its directory.
         let path = absolute(path)?;
         let id = SocketFile::id(&path)?;
         Ok(SocketFile {
@@ -295,13 +346,13 @@ impl Drop for SocketFile {
     fn drop(&mut self) {
         let same = SocketFile::id(&self.path).is_ok_and(|id| id == self.id);
         if same && self.owner == process::id() {
-            // Nobody is left to be told.
+            // There is no caller to report an error to.
             fs::remove_file(&self.path).ok();
         }
     }
 }
 
-/// The addresses of a host, those of IPv4 first.
+/// Returns the addresses of a host, IPv4 first.
 fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let host = if host.is_empty() { "0.0.0.0" } else { host };
     let mut addresses: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
@@ -319,7 +370,7 @@ fn connect_tcp(address: &SocketAddr, timeout: Option<Duration>) -> io::Result<Tc
         Some(Duration::ZERO) => return Err(ErrorKind::TimedOut.into()),
         Some(timeout) => TcpStream::connect_timeout(address, timeout)?,
     };
-    // Where nobody listens on a port that the system may choose, a socket can be connected to itself.
+    // If no server listens on a port of the ephemeral range, a socket can connect to itself.
     if stream.local_addr()? == stream.peer_addr()? {
         return Err(ErrorKind::ConnectionRefused.into());
     }
@@ -329,7 +380,7 @@ fn connect_tcp(address: &SocketAddr, timeout: Option<Duration>) -> io::Result<Tc
 
 fn connect_unix(address: &Address, timeout: Option<Duration>) -> io::Result<UnixStream> {
     let (socket, address) = (unix_socket()?, unix_address(address)?);
-    // The time to send is the time to connect.
+    // The time limit for sending is also that for connecting.
     set_socket_timeout(&socket, Timeout::Send, timeout)?;
     match retry_on_intr(|| net::connect(&socket, &address)) {
         Err(Errno::AGAIN) => return Err(ErrorKind::TimedOut.into()),
@@ -450,7 +501,7 @@ mod tests {
 
         let listener = Listener::bind(&address).unwrap();
         fs::rename(&path, folder.path().join("old")).unwrap();
-        // As a process that was killed leaves it: nobody listens, and the file is there.
+        // A killed process leaves the file behind, without a listener.
         drop(UnixListener::bind(&path).unwrap());
         let refused = Stream::connect(&address, LIMIT).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);

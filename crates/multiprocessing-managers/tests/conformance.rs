@@ -1,7 +1,7 @@
-//! CPython's own manager tests, and the same random calls to CPython's server and to ours.
+//! CPython's own manager tests, and the same random calls to CPython's server and to this one.
 //!
-//! Each has a server of its own and is a process of its own, with a limit. With `MANAGER_SERVER=cpython` that server is
-//! CPython's, the control: all must pass there too. `MANAGER_CALLS` is the number of random calls for each type,
+//! Each test is a process with a server of its own and a time limit. With `MANAGER_SERVER=cpython` that server is
+//! CPython's, as a control: all tests must pass there too. `MANAGER_CALLS` is the number of random calls for each type,
 //! `MANAGER_SEED` repeats those of another run.
 
 #![allow(clippy::unwrap_used)]
@@ -23,23 +23,23 @@ const CONFORMANCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformanc
 const DIFFERENTIAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/differential.py");
 const CPYTHON_SERVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cpython_server.py");
 const KEY: &[u8] = b"the key of the tests";
-/// For each test. It ends itself 10 s earlier, and shows where it was.
+/// The time limit of a test. It ends itself 10 s earlier, and shows where it was.
 const LIMIT: Duration = Duration::from_secs(60);
-/// For random calls, a second more for each so many.
+/// Random calls get one more second for each this many.
 const CALLS_A_SECOND: u64 = 100;
 /// The exit code of a test that CPython skips.
 const SKIPPED: i32 = 77;
 
 fn main() -> ExitCode {
     let mut args = Arguments::from_args();
-    args.test_threads = Some(args.test_threads.unwrap_or(3)); // They wait more than they work.
+    args.test_threads = Some(args.test_threads.unwrap_or(3)); // The tests wait more than they work.
     let calls = number("MANAGER_CALLS").unwrap_or(1000);
     let seed = number("MANAGER_SEED").unwrap_or_else(|| getrandom::u32().unwrap().into());
     let mut trials = vec![];
     match list(CONFORMANCE) {
         Ok(tests) => {
             for test in tests {
-                // Both kinds of address, too.
+                // This covers both kinds of address too.
                 for (method, network) in [("fork", Network::Tcp), ("spawn", Network::Unix)] {
                     let (name, test) = (format!("{method}::{test}"), test.clone());
                     trials.push(Trial::ignorable_test(name, move || {
@@ -69,7 +69,7 @@ fn number(variable: &str) -> Option<u64> {
     env::var(variable).ok().map(|text| text.parse().unwrap())
 }
 
-/// What this script can run here, or why it can run nothing.
+/// Lists the tests of a script, or says why it cannot run.
 fn list(script: &str) -> Result<Vec<String>, String> {
     let output = Command::new("python3").args([script, "--list"]).output();
     let output = output.map_err(|error| format!("no python3: {error}"))?;
@@ -112,7 +112,7 @@ fn differential(typeid: &str, seed: u64, calls: u64) -> Result<(), Failed> {
 fn failed(status: Option<ExitStatus>, output: String) -> Failed {
     match status {
         Some(status) => format!("{status}\n{output}").into(),
-        None => format!("no end in time\n{output}").into(),
+        None => format!("not finished in time\n{output}").into(),
     }
 }
 
@@ -122,7 +122,7 @@ enum Network {
     Unix,
 }
 
-/// A server that runs. It ends with this value.
+/// A server that runs until this is dropped.
 struct Server {
     address: String,
     key_file: PathBuf,
@@ -130,7 +130,7 @@ struct Server {
     directory: TempDir,
 }
 
-/// Where it runs: in this process, or in one of its own.
+/// A server in this process or in its own.
 #[allow(dead_code)] // It is only dropped.
 enum Running {
     Ours(multiprocessing_managers::Running),
@@ -178,7 +178,7 @@ fn server(network: Network) -> Server {
 }
 
 impl Server {
-    /// A script that is told where the server is.
+    /// The command of a script that uses the server.
     fn python(&self, script: &str) -> Command {
         let mut command = Command::new("python3");
         command.args([script, "--address", &self.address, "--authkey-file"]);

@@ -1,5 +1,5 @@
-//! Things that are given to those who wait in a line, some of whom give up or go: each is taken once, in order, and
-//! whoever is called wakes, or loom finds a deadlock.
+//! Items that are given to waiting callers, some of which give up or go away: each item is taken once, in order, and every
+//! caller that is called wakes, or loom finds a deadlock.
 
 //!
 //! Only threads, locks and atomics are loom's, and `poll`, the eventfd and the clock a model (`src/sync/model.rs`); all else
@@ -38,7 +38,7 @@ impl Store {
 
 type Shared = Arc<Mutex<Store>>;
 
-/// All interleavings with up to so many switches where a thread could have gone on.
+/// Tries all interleavings with up to this many preemptions.
 fn model(switches: usize, test: impl Fn() + Sync + Send + 'static) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(switches);
@@ -53,7 +53,7 @@ fn join(store: &Shared, caller: &Arc<Caller>) -> Place {
     store.lock().unwrap().line.join(caller, ()).unwrap()
 }
 
-/// What was given, if anything was; what was given to one who has gone is put back.
+/// Waits, and returns the item. An item of a caller that has gone away is put back.
 fn wait(store: &Shared, place: Place, timeout: Option<Duration>) -> Option<u32> {
     let (turn, mut store) = place.wait(timeout, store, |store| &mut store.line);
     match turn {
@@ -64,7 +64,7 @@ fn wait(store: &Shared, place: Place, timeout: Option<Duration>) -> Option<u32> 
     None
 }
 
-/// A thread that has the next place already.
+/// Starts a thread that waits at the next place of the line.
 fn waiter(
     store: &Shared,
     caller: Arc<Caller>,
@@ -121,7 +121,7 @@ fn what_the_gone_were_given_is_for_the_next() {
         let next = waiter(&store, Caller::local(), None);
         let client = thread::spawn(move || hang_up(&client).unwrap());
         put(&store, 1);
-        // The one that has gone may have been quick enough to take it.
+        // The caller may have taken the item before it went away.
         if gone.join().unwrap().is_some() {
             put(&store, 1);
         }
@@ -132,7 +132,7 @@ fn what_the_gone_were_given_is_for_the_next() {
     });
 }
 
-/// Who gave up and was called just then finds its event counted when it waits again.
+/// A caller that is called just as it gives up finds its eventfd readable at its next wait.
 #[test]
 fn a_stale_event_wakes_for_nothing() {
     model(3, || {
@@ -167,7 +167,7 @@ fn a_stale_event_wakes_for_nothing() {
     });
 }
 
-/// Who goes while it waits, or when it has the lock and nobody reads the reply, hands it on.
+/// A caller that goes away while it waits, or before it reads that it has the lock, passes the lock on.
 #[test]
 fn a_lock_is_held_by_one() {
     model(2, || {

@@ -1,7 +1,6 @@
-//! The notes' own programs, unchanged, with the ports and keys that are written in them: each with its partner in Python,
-//! and with one in Rust.
+//! The notes' own programs, unchanged, with their ports and keys: each with its partner in Python, and with one in Rust.
 //!
-//! The tests run in a network of their own, where nobody else has these ports.
+//! The tests run in a network namespace of their own, where these ports are free.
 
 #![allow(clippy::unwrap_used)]
 
@@ -27,10 +26,10 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType, recv, sendto,
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 const NOTES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/notes");
-/// For each program, and each wait for a task or a result.
+/// The time limit of each program, and of each wait for a task or a result.
 const LONG: Duration = Duration::from_secs(30);
 const HELLO: &str = "Hello World!\n";
-/// What a client of the notes dies of where its server has gone before it has read all results.
+/// The errors of a client of the notes whose server ends before the client has read all results.
 const GONE: [&str; 4] = [
     "EOFError",
     "ConnectionResetError",
@@ -40,8 +39,8 @@ const GONE: [&str; 4] = [
 
 fn main() -> ExitCode {
     let mut args = Arguments::from_args();
-    args.test_threads = Some(1); // They have the same ports.
-    // While there is one thread: others would stay in the network of everybody.
+    args.test_threads = Some(1); // The tests use the same ports.
+    // While there is one thread: others would stay in the old namespace.
     let isolated = isolate().and_then(|()| has_python());
     let tests: [(&str, fn()); 6] = [
         ("queue::python_server_and_client", queue),
@@ -64,14 +63,14 @@ fn main() -> ExitCode {
     libtest_mimic::run(&args, trials.into()).exit_code()
 }
 
-/// Goes into a network that has nothing but a loopback of its own, or says why that cannot be.
+/// Enters a network namespace with nothing but a loopback, or says why that is impossible.
 fn isolate() -> Result<(), String> {
     // SAFETY: the file descriptors stay as they are.
     let unshare = |flags| unsafe { unshare_unsafe(flags) };
     unshare(UnshareFlags::NEWNET)
-        // Who is not root here can be that among users of its own.
+        // Without root, a user namespace makes this process root inside it.
         .or_else(|_| unshare(UnshareFlags::NEWNET | UnshareFlags::NEWUSER))
-        .map_err(|error| format!("no network of its own: {error}"))?;
+        .map_err(|error| format!("no network namespace: {error}"))?;
     loopback_up().map_err(|error| format!("no loopback: {error}"))
 }
 
@@ -113,7 +112,7 @@ fn has_python() -> Result<(), String> {
 
 /// Starts a program of the notes.
 fn start(name: &str) -> Program {
-    // Lines come as they are printed, and no bytecode stays beside the sources.
+    // -u passes on lines at once, and -B leaves no bytecode beside the sources.
     Program::start(
         Command::new("python3")
             .args(["-B", "-u", name])
@@ -121,18 +120,18 @@ fn start(name: &str) -> Program {
     )
 }
 
-/// What a program prints, which must end in time, and well.
+/// Returns the output of a program, which must succeed in time.
 fn finish(program: Program) -> String {
     let (status, text) = program.end(LONG);
     assert!(status.is_some_and(|status| status.success()), "{text}");
     text
 }
 
-/// The notes' clients do not wait for their server.
+/// Waits until a server listens on the port, because the notes' clients do not wait for it.
 fn listens(port: u16) {
     let begun = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(begun.elapsed() < LONG, "nobody listens on port {port}");
+        assert!(begun.elapsed() < LONG, "no server listens on port {port}");
         thread::sleep(Duration::from_millis(10));
     }
 }
@@ -151,14 +150,14 @@ fn queue() {
     if status.is_some_and(|status| status.success()) {
         assert_eq!(said, results + "master exit.\n");
     } else {
-        // The server goes as soon as it has done its work, whether its results are read or not.
+        // The server ends as soon as its work is done, whether or not the results are read.
         let (read, error) = said.split_at(said.find("Traceback").unwrap());
         assert!(results.starts_with(read), "{said}");
         assert!(GONE.iter().any(|gone| error.contains(gone)), "{said}");
     }
 }
 
-/// What the notes' client says before it reads results.
+/// Returns what the notes' client prints before it reads results.
 fn put_ten() -> String {
     let put = "Put task functools.partial(<built-in function print>, 'Hello World!')...\n";
     "Connect to server 127.0.0.1...\n".to_owned() + &put.repeat(10)
@@ -204,7 +203,7 @@ fn remote_queue() {
     let server = start("server.py");
     listens(9697);
     assert_eq!(finish(start("client.py")), "client exit.\n");
-    // Its last lines stand behind a `break`.
+    // The last lines of the program are after a `break`.
     assert_eq!(finish(server), HELLO);
 }
 
@@ -244,7 +243,7 @@ fn at(port: u16) -> Address {
     Address::Tcp("127.0.0.1".to_owned(), port)
 }
 
-/// The worker of the notes, until a result says otherwise. Returns what its tasks print.
+/// Runs the notes' worker until `more` returns false, and returns what its tasks print.
 fn work(get: impl Fn() -> Value, more: impl Fn(Value) -> bool) -> String {
     let said = Arc::new(Mutex::new(String::new()));
     let print = |said: &Arc<Mutex<String>>, text: String| *said.lock().unwrap() += &(text + "\n");
@@ -265,13 +264,13 @@ fn work(get: impl Fn() -> Value, more: impl Fn(Value) -> bool) -> String {
     said.lock().unwrap().clone()
 }
 
-/// Puts the last task. The notes' server may be gone before it has replied.
+/// Puts the last task. The notes' server may end before it replies.
 fn leave(task: &QueueProxy, module: &str, name: &str) {
     let last = task.put(Task::call(module, name, Args::default()));
     assert!(last.as_ref().err().is_none_or(is_gone), "{last:?}");
 }
 
-/// The results that the notes' server has given away before it went, at once after its last task.
+/// Returns the results that the notes' server has sent before it ended, right after its last task.
 fn left(result: &QueueProxy) -> Vec<Value> {
     let mut results = vec![];
     loop {

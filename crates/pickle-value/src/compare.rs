@@ -782,7 +782,7 @@ impl Walk {
 const UNHASHABLE: [&str; 4] = ["Counter", "OrderedDict", "defaultdict", "deque"];
 
 fn is(a: &Value, b: &Value) -> bool {
-    // Empty slices may lie at one place, whatever they are slices of.
+    // Empty slices of different types may share an address.
     std::mem::discriminant(a) == std::mem::discriminant(b) && a.id().is_some() && a.id() == b.id()
 }
 

@@ -101,7 +101,7 @@ impl From<Partial> for Value {
     }
 }
 
-/// The items of a tuple that is no longer than the state of a partial.
+/// Returns the items of a tuple that is at most as long as the state of a partial.
 fn short_tuple(value: &Value) -> Option<Arc<[Value]>> {
     match value.stored() {
         Value::Tuple(items) if items.len() <= 4 => {}

@@ -383,19 +383,19 @@ fn each_opcode() {
         (b"}]\x85Ns.", "an unhashable key at byte 4"),
         (b"}(Nu.", "a key without value at byte 3"),
         (b"NNa.", "a number with items or a state at byte 2"),
-        (b"NNR.", "a call of what is no function at byte 2"),
-        (b"cm\nC\nNR.", "arguments that are no tuple at byte 6"),
-        (b"I1x\n.", "an integer that is none at byte 0"),
-        (b"Fx\n.", "a float that is none at byte 0"),
         (
-            b"S'\\xe4'\n.",
-            "a str of Python 2 that is no ASCII at byte 0",
+            b"NNR.",
+            "a call of an object that is not callable at byte 2",
         ),
+        (b"cm\nC\nNR.", "arguments that are not a tuple at byte 6"),
+        (b"I1x\n.", "an invalid integer at byte 0"),
+        (b"Fx\n.", "an invalid float at byte 0"),
+        (b"S'\\xe4'\n.", "a str of Python 2 outside ASCII at byte 0"),
         (
             b"Sa\n.",
             "the STRING opcode argument must be quoted at byte 0",
         ),
-        (b"\x8c\x01\xff.", "a str that is no UTF-8 at byte 0"),
+        (b"\x8c\x01\xff.", "a str outside UTF-8 at byte 0"),
         // `setter(object, state)`, called for what it does.
         (
             b"cm\nC\n)Rq\x00cm\nset\nh\x00N\x86R0.",
@@ -529,7 +529,7 @@ fn limits() {
     assert_eq!(limited(&vec![b'('; 1 << 20]), Some(Error::Memory(1 << 20)));
     let digits = |count| [b"I".to_vec(), vec![b'1'; count], b"\n.".to_vec()].concat();
     loads(&digits(4300)).unwrap();
-    assert_eq!(refused(&digits(4301)), "an integer that is none at byte 0");
+    assert_eq!(refused(&digits(4301)), "an invalid integer at byte 0");
     // A large list, copied again and again: some are, and the others stay calls.
     let list = [
         b"\x80\x04](".to_vec(),
@@ -655,7 +655,7 @@ fn long_keys_that_are_there_twice() {
             assert_eq!(pairs[0].1, Value::Int(2));
         }
     }
-    // A str is no bytes.
+    // A str does not equal bytes.
     let pickle = [b"\x8f(", &long[..], &bytes, &long, &bytes, b"\x90."].concat();
     let Value::Set(items) = read(&pickle) else {
         panic!("no set")
@@ -875,7 +875,7 @@ fn knots() -> impl Strategy<Value = Value> {
     )
 }
 
-/// The invariant of knots: what is not a direct part of a node is no reference to one.
+/// Checks the invariant of knots: a reference to a node is a direct part of a node.
 fn check_knots(value: &Value, inside: bool, depth: usize) {
     assert!(depth < 2000);
     let check = |part: &Value| match part {

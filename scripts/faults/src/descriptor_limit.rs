@@ -96,7 +96,7 @@ fn processes() -> Result<()> {
 /// A large message travels through a stream of its own, for which each side needs a descriptor.
 fn large_messages() -> Result<()> {
     let message = vec![7; 500_000];
-    let (mut ours, theirs) = Connection::<(), Vec<u8>>::pair()?;
+    let (ours, theirs) = Connection::<(), Vec<u8>>::pair()?;
     let files = fill();
     let error = theirs.send(&message).err().context("no error")?;
     clear(&error)?;
@@ -155,7 +155,7 @@ impl Pipe {
 }
 
 /// The peer.
-pub fn echo(mut pipe: Connection<u32, u32>) -> Result<(), ConnectionError> {
+pub fn echo(pipe: Connection<u32, u32>) -> Result<(), ConnectionError> {
     loop {
         match pipe.recv() {
             Ok(message) => pipe.send(&message)?,

@@ -35,7 +35,7 @@ pub fn run(_rounds: u32) -> Result<String> {
             }
         })?,
     ];
-    let (mut pipe, theirs) = Connection::<(), ()>::pair()?;
+    let (pipe, theirs) = Connection::<(), ()>::pair()?;
     let peer = spawn(peer, theirs)?;
     pipe.recv().context("hear the peer")?;
     ready.read_exact(&mut [0; 4]).context("hear the children")?;
@@ -47,7 +47,7 @@ pub fn run(_rounds: u32) -> Result<String> {
 }
 
 /// Reports to the parent and waits for an answer.
-pub fn peer(mut pipe: Connection<(), ()>) -> Result<()> {
+pub fn peer(pipe: Connection<(), ()>) -> Result<()> {
     pipe.send(&())?;
     // It fails if the parent's death is seen before this process is killed, too.
     pipe.recv().ok();

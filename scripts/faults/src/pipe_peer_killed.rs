@@ -8,7 +8,7 @@ use crate::{Item, each, item};
 pub fn run(rounds: u32) -> Result<String> {
     let mut messages = 0;
     each(rounds, |round| {
-        let (mut pipe, theirs) = Connection::<(), Item>::pair()?;
+        let (pipe, theirs) = Connection::<(), Item>::pair()?;
         let child = spawn(peer, theirs)?;
         let mut count = 0;
         while count < u64::from(round) * 7 % 50 {

@@ -98,11 +98,7 @@ impl Item {
         match self {
             Item::Example(example) => example.blocks(),
             Item::Block(block) => {
-                let folder = block.path.parent().unwrap_or(Path::new(""));
-                let needs = block.header.needs().into_iter();
-                needs
-                    .map(|name| (name.to_owned(), folder.join(name).with_extension("rs")))
-                    .collect()
+                workspace::blocks(&workspace::root().join(&block.package), &block.header)
             }
         }
     }
@@ -198,7 +194,6 @@ impl Workspace {
     /// The files of a new crate without its libraries, which are in `libraries` relative to it.
     pub fn files(&self, item: &Item, name: &str, libraries: &str) -> Result<Files> {
         let mut files = Files::new();
-        files.insert("Cargo.toml".into(), self.manifest(item, name, libraries)?);
         files.insert(".gitignore".into(), "/target\n".to_owned());
         for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
             files.insert(licence.into(), workspace::read(&self.root.join(licence))?);
@@ -206,12 +201,12 @@ impl Workspace {
         let needs = item.needs();
         let modules: Vec<&str> = needs.iter().map(|(name, _)| name.as_str()).collect();
         let source = workspace::read(&item.source())?;
-        let source = without_foreign_tests(&source, item.header(), &self.dependencies)?;
+        let mut tests = split_tests(&source).tests;
         let source = self.with_origin(&source, item.kind(), item.package(), item.name());
         files.insert(item.root().into(), with_modules(&source, modules));
         for (name, path) in &needs {
             for (below, text) in sources(path)? {
-                let text = without_foreign_tests(&text, item.header(), &self.dependencies)?;
+                tests += &split_tests(&text).tests;
                 let text = self.with_origin(&text, "block", item.package(), name);
                 let path = match below.as_os_str().is_empty() {
                     true => Path::new("src").join(name).with_extension("rs"),
@@ -220,6 +215,8 @@ impl Workspace {
                 files.insert(path, text);
             }
         }
+        let manifest = self.manifest(item, name, libraries)? + &self.for_tests(item, &tests)?;
+        files.insert("Cargo.toml".into(), manifest);
         if let Item::Example(example) = item {
             files.insert("tests/run.rs".into(), test(name, example.header.serves()));
         }
@@ -261,6 +258,27 @@ impl Workspace {
             text += &print_table(&table, &values);
         }
         Ok(text)
+    }
+
+    /// The dependencies of the tests in the files, with the features that they have in the section.
+    fn for_tests(&self, item: &Item, tests: &str) -> Result<String> {
+        let path = self.root.join(item.package()).join("Cargo.toml");
+        let manifest = workspace::manifest(&path)?;
+        let own = item.header().dependencies()?;
+        let mut table = Table::new();
+        for dependencies in ["dependencies", "dev-dependencies"] {
+            let dependencies = manifest.get(dependencies).and_then(Value::as_table);
+            for (name, value) in dependencies.into_iter().flatten() {
+                let here = value.get("features").is_none() && own.contains_key(name);
+                if uses(tests, name) && !here {
+                    table.insert(name.clone(), self.inherit(name, value)?);
+                }
+            }
+        }
+        Ok(match table.is_empty() {
+            true => String::new(),
+            false => print_table("dev-dependencies", &table),
+        })
     }
 
     /// The source of a file with a line about its origin in the place of the manifest.
@@ -306,13 +324,15 @@ impl Workspace {
                 let Split {
                     source, modules, ..
                 } = split_tests(&text);
-                let parent = below.parent().unwrap_or(Path::new(""));
-                absent.extend(
-                    modules
-                        .iter()
-                        .map(|module| home.join("src").join(parent).join(module)),
-                );
-                files.insert(home.join("src").join(&below), source);
+                let path = home.join("src").join(&below);
+                // The folder of a file's modules: its own, or for `ring.rs` the folder `ring`.
+                let stem = below.file_stem().unwrap_or_default();
+                let inside = match ["lib", "main", "mod"].iter().any(|name| stem == *name) {
+                    true => path.parent().unwrap_or(Path::new("")).to_owned(),
+                    false => path.with_extension(""),
+                };
+                absent.extend(modules.iter().map(|module| inside.join(module)));
+                files.insert(path, source);
             }
             // The files of `#[cfg(test)] mod name;`.
             files.retain(|path, _| {
@@ -344,7 +364,7 @@ impl Workspace {
                         .clone();
                 }
             }
-            text = format!("[package]\n{}", toml::to_string(package)?);
+            text = print_table("package", package).trim_start().to_owned();
         }
         if let Some(features) = manifest.get("features").and_then(Value::as_table) {
             text += &print_table("features", features);
@@ -409,12 +429,20 @@ fn add_features(fields: &mut Table, more: &[&str]) {
 /// A table of a manifest, each value on one line.
 fn print_table(name: &str, values: &Table) -> String {
     let mut text = format!("\n[{name}]\n");
+    let mut values: Vec<_> = values.iter().collect();
+    // The name and version of a package first, as everybody writes them.
+    let first = ["name", "version"];
+    values.sort_by_key(|(key, _)| {
+        first
+            .iter()
+            .position(|first| key == first)
+            .unwrap_or(first.len())
+    });
     for (key, value) in values {
         let value = match value {
             Value::Table(fields) => match fields.get("version") {
                 Some(version) if fields.len() == 1 => version.to_string(),
                 _ => {
-                    // The version first, as everybody writes it.
                     let mut fields: Vec<_> = fields.iter().collect();
                     fields.sort_by_key(|(key, _)| *key != "version");
                     let fields = fields.iter().map(|(key, value)| format!("{key} = {value}"));
@@ -485,18 +513,12 @@ fn split_tests(text: &str) -> Split {
     }
 }
 
-/// A copied file keeps its tests, unless they use a crate that its manifest does not name.
-fn without_foreign_tests(text: &str, header: &Header, registry: &Table) -> Result<String> {
-    let split = split_tests(text);
-    let manifest: Table = header.manifest.parse().context("the ```cargo block")?;
-    let known = |name: &str| manifest.values().any(|table| table.get(name).is_some());
-    let uses = |name: &String| {
-        let path = name.replace('-', "_") + "::";
-        !known(name) && split.tests.contains(&path)
-    };
-    Ok(match registry.keys().any(uses) {
-        true => split.source,
-        false => text.to_owned(),
+/// Whether a source names something of a crate: `name::`, and not as the end of another word.
+fn uses(source: &str, name: &str) -> bool {
+    let path = name.replace('-', "_") + "::";
+    source.match_indices(&path).any(|(at, _)| {
+        let before = source[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
     })
 }
 
@@ -583,7 +605,9 @@ pub fn copy(item: &Item, folder: &Path) -> Result<String> {
         write(&folder.join("crates").join(path), text)?;
     }
     let mut report = format!("{} is a crate of its own:\n", folder.display());
-    let mut row = |path: &str, what: &str| report += &format!("  {path:22} {what}\n");
+    let mut row = |path: &str, what: &str| {
+        report += &format!("{}\n", format!("  {path:22} {what}").trim_end())
+    };
     row(
         item.root(),
         &format!("{} {}/{}", item.kind(), item.package(), item.name()),
@@ -602,9 +626,8 @@ pub fn copy(item: &Item, folder: &Path) -> Result<String> {
     }
     row("Cargo.toml", "its dependencies");
     row("LICENSE-*, .gitignore", "");
-    let source = &files[Path::new(item.root())];
-    let own = own_names(source);
-    if !own.is_empty() {
+    let own = own_names(&files[Path::new(item.root())]);
+    if matches!(item, Item::Example(_)) && !own.is_empty() {
         report += &format!("To make it yours, change in {}: {own}.\n", item.root());
     }
     let run = match item {
@@ -612,11 +635,7 @@ pub fn copy(item: &Item, folder: &Path) -> Result<String> {
         Item::Example(_) => "cargo run",
         Item::Block(_) => "cargo test",
     };
-    Ok(format!(
-        "{}Now: cd {} && {run}",
-        report.replace(" \n", "\n"),
-        folder.display()
-    ))
+    Ok(format!("{}Now: cd {} && {run}", report, folder.display()))
 }
 
 /// The constants, functions and types of a source, as `const ROUNDS, fn child`.
@@ -703,19 +722,10 @@ mod tests {
         assert_eq!(split.source, "use x;\n\n\nfn f() {}\n");
         assert_eq!(
             (split.tests.as_str(), split.modules),
-            ("    use tokio::y;\n", vec!["files".to_owned()])
+            ("mod tests {\n    use tokio::y;\n", vec!["files".to_owned()])
         );
-        let registry: Table = "tokio = \"1\"".parse().unwrap();
-        let header = |dependencies: &str| {
-            Header::parse(
-                "f",
-                &format!("//! A.\n//! ```cargo\n//! [dependencies]\n{dependencies}//! ```\n"),
-            )
-        };
-        let kept =
-            |dependencies| without_foreign_tests(source, &header(dependencies), &registry).unwrap();
-        assert_eq!(kept("//! tokio = \"1\"\n"), source);
-        assert_eq!(kept(""), split.source);
+        assert!(uses("use tokio::x", "tokio") && uses("#[tokio::test]", "tokio"));
+        assert!(!uses("my_tokio::x a::tokio::y", "tokio"));
     }
 
     #[test]
@@ -738,8 +748,8 @@ mod tests {
         let library = "[package]\nname = \"x\"\nedition.workspace = true\n[dependencies]\npickle-value.workspace = true
             rustix = { workspace = true, features = [\"net\"] }\n[dev-dependencies]\nrustix = \"1\"\n[lints]\nworkspace = true";
         let expected = "[package]
-edition = \"2024\"
 name = \"x\"
+edition = \"2024\"
 
 [dependencies]
 pickle-value = { version = \"0.1\", path = \"../pickle-value\" }

@@ -25,6 +25,8 @@ struct Member {
     /// The name of its crate.
     name: String,
     folder: PathBuf,
+    /// Whether there are tests in its files.
+    has_tests: bool,
 }
 
 /// What cargo has built of a member.
@@ -41,7 +43,6 @@ pub fn fresh(items: &[Item], say: impl Fn(&str) -> Result<()> + Sync) -> Result<
     let lock = File::create(home.join("lock")).context("make a lock file")?;
     lock.lock().context("wait for another run of fresh")?;
     let (members, groups) = write_workspace(items, &home)?;
-    check_format(&members, &home)?;
     let (mut passed, mut ignored) = (0, 0);
     let failures = Mutex::new(vec![]);
     let (work, jobs) = mpsc::channel::<(usize, Built)>();
@@ -68,6 +69,8 @@ pub fn fresh(items: &[Item], say: impl Fn(&str) -> Result<()> + Sync) -> Result<
     };
     thread::scope(|scope| -> Result<()> {
         let work = work; // Its end is the end of the runners, also after an error.
+        let (start, formatted) = (Instant::now(), check_format(&members, &home));
+        report("rustfmt", start, formatted)?;
         let run = || -> Result<()> {
             loop {
                 let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -150,16 +153,19 @@ fn write_workspace(items: &[Item], home: &Path) -> Result<(Vec<Member>, Vec<Vec<
     let (mut files, mut members) = (Files::new(), vec![]);
     let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for item in items {
-        let name = format!("{}-{}", item.package(), item.name());
+        let kind = match item {
+            Item::Example(_) => "",
+            Item::Block(_) => "block-",
+        };
+        let name = format!("{}-{kind}{}", item.package(), item.name());
         let own = workspace.files(item, &name, "../crates")?;
         let manifest = own.get(Path::new("Cargo.toml")).map_or("", String::as_str);
         let dependencies = manifest.split_once("\n\n").map_or("", |(_, rest)| rest);
         let has_tests = own
             .iter()
             .any(|(path, text)| path.starts_with("src") && text.contains("#[cfg(test)]"));
-        let kind = matches!(item, Item::Example(_));
         let group = groups
-            .entry(format!("{kind} {has_tests} {dependencies}"))
+            .entry(format!("{kind:?} {has_tests} {dependencies}"))
             .or_default();
         group.push(members.len());
         files.extend(
@@ -177,6 +183,7 @@ fn write_workspace(items: &[Item], home: &Path) -> Result<(Vec<Member>, Vec<Vec<
             item: item.clone(),
             name,
             folder,
+            has_tests,
         });
     }
     let list: BTreeSet<String> = files
@@ -229,7 +236,7 @@ fn remove_others(home: &Path, below: &Path, files: &Files) -> Result<()> {
     Ok(())
 }
 
-fn check_format(members: &[Member], home: &Path) -> Result<()> {
+fn check_format(members: &[Member], home: &Path) -> Result<Passed> {
     let roots = members
         .iter()
         .map(|member| member.folder.join(member.item.root()));
@@ -245,34 +252,49 @@ fn check_format(members: &[Member], home: &Path) -> Result<()> {
         .context("start rustfmt")?;
     let said = String::from_utf8_lossy(&output.stdout);
     ensure!(output.status.success(), "rustfmt --check failed:\n{said}");
-    Ok(())
+    Ok(Passed::Checked)
 }
 
 /// Builds a group; a warning is an error.
 fn build(home: &Path, members: &[Member], group: &[usize]) -> Result<BTreeMap<String, Built>> {
-    let mut build = cargo(home);
-    build.args(["build", "--quiet", "--message-format=json"]);
-    let mut has_tests = false;
-    for index in group {
-        let member = &members[*index];
-        build.args(["--package", &member.name]);
-        let sources = fs::read_dir(member.folder.join("src"))
-            .into_iter()
-            .flatten()
-            .flatten();
-        let mut sources = sources.filter_map(|entry| fs::read_to_string(entry.path()).ok());
-        has_tests |= sources.any(|text| text.contains("#[cfg(test)]"));
+    let members: Vec<&Member> = group.iter().map(|index| &members[*index]).collect();
+    let packages = members
+        .iter()
+        .flat_map(|member| ["--package", &member.name]);
+    let packages: Vec<&str> = packages.collect();
+    let mut built = BTreeMap::new();
+    match members[0].item {
+        Item::Block(_) => {
+            // Alone first: its tests may bring features that it lacks.
+            cargo_build(home, &packages, &["--lib"], &mut built)?;
+            cargo_build(home, &packages, &["--tests"], &mut built)?;
+            let mut test = cargo(home);
+            test.args(["test", "--quiet", "--doc"]).args(&packages);
+            succeeds(&mut test, "cargo test --doc")?;
+        }
+        Item::Example(_) if members[0].has_tests => {
+            cargo_build(home, &packages, &["--bins"], &mut built)?;
+            cargo_build(home, &packages, &["--tests"], &mut built)?;
+        }
+        Item::Example(_) => cargo_build(home, &packages, &["--bins", "--test", "run"], &mut built)?,
     }
-    let is_block = matches!(members[group[0]].item, Item::Block(_));
-    match is_block || has_tests {
-        true => build.arg("--all-targets"),
-        false => build.args(["--bins", "--test", "run"]),
-    };
-    let output = build
+    Ok(built)
+}
+
+fn cargo_build(
+    home: &Path,
+    packages: &[&str],
+    targets: &[&str],
+    built: &mut BTreeMap<String, Built>,
+) -> Result<()> {
+    let output = cargo(home)
+        .args(["build", "--quiet", "--message-format=json"])
+        .args(packages)
+        .args(targets)
         .stderr(Stdio::piped())
         .output()
         .context("start cargo")?;
-    let (mut built, mut said) = (BTreeMap::<String, Built>::new(), String::new());
+    let mut said = String::new();
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let message: serde_json::Value =
             serde_json::from_str(line).context("understand cargo's messages")?;
@@ -296,15 +318,7 @@ fn build(home: &Path, members: &[Member], group: &[usize]) -> Result<BTreeMap<St
         "cargo build failed or warned:\n{said}{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    if is_block {
-        let mut test = cargo(home);
-        test.args(["test", "--quiet", "--doc"]);
-        for index in group {
-            test.args(["--package", &members[*index].name]);
-        }
-        succeeds(&mut test, "cargo test --doc")?;
-    }
-    Ok(built)
+    Ok(())
 }
 
 /// Runs the tests of a member, and an example against its trace.

@@ -90,7 +90,7 @@ impl Header {
             .iter()
             .any(|keys| keys.contains(&key));
         let mut wrong = vec![];
-        if !known && !(by_hand && key == BY_HAND_KEY) {
+        if !(known || by_hand && key == BY_HAND_KEY) {
             let mut keys = [KEYS, PROGRAM_KEYS].concat();
             keys.extend(by_hand.then_some(BY_HAND_KEY));
             wrong.push(format!(
@@ -103,9 +103,9 @@ impl Header {
             if before.is_some() {
                 wrong.push(format!("a second {key}"));
             }
-            if key == "Needs" && value.contains([',', '/']) {
-                let rule = "an example needs one file of its own section at most";
-                wrong.push(format!("{rule}, not {value}; share more code as a library"));
+            if key == "Needs" && !value.strip_suffix(".rs").is_some_and(is_file) {
+                let rule = "Needs names one file of this section, such as popen.rs";
+                wrong.push(format!("{rule}, not '{value}'; share more as a library"));
             }
         }
         let value = match before {
@@ -126,12 +126,15 @@ impl Header {
         self.key("Python")
     }
 
-    /// The one-file blocks that it uses, such as `popen`.
+    /// The blocks that it uses, such as `popen`.
     pub fn needs(&self) -> Vec<&str> {
         let needs = self.key("Needs").split(',').map(str::trim);
+        let needs = needs.filter_map(|name| match TOLERATED.is_empty() {
+            true => name.strip_suffix(".rs"),
+            false => Some(name.trim_end_matches(".rs")),
+        });
         needs
-            .filter(|name| !name.is_empty())
-            .map(|name| name.trim_end_matches(".rs"))
+            .filter(|name| is_file(name) || name.split('/').all(is_file))
             .collect()
     }
 
@@ -184,6 +187,14 @@ impl Header {
         }
         wrong
     }
+}
+
+/// Whether it is the name of a module.
+fn is_file(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
 /// The lines of the comment at the top of a file.

@@ -282,8 +282,23 @@ fn select(names: &[String]) -> Result<Vec<Example>> {
 
 /// The examples and blocks with these names.
 fn select_items(names: &[String]) -> Result<Vec<Item>> {
-    let name = |item: &Item| (item.package().to_owned(), item.name().to_owned());
-    pick(Item::all()?, names, "example or block", name)
+    let all = Item::all()?;
+    let examples: Vec<(String, String)> = all
+        .iter()
+        .filter(|item| matches!(item, Item::Example(_)))
+        .map(|item| (item.package().to_owned(), item.name().to_owned()))
+        .collect();
+    let name = |item: &Item| {
+        let (package, name) = (item.package().to_owned(), item.name().to_owned());
+        match item {
+            // `condition` is an example, `condition.rs` the block.
+            Item::Block(_) if examples.contains(&(package.clone(), name.clone())) => {
+                (package, name + ".rs")
+            }
+            _ => (package, name),
+        }
+    };
+    pick(all, names, "example or block", name)
 }
 
 /// Picks by no name, `crate`, `crate example` or `crate::example`.

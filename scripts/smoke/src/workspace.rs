@@ -59,17 +59,22 @@ impl Example {
 
     /// The names and files of the blocks that it needs.
     pub fn blocks(&self) -> Vec<(String, PathBuf)> {
-        let block = |name: &str| {
-            let path = match name.split_once('/') {
-                Some((package, name)) => root().join(package).join("src").join(name),
-                None => self.folder.join("src").join(name),
-            };
-            let file = path.with_extension("rs");
-            let name = name.rsplit('/').next().unwrap_or(name);
-            (name.to_owned(), if path.is_dir() { path } else { file })
-        };
-        self.header.needs().into_iter().map(block).collect()
+        blocks(&self.folder, &self.header)
     }
+}
+
+/// The names and files of the blocks that a header in this package names.
+pub fn blocks(folder: &Path, header: &Header) -> Vec<(String, PathBuf)> {
+    let block = |name: &str| {
+        let path = match name.split_once('/') {
+            Some((package, name)) => root().join(package).join("src").join(name),
+            None => folder.join("src").join(name),
+        };
+        let file = path.with_extension("rs");
+        let name = name.rsplit('/').next().unwrap_or(name);
+        (name.to_owned(), if path.is_dir() { path } else { file })
+    };
+    header.needs().into_iter().map(block).collect()
 }
 
 /// The root of the workspace.

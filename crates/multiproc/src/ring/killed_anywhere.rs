@@ -108,7 +108,7 @@ fn kill_at_many_points(operation: Operation) {
         let end = steps - EDGE / 2..steps;
         (0..EDGE)
             .step_by(every)
-            .chain(end.step_by(5 * every))
+            .chain(end.step_by(10 * every))
             .collect()
     };
     for point in points {
@@ -256,7 +256,8 @@ fn check(ring: &Ring, operation: Operation, done: bool) -> Result<(), String> {
     )?;
     if !closed {
         let until = Some(Instant::now() + LONG);
-        for size in [1, operation.size()] {
+        // A large item first: the announcement of one that was not put must not delay it.
+        for size in [operation.size(), 1] {
             let item = vec![5; size];
             ensure(
                 ring.put(&item, until).unwrap() == Outcome::Done(()),

@@ -1,4 +1,4 @@
-//! The side that has no queues, and the names that both sides know.
+//! The client, and the names that both sides know.
 
 use std::sync::Mutex;
 
@@ -8,12 +8,21 @@ use crate::client::{Error, Manager};
 use crate::proxies::QueueProxy;
 use crate::sync::lock;
 
-/// The notes' key. Everybody knows it.
+/// A key for experiments. It is public.
 pub const DEFAULT_AUTHKEY: &[u8] = b"password";
-pub const GET_TASK_Q_FUNC_NAME: &str = "get_task_queue";
-pub const GET_RESULT_Q_FUNC_NAME: &str = "get_result_queue";
+/// The name by which the task queue is registered.
+pub const TASK_QUEUE: &str = "get_task_queue";
+/// The name by which the result queue is registered.
+pub const RESULT_QUEUE: &str = "get_result_queue";
 
-/// The side that has not.
+/// A client of a task queue and a result queue, which connects when it is first used. See [the module](super) for an example.
+///
+/// ```
+/// use multiprocessing_managers::remote_queue::RemoteQueueClient;
+///
+/// let nowhere = RemoteQueueClient::new(&"127.0.0.1:1".parse().unwrap(), b"key");
+/// assert!(nowhere.connect().is_err());
+/// ```
 pub struct RemoteQueueClient {
     address: Address,
     authkey: Vec<u8>,
@@ -27,7 +36,7 @@ pub(crate) struct Queues {
 }
 
 impl RemoteQueueClient {
-    /// Does not connect yet.
+    /// Creates a client, which does not connect yet.
     pub fn new(address: &Address, authkey: &[u8]) -> Self {
         RemoteQueueClient {
             address: address.clone(),
@@ -36,23 +45,31 @@ impl RemoteQueueClient {
         }
     }
 
-    /// Connects, also where it has been connected before: to a server that was started again, for instance.
+    /// Connects, or connects again, for example to a restarted server.
     ///
     /// # Errors
     ///
-    /// Those of [`Manager::connect`], and [`Error::Remote`] if the server has no such queues.
+    /// As [`Manager::connect`], and [`Error::Remote`] if the server has no such queues.
     pub fn connect(&self) -> Result<(), Error> {
         let queues = Queues::of(&self.address, &self.authkey)?;
         *lock(&self.queues) = Some(queues);
         Ok(())
     }
 
-    /// The queue of tasks. Connects if that was not done yet.
+    /// Returns the task queue. Connects first, if needed.
+    ///
+    /// # Errors
+    ///
+    /// As [`RemoteQueueClient::connect`].
     pub fn get_task_queue(&self) -> Result<QueueProxy, Error> {
         self.with(|queues| queues.task.clone())
     }
 
-    /// The queue of results. Connects if that was not done yet.
+    /// Returns the result queue. Connects first, if needed.
+    ///
+    /// # Errors
+    ///
+    /// As [`RemoteQueueClient::connect`].
     pub fn get_result_queue(&self) -> Result<QueueProxy, Error> {
         self.with(|queues| queues.result.clone())
     }
@@ -70,8 +87,8 @@ impl Queues {
     pub fn of(address: &Address, authkey: &[u8]) -> Result<Queues, Error> {
         let manager = Manager::connect(address, authkey)?;
         Ok(Queues {
-            task: manager.get_queue(GET_TASK_Q_FUNC_NAME)?,
-            result: manager.get_queue(GET_RESULT_Q_FUNC_NAME)?,
+            task: manager.get_queue(TASK_QUEUE)?,
+            result: manager.get_queue(RESULT_QUEUE)?,
         })
     }
 }

@@ -1,10 +1,10 @@
-//! The side that has the queues.
+//! The server, which has the queues.
 
 use std::sync::{Arc, Mutex};
 
 use pickle_value::Address;
 
-use super::client::{GET_RESULT_Q_FUNC_NAME, GET_TASK_Q_FUNC_NAME, Queues};
+use super::client::{Queues, RESULT_QUEUE, TASK_QUEUE};
 use crate::args::Args;
 use crate::caller::Gone;
 use crate::client::Error;
@@ -15,11 +15,21 @@ use crate::server::{Running, Server};
 use crate::sync::lock;
 use crate::types::Queue;
 
-/// The side that has the queues. Dropping it ends the server.
+/// A server of a task queue and a result queue. See [the module](super) for an example. Dropping it stops the server.
 ///
-/// A task that a worker has in its hands when it is killed is put back, in front, for another: so a task is done at least
-/// once, where the kill shows ([`Gone::Killed`]: on this machine), and a result may come twice. A worker on another
-/// machine that is lost takes its task along, as with CPython's server; so give tasks a name, and count the results.
+/// A task that a worker on this machine has in hand when it is killed ([`Gone::Killed`]) returns to the front of the queue
+/// for another worker. So a task is done at least once, and a result may come twice. A task that a worker on another
+/// machine has in hand when it is lost is lost too, as with CPython's server; give tasks names, and check the results.
+///
+/// ```
+/// use multiprocessing_managers::remote_queue::RemoteQueueServer;
+///
+/// let server = RemoteQueueServer::new(&"127.0.0.1:0".parse().unwrap(), b"key");
+/// server.get_task_queue()?.put("task")?;
+/// server.shutdown();
+/// assert_eq!(server.get_task_queue()?.len()?, 1); // started again
+/// # Ok::<(), multiprocessing_managers::Error>(())
+/// ```
 pub struct RemoteQueueServer {
     address: Address,
     authkey: Vec<u8>,
@@ -30,12 +40,12 @@ pub struct RemoteQueueServer {
 
 struct Started {
     queues: Queues,
-    // Ends after the proxies, which say farewell.
+    // Dropped after the proxies, which give back their counts.
     running: Running,
 }
 
 impl RemoteQueueServer {
-    /// Does not start yet. Port 0 is one that the system chooses.
+    /// Creates a server, which does not start yet. Port 0 stands for any free port.
     pub fn new(address: &Address, authkey: &[u8]) -> Self {
         RemoteQueueServer {
             address: address.clone(),
@@ -46,27 +56,35 @@ impl RemoteQueueServer {
         }
     }
 
-    /// Starts the server, unless it is running, and returns where it listens, with the port that was chosen.
+    /// Starts the server, unless it runs already, and returns its address, with the port that was chosen.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the address cannot be had.
+    /// [`Error::Io`] if the server cannot listen at the address.
     pub fn start(&self) -> Result<Address, Error> {
         self.with(|started| started.running.address().clone())
     }
 
-    /// The queue of tasks. Starts the server if that was not done yet.
+    /// Returns the task queue. Starts the server first, if needed.
+    ///
+    /// # Errors
+    ///
+    /// As [`RemoteQueueServer::start`].
     pub fn get_task_queue(&self) -> Result<QueueProxy, Error> {
         self.with(|started| started.queues.task.clone())
     }
 
-    /// The queue of results. Starts the server if that was not done yet.
+    /// Returns the result queue. Starts the server first, if needed.
+    ///
+    /// # Errors
+    ///
+    /// As [`RemoteQueueServer::start`].
     pub fn get_result_queue(&self) -> Result<QueueProxy, Error> {
         self.with(|started| started.queues.result.clone())
     }
 
-    /// Ends the server, if it is running: whoever waits in a queue is disconnected, and so are the proxies that this side
-    /// has got. What lies in the queues is there when it is started again.
+    /// Stops the server, if it runs. Calls that wait are disconnected, also those of this side's proxies. The items in the
+    /// queues stay for the next start.
     pub fn shutdown(&self) {
         if let Some(Started { queues, running }) = lock(&self.started).take() {
             drop(queues);
@@ -90,10 +108,7 @@ impl RemoteQueueServer {
                 task.put_back(item);
             }
         }));
-        for (name, queue) in [
-            (GET_TASK_Q_FUNC_NAME, &self.task),
-            (GET_RESULT_Q_FUNC_NAME, &self.result),
-        ] {
+        for (name, queue) in [(TASK_QUEUE, &self.task), (RESULT_QUEUE, &self.result)] {
             let queue = queue.clone();
             registry.register(name, move |_: Args| Ok(queue.clone() as Arc<dyn Referent>));
         }

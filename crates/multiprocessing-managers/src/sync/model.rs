@@ -1,14 +1,13 @@
-//! What the managers use of `poll`, `eventfd` and the clock, modelled: one lock, which is the kernel's. Beside it what
-//! they use of `std::sync`.
+//! A model of `poll`, `eventfd` and the clock for loom, under one lock, which stands for the kernel.
 //!
-//! Time stands still until the model says that it is over, and then it is for good.
+//! Time stands still until [`time_is_over`]; after that every deadline has passed.
 
 use std::sync::PoisonError;
 use std::time::Duration;
 
 use loom::sync::Condvar;
 
-pub use std::sync::atomic::AtomicU64; // Callers' numbers, in a static, which loom cannot have.
+pub use std::sync::atomic::AtomicU64; // The callers' numbers are in a static, which loom does not support.
 pub use std::sync::{Arc, OnceLock, Weak};
 
 pub use loom::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +18,8 @@ pub use rustix::io::Errno;
 
 #[derive(Default)]
 struct Kernel {
-    /// Of each descriptor. An eventfd's is as the real one's; a socket has been hung up when it is not zero.
+    /// The counter of each descriptor. That of an eventfd is like the real one; a socket with another value than zero has
+    /// been hung up.
     counts: Vec<u64>,
     time_is_over: bool,
 }
@@ -58,7 +58,7 @@ impl Instant {
     }
 }
 
-/// Its index among the kernel's.
+/// The index of a counter of the kernel.
 pub struct OwnedFd(usize);
 
 pub trait AsFd {

@@ -490,7 +490,7 @@ mod tests {
         assert!(refused.is("builtins", "TypeError"));
     }
 
-    /// As many tokens as are made are taken, though a third of those who wait for them go away.
+    /// Every token that is made is taken, although a third of the waiting callers go away.
     #[test]
     fn nobody_sleeps_beside_a_token() {
         const MADE: usize = 1500;

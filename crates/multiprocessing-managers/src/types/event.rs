@@ -146,7 +146,7 @@ mod tests {
             ("clear", Args::default()),
             ("clear", args([Value::Int(1), Value::Int(2)])),
         ];
-        // Nobody waits for 292 years.
+        // 292 years are beyond the limit.
         let short = |value: &Value| !matches!(value, Value::Int(9_223_372_036));
         for value in strange().into_iter().filter(short) {
             calls.push(("wait", args([value])));

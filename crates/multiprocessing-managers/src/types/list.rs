@@ -401,7 +401,7 @@ impl Referent for List {
         Ok(Value::list(self.copy()))
     }
 
-    /// Returns at most one more than [`MOST`], which [`elements`](fn@elements) refuses.
+    /// Returns at most one more than [`MOST`], which callers refuse.
     fn elements(&self) -> Option<Vec<Value>> {
         Some(self.with(|items| items.iter().take(MOST + 1).cloned().collect()))
     }

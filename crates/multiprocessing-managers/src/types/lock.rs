@@ -362,7 +362,7 @@ mod tests {
         lock.acquire(&killed, None).unwrap();
         leave(&killed, true, Gone::Killed);
         assert!(!lock.locked());
-        // What it had, and somebody else has now, stays where it is.
+        // A lock that the client had, and that another caller holds now, stays with that caller.
         lock.acquire(&killed, None).unwrap();
         lock.release().unwrap();
         lock.acquire(&left, None).unwrap();
@@ -400,7 +400,7 @@ mod tests {
         let waiter = object.clone();
         let thread = thread::spawn(move || {
             waiter.acquire(&caller, None).ok();
-            // If it was quick enough to see that it was served, the reply finds nobody.
+            // If the caller noticed in time that it was served, no client reads the reply.
             leave(&caller, false, Gone::Left);
         });
         until(|| waiting(&object) == 1);

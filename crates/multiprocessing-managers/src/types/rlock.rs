@@ -255,7 +255,7 @@ mod tests {
         let waiter = object.clone();
         let thread = thread::spawn(move || {
             waiter.acquire(&caller, None).ok();
-            // If it was quick enough to see that it was served, the reply finds nobody.
+            // If the caller noticed in time that it was served, no client reads the reply.
             leave(&caller, false, Gone::Left);
         });
         until(|| super::lock(&object.state).line.len() == 1);

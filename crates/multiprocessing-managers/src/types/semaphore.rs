@@ -450,7 +450,7 @@ mod tests {
         let waiter = object.clone();
         let thread = thread::spawn(move || {
             call(&*waiter, &caller, "acquire", Args::default());
-            // If it was quick enough to see that it was served, the reply finds nobody.
+            // If the caller noticed in time that it was served, no client reads the reply.
             leave(&caller, false, Gone::Left);
         });
         until(|| lock(&object.state).line.len() == 1);

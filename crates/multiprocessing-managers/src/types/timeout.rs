@@ -141,7 +141,7 @@ pub(crate) fn condition(timeout: &Value) -> Result<Option<Duration>, Exception> 
             let nanoseconds = nanoseconds(timeout)?.unsigned_abs();
             Ok(Some(Duration::from_nanos(nanoseconds)))
         }
-        // Also what is not a number.
+        // NaN too.
         _ => Ok(Some(Duration::ZERO)),
     }
 }

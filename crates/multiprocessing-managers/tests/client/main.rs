@@ -1,4 +1,4 @@
-//! The client, with CPython's server and with ours.
+//! The client, with CPython's server and with this crate's.
 
 #![allow(clippy::unwrap_used)]
 
@@ -16,7 +16,7 @@ use std::{fs, panic, thread};
 use multiprocessing_managers::{Address, Manager, SyncManager};
 use tempfile::TempDir;
 
-/// How long a test may take.
+/// The time limit of a test.
 pub const LIMIT: Duration = Duration::from_secs(60);
 pub const KEY: &[u8] = b"secret";
 
@@ -28,7 +28,7 @@ pub struct Python {
 }
 
 impl Python {
-    /// `None` where it cannot be had.
+    /// Returns `None` and says so if there is no Python.
     pub fn start(unix: bool) -> Option<Python> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cpython_server.py");
         let python = Command::new("python3").arg("--version").output();
@@ -86,14 +86,14 @@ impl Drop for Python {
     }
 }
 
-/// Runs a test with CPython's server on a Unix socket, and not for ever.
+/// Runs a test with CPython's server on a Unix socket, with a time limit.
 pub fn with_python(test: impl FnOnce(&mut Python) + Send + 'static) {
     if let Some(mut python) = Python::start(true) {
         limited(move || test(&mut python));
     }
 }
 
-/// Runs a test with CPython's server, and with ours.
+/// Runs a test with CPython's server, and with this crate's.
 pub fn with_both(test: impl Fn(&Manager) + Copy + Send + 'static) {
     with_python(move |python| test(&python.manager()));
     limited(move || test(&SyncManager::start().unwrap()));
@@ -106,7 +106,7 @@ pub fn limited(test: impl FnOnce() + Send + 'static) {
         sender.send(()).unwrap();
     });
     match ended.recv_timeout(LIMIT) {
-        Err(RecvTimeoutError::Timeout) => panic!("it took longer than {LIMIT:?}"),
+        Err(RecvTimeoutError::Timeout) => panic!("the test took longer than {LIMIT:?}"),
         _ => thread.join().unwrap_or_else(|e| panic::resume_unwind(e)),
     }
 }

@@ -178,7 +178,7 @@ fn locks_and_semaphores() {
     with_both(|manager| {
         let lock = manager.lock().unwrap();
         assert!(lock.acquire(true, None).unwrap());
-        // Nobody owns it.
+        // The lock has no owner.
         thread::scope(|scope| scope.spawn(|| lock.release().unwrap()).join().unwrap());
         let guard = lock.lock().unwrap();
         assert!(!lock.acquire(true, Some(SHORT)).unwrap());

@@ -1,4 +1,4 @@
-//! A program that is run, with all that it starts.
+//! A program and the processes that it starts.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -13,7 +13,7 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, set_parent_process_death_signal,
 };
 
-/// A process and its group. They end with this value at the latest, and with the thread that started them.
+/// A process and its group. They are killed when this is dropped or when the thread that started them ends.
 pub struct Program {
     child: Child,
     pid: Pid,
@@ -29,8 +29,8 @@ impl Program {
         Program::start_with(command.stdin(Stdio::null()).stdout(stdout), output)
     }
 
-    /// One whose standard output is read while it runs. Its standard input is open as long.
-    // Not every test has one.
+    /// Starts a program whose standard output is read while it runs. Its standard input is open as long.
+    // Not every test uses it.
     #[allow(dead_code)]
     pub fn start_piped(command: &mut Command) -> (Program, ChildStdout) {
         let output = tempfile::tempfile().unwrap();
@@ -57,7 +57,7 @@ impl Program {
         }
     }
 
-    /// Waits for its end. The status is none where that did not come in time; then it is killed.
+    /// Waits for the end of the program. Kills it after the limit; then there is no status.
     pub fn end(mut self, limit: Duration) -> (Option<ExitStatus>, String) {
         let limit = Timespec::try_from(limit).unwrap();
         let mut ends = [PollFd::new(&self.ended, PollFlags::IN)];
@@ -70,9 +70,9 @@ impl Program {
         (in_time.then_some(status), text)
     }
 
-    /// Ends what is left of it.
+    /// Kills the processes that are left.
     fn kill(&mut self) -> ExitStatus {
-        // Nobody has its number until it is reaped, which happens here only.
+        // No other process has the number until this one is reaped, which happens only here.
         if !self.reaped {
             kill_process_group(self.pid, Signal::KILL).unwrap();
             self.reaped = true;

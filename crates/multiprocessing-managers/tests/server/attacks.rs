@@ -1,4 +1,4 @@
-//! Peers that mean harm: with and without the key.
+//! Hostile peers, with and without the key.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,10 +7,10 @@ use multiprocessing_managers::*;
 
 use super::*;
 
-/// How long a call of somebody else may take meanwhile; in a debug build, with other tests beside it, a little longer.
+/// How long a call of another client may take meanwhile. In a debug build, beside other tests, it may take a little longer.
 const SLOW: Duration = Duration::from_secs(if cfg!(debug_assertions) { 4 } else { 1 });
 
-/// A server that gives strangers little time.
+/// Starts a server with a short time limit for handshakes.
 fn strict(place: &Address) -> Running {
     let limits = Limits {
         handshake: Duration::from_millis(300),

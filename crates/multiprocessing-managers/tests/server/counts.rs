@@ -219,7 +219,7 @@ fn circles_are_collected() {
     assert_eq!(running.number_of_objects(), 0);
 }
 
-/// Nobody loses what he has, while circles come and go.
+/// Objects in use are never lost while circles come and go.
 #[test]
 fn nothing_is_collected_that_somebody_has() {
     let (registry, made) = watched();

@@ -1,4 +1,4 @@
-//! Requests that nobody would send: the server answers them, or ends their connection, and no other.
+//! Random requests: the server answers them or closes their connection, and no other.
 //!
 //! `PROPTEST_CASES` says how many.
 
@@ -200,7 +200,7 @@ impl Bed {
         }
     }
 
-    /// Sends it to the server itself, or to an object, and lets nobody wait for ever.
+    /// Sends the request to the server itself or to an object, and ends waits.
     fn survives(&mut self, request: &[u8], first: bool) {
         let place = self.running.address();
         let mut raw = match first {
@@ -239,7 +239,7 @@ impl Bed {
         assert!(kind == "#RETURN" || kind == "#TRACEBACK", "{kind}");
     }
 
-    /// The containers grow, and somebody may have shut it down.
+    /// Makes a new bed when the containers have grown, or a request has shut the server down.
     fn renew(&mut self, often: u64) {
         static CASES: AtomicU64 = AtomicU64::new(0);
         let due = CASES.fetch_add(1, Ordering::Relaxed).is_multiple_of(often);

@@ -8,12 +8,12 @@ use multiprocessing_managers::*;
 
 use super::*;
 
-/// How often each kill is done.
+/// How often each kill is repeated.
 fn rounds() -> u64 {
     env::var("ROUNDS").map_or(2, |rounds| rounds.parse().unwrap())
 }
 
-/// A server of which `it()` gives the object.
+/// Starts a server whose `it()` returns the object.
 fn serve_it(place: &Address, it: Arc<dyn Referent>) -> Running {
     let mut registry = Registry::sync_manager();
     registry.register("it", move |_| Ok(it.clone()));
@@ -69,7 +69,7 @@ signal.pause()
     }
 }
 
-/// It may have read the reply, or the lock, or nothing yet.
+/// The killed client may have read the reply, or may hold the lock, or neither.
 #[test]
 fn a_killed_waiter_takes_nothing() {
     let mut dice = Dice(1);
@@ -123,7 +123,7 @@ fn who_ends_by_itself_leaves_a_lock_locked() {
         until("forgotten", || running.number_of_objects() == 0);
         thread::sleep(Duration::from_millis(300));
         assert!(object.locked());
-        // Anybody may release it.
+        // Any caller may release the lock.
         object.release().unwrap();
     }
 }
@@ -155,7 +155,7 @@ while True:
     }
 }
 
-/// Every item is with the consumer, in the queue, or reported as lost; never two of these but where nobody can know.
+/// Every item is with the consumer, in the queue, or reported as lost; at most one may be both consumed and reported.
 #[test]
 fn no_item_is_lost_in_silence() {
     const ITEMS: i64 = 2000;

@@ -1,4 +1,4 @@
-//! More connections than there may be.
+//! More connections than the limits allow.
 
 use multiprocessing_managers::*;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -15,7 +15,7 @@ fn limited(connections: usize, strangers: usize) -> Running {
     serve_with(&unix(), Registry::sync_manager(), limits)
 }
 
-/// Whether the server has ended it: all that comes is the challenge.
+/// Whether the server has closed the connection: nothing comes but the challenge.
 fn ended(raw: &mut Raw) -> bool {
     while let Ok(Some(_)) = raw.0.recv(300) {}
     let again = raw.0.recv(300);
@@ -29,7 +29,7 @@ fn one_connection_too_many() {
     let mut calls: Vec<Raw> = (0..4).map(|_| Raw::accepted(place)).collect();
     assert!(ended(&mut Raw::stranger(place)));
     calls.pop();
-    // There is room again, as soon as the server has seen it.
+    // There is room again as soon as the server has noticed.
     until("accepted", || Manager::connect(place, KEY).is_ok());
     assert_eq!(calls[0].ask("nobody", "x", []).unwrap().0, "#TRACEBACK");
 }
@@ -55,12 +55,12 @@ fn the_oldest_stranger_is_ended() {
                 .starts_with(b"#CHALLENGE#")
         );
     }
-    // Who is quick gets in.
+    // A quick client gets in.
     Manager::connect(place, KEY).unwrap();
     assert_eq!(known.ask("nobody", "x", []).unwrap().0, "#TRACEBACK");
 }
 
-/// The processor time of this process.
+/// Returns the processor time of this process.
 fn used() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     time.try_into().unwrap()
@@ -80,7 +80,7 @@ fn alone_without_descriptors() {
         let list = create(place, ["list".into()]);
         let mut calls = Raw::accepted(place);
         let connect = || Stream::connect(place, Some(LIMIT)).ok();
-        // Each takes a descriptor here and one there.
+        // Each connection takes a descriptor at both ends.
         let mut all: Vec<Raw> = vec![];
         while let Some(stream) = connect() {
             let mut raw = Raw(Frames::new(stream));
@@ -95,7 +95,7 @@ fn alone_without_descriptors() {
         assert!(all.len() > 10, "{}", all.len());
         let before = used();
         let begun = Instant::now();
-        // Whoever is connected goes on.
+        // Connected clients go on.
         while begun.elapsed() < Duration::from_millis(1500) {
             assert_eq!(calls.ask(&*list, "__len__", []).unwrap().0, "#RETURN");
             thread::sleep(Duration::from_millis(50));

@@ -1,4 +1,4 @@
-//! What a server promises, with real sockets: our client, unmodified Python, and peers that send whatever they like.
+//! The promises of the server, on real sockets: with the crate's client, unmodified Python, and peers that send anything.
 
 #![allow(clippy::unwrap_used)]
 
@@ -23,13 +23,13 @@ use pickle_value::{dumps, loads};
 
 const KEY: &[u8] = b"secret";
 
-/// As long as anything may take before a test says that it hangs.
+/// The time after which a test counts as hanging.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Long enough for whatever should not happen to happen.
+/// Long enough to notice an event that should not happen.
 const MOMENT: Duration = Duration::from_millis(50);
 
-/// An address of TCP and one of Unix.
+/// Returns an address of TCP and one of Unix.
 fn places() -> [Address; 2] {
     ["127.0.0.1:0".parse().unwrap(), unix()]
 }
@@ -50,25 +50,25 @@ fn serve_with(place: &Address, registry: Registry, limits: Limits) -> Running {
     server.start().unwrap()
 }
 
-/// A client that sends what a test wants. Nothing waits for ever.
+/// A client that sends what a test wants, with time limits.
 struct Raw(Frames);
 
 impl Raw {
-    /// A connection, and no more.
+    /// Connects without a handshake.
     fn stranger(place: &Address) -> Raw {
         let stream = Stream::connect(place, Some(LIMIT)).unwrap();
         stream.set_timeouts(Some(LIMIT), Some(LIMIT)).unwrap();
         Raw(Frames::new(stream))
     }
 
-    /// One that has shown the key.
+    /// Connects, and proves that it has the key.
     fn known(place: &Address) -> Raw {
         let mut raw = Raw::stranger(place);
         auth::connect(&mut raw.0, KEY, LIMIT).unwrap();
         raw
     }
 
-    /// One for calls.
+    /// Connects for method calls.
     fn accepted(place: &Address) -> Raw {
         let mut raw = Raw::known(place);
         let accepted = raw.ask(Value::None, "accept_connection", ["raw".into()]);
@@ -76,7 +76,7 @@ impl Raw {
         raw
     }
 
-    /// Whatever this raises: the server may have gone.
+    /// Returns whether the bytes were sent; the server may have closed the connection.
     fn send_bytes(&mut self, bytes: &[u8]) -> bool {
         self.0.send(|out| out.extend_from_slice(bytes)).is_ok()
     }
@@ -86,7 +86,7 @@ impl Raw {
         assert!(self.send_bytes(&request));
     }
 
-    /// Kind and result; `None` at the end of the connection.
+    /// Returns the kind and result of a reply; `None` at the end of the connection.
     fn reply(&mut self) -> Option<(String, Value)> {
         let reply = loads(self.0.recv(usize::MAX).ok()??).unwrap();
         let Value::Tuple(parts) = reply else {
@@ -112,13 +112,13 @@ fn request<const N: usize>(ident: Value, method: &str, args: [Value; N]) -> Vec<
     dumps(&Value::tuple(parts))
 }
 
-/// One of the server's own functions.
+/// Calls one of the server's own functions.
 fn control<const N: usize>(place: &Address, function: &str, args: [Value; N]) -> (String, Value) {
     let reply = Raw::known(place).ask(Value::None, function, args);
     reply.unwrap()
 }
 
-/// A new object's name.
+/// Creates an object, and returns its name.
 fn create<const N: usize>(place: &Address, args: [Value; N]) -> Arc<str> {
     let (kind, made) = control(place, "create", args);
     let Value::Tuple(parts) = &made else {
@@ -127,7 +127,7 @@ fn create<const N: usize>(place: &Address, args: [Value; N]) -> Arc<str> {
     parts[0].as_str().unwrap().into()
 }
 
-/// Waits for another thread or process to get somewhere.
+/// Waits until another thread or process has got somewhere.
 fn until(what: &str, mut reached: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !reached() {
@@ -139,7 +139,7 @@ fn until(what: &str, mut reached: impl FnMut() -> bool) {
 /// An unmodified Python client, killed when the test is over.
 struct Python(Child);
 
-/// What a Python client does before what a test wants: `m` is connected, and `it()` is what the test has registered.
+/// The start of each Python client: `m` is connected, and `it()` is what the test has registered.
 const CONNECT: &str = "
 import signal, sys
 from multiprocessing import current_process
@@ -158,7 +158,7 @@ def say(*args):
 ";
 
 impl Python {
-    /// `None`, and a word about it, where there is no Python.
+    /// Returns `None` and says so if there is no Python.
     fn run(place: &Address, script: &str) -> Option<Python> {
         let script = format!("{CONNECT}{script}");
         let child = Command::new("python3")
@@ -175,7 +175,7 @@ impl Python {
         }
     }
 
-    /// Its next line, without the end.
+    /// Returns the next line, without its end.
     fn line(&mut self) -> String {
         let mut line = vec![];
         let stdout = self.0.stdout.as_mut().unwrap();
@@ -185,7 +185,7 @@ impl Python {
         String::from_utf8(line).unwrap().trim_end().to_owned()
     }
 
-    /// All that it says from now on.
+    /// Returns all further output.
     fn rest(&mut self) -> String {
         let mut text = String::new();
         let stdout = self.0.stdout.as_mut().unwrap();
@@ -201,13 +201,13 @@ impl Python {
 
 impl Drop for Python {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended by itself.
         self.0.kill().ok();
         self.0.wait().ok();
     }
 }
 
-/// Runs a test, which is ignored otherwise, in a process of its own. Returns what it printed.
+/// Runs a test that is otherwise ignored in a process of its own.
 fn alone(module: &str, test: &str) {
     let module = module.split_once("::").unwrap().1;
     let name = format!("{module}::{test}");
@@ -228,7 +228,7 @@ fn alone(module: &str, test: &str) {
     assert!(said.contains("1 passed"), "{said}");
 }
 
-/// The number of `VmHWM:` or such of this process.
+/// Returns a number of this process's status, such as `VmHWM:`.
 fn status(name: &str) -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with(name)).unwrap();
@@ -239,7 +239,7 @@ fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Numbers that need not be good, only different.
+/// A simple generator of random numbers.
 struct Dice(u64);
 
 impl Dice {
@@ -251,7 +251,7 @@ impl Dice {
     }
 }
 
-/// A proxy of an object, as its server keeps it.
+/// Returns a proxy of an object, as its server keeps it.
 fn proxy(class: &'static str, object: Arc<dyn Referent>) -> Value {
     let class = Global {
         module: "multiprocessing.managers".into(),

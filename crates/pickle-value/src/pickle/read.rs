@@ -1,8 +1,8 @@
-//! From bytes to values, in two passes: the opcodes fill a flat arena, then what can be reached becomes values.
+//! From bytes to values, in two passes: the opcodes fill a flat arena of nodes, then the reachable nodes become values.
 //!
-//! The arena makes neither a cycle nor depth a special case, and what goes wrong half-way is only a few vectors. The second
-//! pass is Tarjan's search for strongly connected components with a stack of its own; each that has more than one node, or
-//! one that contains itself, is a knot.
+//! In the arena neither circles nor depth are special, and an error halfway drops a few vectors. The second pass is Tarjan's
+//! search for strongly connected components, with a stack of its own. Each component with several nodes, or with one that
+//! contains itself, becomes a knot.
 
 mod nodes;
 mod text;
@@ -17,10 +17,10 @@ use super::limits::{Error, Limits};
 use super::opcode::*;
 use crate::value::{Keep, Proxy, Value};
 
-/// No chunk.
+/// The end of a list of chunks.
 const END: u32 = u32::MAX;
 
-/// What lies on the stack and in containers: a small value, or the place of a node.
+/// An item on the stack or in a container: a small value, or the index of a node.
 #[derive(Clone, Copy)]
 enum Item {
     None,
@@ -30,23 +30,24 @@ enum Item {
     Node(u32),
 }
 
-/// What has an identity. Its parts are in chunks.
+/// An object with an identity. Its parts are in chunks.
 struct Node<'a> {
     kind: Kind<'a>,
     first: u32,
     last: u32,
-    /// How many parts there are in all chunks.
+    /// The number of parts in all chunks.
     items: u32,
     hashable: bool,
-    /// How often it is a part: the value can be moved to the last one.
+    /// How often the node is a part. The last use can take the value without a clone.
     uses: u32,
-    /// The second pass's: when it was first seen, and the first that it reaches (or its place in a knot).
+    /// For the second pass: the time of the first visit, and the earliest node that this one reaches (later the index in a
+    /// knot).
     order: u32,
     low: u32,
     height: u32,
-    /// If it is a long key: the first one that is equal.
+    /// For a long key: the first equal one.
     same: u32,
-    /// Its parts are being visited.
+    /// Whether its parts are being visited.
     open: bool,
     contains_itself: bool,
 }
@@ -68,7 +69,7 @@ enum Kind<'a> {
     Made(Value),
 }
 
-/// Some parts of a node: a range of the pool, which is never empty.
+/// Some parts of a node: a range of the pool, never empty.
 struct Chunk {
     what: What,
     start: u32,
@@ -88,15 +89,15 @@ enum What {
 pub(super) struct Reader<'a, 'l> {
     pickle: &'a [u8],
     at: usize,
-    /// Where the present opcode began.
+    /// The offset of the current opcode.
     opcode: usize,
-    /// The last opcode.
+    /// The opcode before.
     previous: u8,
     protocol: u8,
     stack: Vec<Item>,
     marks: Vec<usize>,
     memo: Vec<Item>,
-    /// What was put at an index beyond the end of `memo`.
+    /// Items at indices beyond the end of `memo`.
     sparse: HashMap<u64, Item>,
     nodes: Vec<Node<'a>>,
     chunks: Vec<Chunk>,
@@ -104,9 +105,9 @@ pub(super) struct Reader<'a, 'l> {
     empty_tuple: Option<Item>,
     limits: &'l Limits,
     memory: usize,
-    /// How many items and bytes may still be copied out of what could be shared.
+    /// How many more items and bytes may be copied out of objects that the pickle can use again.
     copies: usize,
-    /// The first of equal long keys.
+    /// The first of each group of equal long keys.
     long_keys: HashMap<LongKey, u32>,
 }
 
@@ -122,14 +123,14 @@ impl<'a, 'l> Reader<'a, 'l> {
             marks: Vec::with_capacity(8),
             memo: Vec::with_capacity(16),
             sparse: HashMap::new(),
-            // In less than 1 KiB, which malloc has at hand.
+            // Less than 1 KiB, which malloc serves from a cache.
             nodes: Vec::with_capacity(12),
             chunks: Vec::with_capacity(16),
             pool: Vec::with_capacity(32),
             empty_tuple: None,
             limits,
             memory: limits.memory,
-            // The bytes of a bytearray of an old protocol are copied out of a str, and then once more.
+            // The bytes of a bytearray of an old protocol are copied out of a str, and then again.
             copies: pickle.len().saturating_mul(4),
             long_keys: HashMap::new(),
         }
@@ -202,7 +203,7 @@ impl<'a, 'l> Reader<'a, 'l> {
                 FLOAT => {
                     let line = self.line()?;
                     let number = std::str::from_utf8(line).ok().and_then(|t| t.parse().ok());
-                    let number = number.ok_or(self.malformed("a float that is none"))?;
+                    let number = number.ok_or(self.malformed("an invalid float"))?;
                     self.push(Item::Float(number))?;
                 }
                 BINFLOAT => {
@@ -220,7 +221,7 @@ impl<'a, 'l> Reader<'a, 'l> {
                 }
                 UNICODE => {
                     let line = self.line()?;
-                    let text = raw_unicode(line).ok_or(self.malformed("a broken str"))?;
+                    let text = raw_unicode(line).ok_or(self.malformed("an invalid str"))?;
                     let text = match String::from_utf8(text) {
                         Ok(text) => Value::from(text),
                         Err(error) => Value::Surrogates(error.into_bytes().into()),
@@ -311,7 +312,7 @@ impl<'a, 'l> Reader<'a, 'l> {
                     match self.kind(target) {
                         Kind::Set => self.must_hash(from, 1)?,
                         Kind::Call | Kind::New => {}
-                        _ => return Err(self.malformed("ADDITEMS to what is no set")),
+                        _ => return Err(self.malformed("ADDITEMS to an object that is not a set")),
                     }
                     self.add(target, What::Add, from)?;
                 }
@@ -362,7 +363,7 @@ impl<'a, 'l> Reader<'a, 'l> {
                         .get(from)
                         .ok_or(self.malformed("OBJ without class"))?;
                     self.instance(class, from + 1)?;
-                    // The object lies above its class.
+                    // The class is below its arguments.
                     self.stack.swap_remove(from);
                 }
                 PUT => {
@@ -397,7 +398,7 @@ impl<'a, 'l> Reader<'a, 'l> {
                     }
                 }
                 FRAME => {
-                    // Only a hint: frames or none, the opcodes are the same.
+                    // Frames are only a hint.
                     let length = u64::from_le_bytes(self.array()?);
                     if length > (self.pickle.len() - self.at) as u64 {
                         return Err(Error::Truncated);
@@ -429,7 +430,7 @@ impl<'a, 'l> Reader<'a, 'l> {
         Ok(())
     }
 
-    /// Whether so much may be copied: all in all no more than a few times the pickle's length, whatever it shares.
+    /// Whether this much may be copied. In total at most a few times the pickle's length is copied, however much it shares.
     fn copy(&mut self, count: usize) -> bool {
         let left = self.copies.checked_sub(count);
         self.copies = left.unwrap_or(self.copies);
@@ -462,7 +463,7 @@ impl<'a, 'l> Reader<'a, 'l> {
         u64::try_from(length).map_err(|_| self.malformed("a negative length"))
     }
 
-    /// Up to the next newline, without it.
+    /// Takes the bytes up to the next newline, and the newline.
     fn line(&mut self) -> Result<&'a [u8], Error> {
         let rest = self.pickle.get(self.at..).unwrap_or_default();
         let length = rest.iter().position(|byte| *byte == b'\n');
@@ -475,20 +476,20 @@ impl<'a, 'l> Reader<'a, 'l> {
         let (module, name) = (self.line()?, self.line()?);
         match (std::str::from_utf8(module), std::str::from_utf8(name)) {
             (Ok(module), Ok(name)) => Ok((module, name)),
-            _ => Err(self.malformed("a name that is no UTF-8")),
+            _ => Err(self.malformed("a name outside UTF-8")),
         }
     }
 
-    /// The index of a memo, in decimals.
+    /// Takes the index of a memo, in decimals.
     fn index(&mut self) -> Result<u64, Error> {
         let line = self.line()?;
         let index = std::str::from_utf8(line)
             .ok()
             .and_then(|text| text.trim().parse().ok());
-        index.ok_or(self.malformed("a memo index that is none"))
+        index.ok_or(self.malformed("an invalid memo index"))
     }
 
-    // The stack. What lies below the last mark is out of reach.
+    // The stack. Items below the last mark are out of reach.
 
     fn push(&mut self, item: Item) -> Result<(), Error> {
         self.charge(size_of::<Item>())?;
@@ -496,7 +497,7 @@ impl<'a, 'l> Reader<'a, 'l> {
         Ok(())
     }
 
-    /// The place of the `count`th item from the top.
+    /// Returns the index of the `count`th item from the top.
     fn below(&self, count: usize) -> Result<usize, Error> {
         let fence = self.marks.last().copied().unwrap_or(0);
         match self.stack.len().checked_sub(count) {
@@ -516,7 +517,7 @@ impl<'a, 'l> Reader<'a, 'l> {
         Ok(top)
     }
 
-    /// Takes the last mark away; what lay above it lies from there on.
+    /// Removes the last mark, and returns the index of the first item above it.
     fn mark(&mut self) -> Result<usize, Error> {
         self.marks.pop().ok_or(self.malformed("no mark"))
     }
@@ -527,8 +528,8 @@ impl<'a, 'l> Reader<'a, 'l> {
             return Ok(());
         }
         let gone = self.pop()?;
-        // A reduction of six parts: `setter(object, state)`, called for what it does. It cannot be kept, and must not be
-        // lost. A call is dropped too where an object's arguments contain it; then the same is fetched at once.
+        // A reduction of six parts calls `setter(object, state)` for its side effect, which cannot be kept and must not be
+        // lost. A call is also dropped if an object's arguments contain the object; then the same is fetched at once.
         if previous == REDUCE
             && let (Item::Node(gone), Ok(Item::Node(top))) = (gone, self.top())
             && let [callable, Item::Node(arguments)] = *self.parts(gone)
@@ -542,7 +543,7 @@ impl<'a, 'l> Reader<'a, 'l> {
         Ok(())
     }
 
-    /// Whether the next opcode fetches what the same callable made.
+    /// Whether the next opcode fetches an object that the same callable has made.
     fn fetches_call_of(&self, callable: Item) -> bool {
         let index = match *self.pickle.get(self.at..).unwrap_or_default() {
             [BINGET, index, ..] => u64::from(index),

@@ -95,7 +95,7 @@ fn values(rest: &mut &[u8], limits: &Limits, last: u8) -> Option<Vec<Value>> {
         if *code == last && mark.is_none() && (last != TUPLE2 || stack.len() == 1) {
             return Some(stack);
         }
-        // What lies below the mark is out of reach.
+        // Items below the mark are out of reach.
         let above = stack.len() - mark.unwrap_or(0);
         let value = match *code {
             PROTO => match take(rest)? {

@@ -1,12 +1,12 @@
 //! From values to bytes.
 //!
-//! What can occur twice is memoized: what has more than one owner, and what is in a knot. Nothing recurses: what is still to
-//! be written lies on a stack.
+//! Values that can occur twice are memoized: those with several owners, and those of a knot. Work that is still to do is on
+//! an explicit stack, so nothing recurses.
 //!
-//! A list, a dict, a set or an object is memoized before it is filled, as CPython does. A tuple that contains itself (or an
-//! object whose arguments do) is met again while its items are written, and begun again; what was begun before is dropped
-//! with `POP` in the end, also like CPython. What is met too often is made at once, of containers that are still empty and
-//! are filled next, so that no nest of tuples makes a pickle grow without measure.
+//! A list, dict, set or object is memoized before it is filled, as in CPython. A tuple that contains itself (or an object
+//! whose arguments do) is met again while its items are written, and started over; the earlier start is dropped with `POP`
+//! in the end, also as in CPython. A tuple that is met too often is made at once, of containers that are filled later, so
+//! that nested tuples cannot make a pickle grow without limit.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -17,21 +17,21 @@ use super::opcode::*;
 use crate::token::{MANAGERS, address_value};
 use crate::value::{Global, Make, Object, Proxy, Step, Value};
 
-/// CPython begins again as often as it meets a value that is not made yet, which can take quadratic time; this so often.
+/// How often a value is started over. CPython starts over without limit, which can take quadratic time.
 const BEGUN: u8 = 8;
 
-/// The knot in which a value lies.
+/// The knot that contains a value.
 type Knot<'v> = Option<&'v Arc<[Value]>>;
 
-/// What tells objects apart: [`Value::id`], and the kind, because empty slices may lie at one place.
+/// The identity of an object: [`Value::id`], and the kind, because empty slices of different kinds may share an address.
 type Id = (usize, u8);
 
-/// A value, found: no [`Value::Knot`] and no [`Value::Inner`].
+/// A value that is neither a [`Value::Knot`] nor a [`Value::Inner`].
 #[derive(Clone, Copy)]
 struct Found<'v> {
     value: &'v Value,
     knot: Knot<'v>,
-    /// Where it can occur again.
+    /// Its identity, if it can occur again.
     id: Option<Id>,
 }
 
@@ -40,12 +40,12 @@ enum Work<'v> {
     Items(slice::Iter<'v, Value>, Knot<'v>),
     Pairs(slice::Iter<'v, (Value, Value)>, Option<&'v Value>, Knot<'v>),
     Steps(slice::Iter<'v, Step>, Knot<'v>),
-    /// The parts of a tuple, frozenset or object are written; whether to go on with what is done with it then.
+    /// Ends a tuple, frozenset or object whose parts are written. The flag says whether to fill it next.
     Close(Found<'v>, bool),
-    /// Makes it, if it is not made, and leaves nothing on the stack.
+    /// Makes the value without its contents, unless it is made, and leaves nothing on the stack.
     Shell(Found<'v>),
     ShellParts(Found<'v>),
-    /// Fills what was made so.
+    /// Fills the values that were made without their contents.
     Fill,
     Contents(Found<'v>),
     Get(Id),
@@ -57,7 +57,7 @@ pub(super) struct Writer<'v, 'o> {
     work: Vec<Work<'v>>,
     memo: HashMap<Id, u32, BuildHasherDefault<Places>>,
     memoized: u32,
-    /// How often the writing of what lies in a knot has begun.
+    /// How often each value of a knot was started.
     begun: HashMap<Id, u8, BuildHasherDefault<Places>>,
     shells: HashSet<Id, BuildHasherDefault<Places>>,
     unfilled: Vec<Found<'v>>,
@@ -122,7 +122,7 @@ impl<'v, 'o> Writer<'v, 'o> {
         self.out.extend([TUPLE, STOP]);
     }
 
-    /// A value with all that is in it.
+    /// Writes a value with its parts.
     fn whole(&mut self, value: &'v Value) {
         self.value(value, None);
         while let Some(work) = self.work.last_mut() {
@@ -155,7 +155,7 @@ impl<'v, 'o> Writer<'v, 'o> {
                 }
                 _ => {}
             }
-            // It may be nothing but an end of items, which is now done.
+            // An iterator of items that has ended is done.
             match self.work.pop() {
                 Some(Work::Op(code)) => self.out.push(code),
                 Some(Work::Close(found, fill)) => self.close(found, fill),
@@ -271,14 +271,14 @@ impl<'v, 'o> Writer<'v, 'o> {
         }
     }
 
-    /// Whether it was begun so often that it is time to make it of what there is.
+    /// Whether the value was started too often.
     fn met_again(&mut self, id: Id) -> bool {
         let begun = self.begun.entry(id).or_default();
         *begun = begun.saturating_add(1);
         *begun > BEGUN
     }
 
-    /// A container without its contents.
+    /// Writes a container without its contents.
     fn empty(&mut self, found: Found<'v>) {
         self.out.push(match found.value {
             Value::List(_) => EMPTY_LIST,
@@ -288,7 +288,7 @@ impl<'v, 'o> Writer<'v, 'o> {
         self.memoize(found.id);
     }
 
-    /// What is put into what lies on the stack.
+    /// Writes the contents of the container on the stack.
     fn contents(&mut self, found: Found<'v>) {
         let knot = found.knot;
         match found.value {
@@ -311,7 +311,7 @@ impl<'v, 'o> Writer<'v, 'o> {
         }
     }
 
-    /// Items for what lies on the stack; `one` is the opcode for a single one, if there is one.
+    /// Writes items for the container on the stack. `one` is the opcode for a single item, if there is such an opcode.
     fn items(&mut self, items: &'v [Value], one: u8, many: u8, knot: Knot<'v>) {
         let op = match items.len() {
             0 => return,
@@ -338,7 +338,7 @@ impl<'v, 'o> Writer<'v, 'o> {
             .extend([Work::Op(op), Work::Pairs(pairs.iter(), None, knot)]);
     }
 
-    /// Begins a tuple, frozenset or object.
+    /// Starts a tuple, frozenset or object.
     fn open(&mut self, found: Found<'v>, fill: bool) {
         self.work.push(Work::Close(found, fill));
         match found.value {
@@ -362,7 +362,7 @@ impl<'v, 'o> Writer<'v, 'o> {
             && found.knot.is_some()
             && self.memo.contains_key(&id)
         {
-            // It was made meanwhile.
+            // The value was made meanwhile.
             match found.value {
                 value if marked(value) => self.out.push(POP_MARK),
                 Value::Object(object) => {
@@ -418,7 +418,7 @@ impl<'v, 'o> Writer<'v, 'o> {
             _ => return,
         };
         if !self.shells.insert(id) {
-            // Only tuples and arguments on the way back to it: Python cannot make that.
+            // A circle of only tuples and arguments, which Python cannot make.
             self.out.push(NONE);
             self.memoize(Some(id));
             self.out.push(POP);
@@ -443,7 +443,7 @@ impl<'v, 'o> Writer<'v, 'o> {
             let Some(id) = found.id else {
                 continue;
             };
-            // The last is done first.
+            // The last one is done first.
             self.work
                 .extend([Work::Op(POP), Work::Contents(found), Work::Get(id)]);
         }
@@ -492,7 +492,7 @@ impl<'v, 'o> Writer<'v, 'o> {
         self.out.push(STACK_GLOBAL);
     }
 
-    /// A global of the managers, which is in the pickle once.
+    /// Writes a global of the managers, at most once in a pickle.
     fn managers(&mut self, name: &'static str) {
         let id = (name.len(), MANAGERS_NAME);
         if !self.get(id) {
@@ -501,7 +501,7 @@ impl<'v, 'o> Writer<'v, 'o> {
         }
     }
 
-    /// A text with an owner: if there are others, it is in the pickle once.
+    /// Writes a text, at most once in a pickle if it has several owners.
     fn text(&mut self, text: &Arc<str>) {
         let place = Arc::as_ptr(text).cast::<()>() as usize;
         let id = (Arc::strong_count(text) > 1).then_some((place, STR));
@@ -572,7 +572,7 @@ impl<'v, 'o> Writer<'v, 'o> {
         }
     }
 
-    /// Fetches it if it is memoized.
+    /// Fetches the object if it is memoized.
     fn get(&mut self, id: Id) -> bool {
         let Some(index) = self.memo.get(&id) else {
             return false;
@@ -638,7 +638,7 @@ fn find<'v>(value: &'v Value, knot: Knot<'v>) -> Option<Found<'v>> {
     let value = knot.get(index)?;
     let id = Some((&raw const *value as usize, 0));
     match value {
-        // A node is never a reference itself.
+        // A value of a knot is never a reference itself.
         Value::Inner(_) | Value::Knot(..) => None,
         _ => Some(Found {
             value,
@@ -648,7 +648,7 @@ fn find<'v>(value: &'v Value, knot: Knot<'v>) -> Option<Found<'v>> {
     }
 }
 
-/// Whether its items stand above a mark.
+/// Whether the items of the value are written above a mark.
 fn marked(value: &Value) -> bool {
     match value {
         Value::Tuple(items) => items.len() > 3,
@@ -656,7 +656,7 @@ fn marked(value: &Value) -> bool {
     }
 }
 
-/// What lies on the stack when the object is made.
+/// Returns the items that must be on the stack to make the object.
 fn parts(object: &Object) -> [Option<&Value>; 3] {
     match &object.make {
         Make::Call {
@@ -671,7 +671,7 @@ fn parts(object: &Object) -> [Option<&Value>; 3] {
     }
 }
 
-/// A hash of places in memory, which no peer chooses.
+/// A hash of addresses, which a peer cannot choose.
 #[derive(Default)]
 struct Places(u64);
 

@@ -110,7 +110,7 @@ fn cpu_time<const CLIENTS: usize, const SIZE: usize>(
     let addr = listener.local_addr().context("the server's address")?;
     // The server is killed if this function fails or this process is killed.
     let server = fork(|| serve(listener))?;
-    let clock = clock_getcpuclockid(Pid::from_raw(server.pid().as_raw_pid()));
+    let clock = clock_getcpuclockid(Pid::from_raw(server.pid().cast_signed()));
     let clock = clock.context("find the server's clock")?;
     let connect = |_| TcpStream::connect(addr).context("connect");
     let mut clients = (0..CLIENTS).map(connect).collect::<Result<Vec<_>>>()?;

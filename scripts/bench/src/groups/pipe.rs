@@ -48,7 +48,7 @@ fn time(count: u64, mut ask: impl FnMut(u64) -> Result<u64>) -> Result<f64> {
 
 fn connection(count: u64) -> Result<f64> {
     pin()?;
-    let (mut connection, theirs) = Connection::<u64, u64>::pair()?;
+    let (connection, theirs) = Connection::<u64, u64>::pair()?;
     let child = spawn(answer, theirs)?;
     let figure = time(count, |number| {
         connection.send(&number)?;
@@ -60,7 +60,7 @@ fn connection(count: u64) -> Result<f64> {
 }
 
 /// The child of `connection`.
-pub fn answer(mut connection: Connection<u64, u64>) -> Result<(), ConnectionError> {
+pub fn answer(connection: Connection<u64, u64>) -> Result<(), ConnectionError> {
     loop {
         match connection.recv() {
             Ok(number) => connection.send(&(number + 1))?,

@@ -14,8 +14,6 @@ pub enum Expr {
     Distinct(Vec<NameId>),
     /// How many lines have the label.
     Count(LabelId),
-    /// Seconds from the one line of the first label to the one of the second, as read.
-    Gap(LabelId, LabelId),
     /// The most lines of the first label that were, at any time, not yet followed by one of the second.
     Active(LabelId, LabelId),
     Add(Box<Expr>, Box<Expr>),

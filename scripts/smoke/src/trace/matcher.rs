@@ -319,7 +319,7 @@ pub fn search<'a>(trace: &Trace, output: Output<'a>) -> Result<Matched<'a>, Box<
     while let Some(frame) = stack.last_mut() {
         let line = path.len();
         if line == output.lines.len() && frame.state.unfinished(trace).is_empty() {
-            match rules::hold(trace, output, &path) {
+            match rules::hold(trace, &path) {
                 Ok(()) => return Ok(Matched { steps: path, tried }),
                 Err((position, text)) => {
                     frame.reached_end = true;

@@ -59,14 +59,13 @@ pub struct Trace {
     pub rules: Vec<(Position, Rule)>,
 }
 
-/// One program of a run and how it must end.
+/// One program of a run, which must end with exit code 0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Program {
     pub name: String,
     pub args: Vec<Pattern>,
     /// Started when a line with this label is read; at once if `None`.
     pub after: Option<LabelId>,
-    pub ends: End,
 }
 
 /// How a program ends.
@@ -171,8 +170,6 @@ pub enum Rule {
     Before(LabelId, LabelId),
     /// The k-th line of the first label comes before the k-th of the second.
     BeforeEach(LabelId, LabelId),
-    /// The spans of two lanes, from first to last line, share time.
-    Overlap(usize, usize),
     /// All values of all these names differ.
     Distinct(Vec<NameId>),
     /// The values of a name are exactly these, each as often as it stands here.

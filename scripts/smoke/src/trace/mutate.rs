@@ -43,7 +43,6 @@ pub fn mutants(trace: &Trace, output: Output, matched: &Matched) -> Vec<Mutant> 
     run.bindings(&mut mutants);
     run.pids(&mut mutants);
     run.numbers(&mut mutants);
-    run.times(&mut mutants);
     mutants
 }
 
@@ -225,15 +224,6 @@ impl<'t, 'a> Run<'t, 'a> {
                             variants: vec![self.moved(second, first)],
                         });
                     }
-                }
-                Rule::Overlap(first, second) => {
-                    let lane = |lane: usize| &self.trace.lanes[lane].name;
-                    let what =
-                        format!("{} and {} one after the other", lane(*first), lane(*second));
-                    mutants.push(Mutant {
-                        what,
-                        variants: vec![one_after_the_other.clone()],
-                    });
                 }
                 Rule::Check(comparison) => {
                     for first in active(comparison) {
@@ -436,35 +426,6 @@ impl<'t, 'a> Run<'t, 'a> {
                 .map(|by| self.replaced_everywhere(places, by))
                 .to_vec();
             mutants.push(Mutant { what, variants });
-        }
-    }
-
-    /// Lets the lines come all at once, and far too slowly.
-    fn times(&self, mutants: &mut Vec<Mutant>) {
-        let mut gaps = false;
-        for (_, rule) in &self.trace.rules {
-            if let Rule::Check(comparison) = rule {
-                comparison
-                    .exprs()
-                    .for_each(|expr| expr.walk(&mut |expr| gaps |= matches!(expr, Expr::Gap(..))));
-            }
-        }
-        if gaps {
-            let at = |time: fn(u32) -> Duration| {
-                let line = |(number, line): (usize, &Line)| Line {
-                    at: time(number as u32),
-                    ..line.clone()
-                };
-                self.lines.iter().enumerate().map(line).collect()
-            };
-            let variants = vec![
-                at(|_| Duration::ZERO),
-                at(|number| Duration::from_secs(3600) * number),
-            ];
-            mutants.push(Mutant {
-                what: "all at once, or an hour apart".into(),
-                variants,
-            });
         }
     }
 

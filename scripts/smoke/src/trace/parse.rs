@@ -30,7 +30,8 @@ impl std::error::Error for TraceError {}
 type Failure = (Position, String);
 type Parsed<T> = Result<T, Failure>;
 
-const DIRECTIVES: &str = "lane, before, overlap, distinct, set, rising, check, program, send, exit, killed, within, stderr or orphans";
+const DIRECTIVES: &str =
+    "lane, before, distinct, set, rising, check, program, send, within, stderr or orphans";
 
 /// The longest time limit of a run, in seconds.
 const LONGEST: f64 = 3600.0;
@@ -82,7 +83,6 @@ impl Trace {
                 scopes: vec![],
                 rules: vec![],
             },
-            endings: vec![],
             around: vec![],
         };
         parser
@@ -96,8 +96,6 @@ impl Trace {
 
 struct Parser {
     trace: Trace,
-    /// `exit` and `killed` lines, to be applied when all programs are known.
-    endings: Vec<(Position, Option<String>, End)>,
     /// The lane that is being read and the repeats around the line, the outermost first: the scope of each, and
     /// whether it comes more than once.
     around: Vec<(Option<ScopeId>, bool)>,
@@ -484,15 +482,6 @@ impl Parser {
             match words.word("a directive")?.as_str() {
                 "lane" => continue,
                 "before" => self.before(&mut words)?,
-                "overlap" => {
-                    let (first, second) = (self.lane(&mut words)?, self.lane(&mut words)?);
-                    if first == second {
-                        return Err((position, "a lane shares all its time with itself".into()));
-                    }
-                    self.trace
-                        .rules
-                        .push((position, Rule::Overlap(first, second)));
-                }
                 "distinct" => {
                     let mut names = vec![self.name(&mut words)?];
                     while !words.at_end() {
@@ -532,31 +521,6 @@ impl Parser {
                 }
                 "program" => self.program(&mut words)?,
                 "send" => self.send(&mut words)?,
-                "exit" => {
-                    let name = words
-                        .peek()
-                        .starts_with(|c: char| c.is_alphabetic())
-                        .then(|| words.name("a program"));
-                    let name = name.transpose()?;
-                    let at = words.position();
-                    let word = words.word("an exit code")?;
-                    let code: u8 = word.parse().map_err(|_| {
-                        (
-                            at,
-                            format!("expected an exit code from 0 to 255, found {word:?}"),
-                        )
-                    })?;
-                    self.endings.push((position, name, End::Exit(code.into())));
-                }
-                "killed" => {
-                    let at = words.position();
-                    let first = words.name("a signal")?;
-                    let (name, signal) = match words.at_end() {
-                        true => (None, signal(&first, at)?),
-                        false => (Some(first), signal(&words.name("a signal")?, at)?),
-                    };
-                    self.endings.push((position, name, End::Signal(signal)));
-                }
                 "within" => {
                     let at = words.position();
                     let seconds = words.number("a time, such as 5s")?;
@@ -692,12 +656,7 @@ impl Parser {
                 "a program that is not the first starts `after` a label".into(),
             )),
             _ => {
-                self.trace.programs.push(Program {
-                    name,
-                    args,
-                    after,
-                    ends: End::Exit(0),
-                });
+                self.trace.programs.push(Program { name, args, after });
                 Ok(())
             }
         }
@@ -736,15 +695,7 @@ impl Parser {
                 name: "main".into(),
                 args: vec![],
                 after: None,
-                ends: End::Exit(0),
             });
-        }
-        for (position, name, ends) in std::mem::take(&mut self.endings) {
-            let program = match name {
-                Some(name) => self.program_named(&name, position)?,
-                None => 0,
-            };
-            self.trace.programs[program].ends = ends;
         }
         if self.trace.lanes.is_empty() {
             return Err((
@@ -781,12 +732,9 @@ impl Parser {
                 Rule::Before(a, b) | Rule::BeforeEach(a, b) => {
                     across = self.stream(*a) != self.stream(*b)
                 }
-                Rule::Overlap(a, b) => {
-                    across = self.trace.lanes[*a].stream != self.trace.lanes[*b].stream
-                }
                 Rule::Check(comparison) => comparison.exprs().for_each(|expr| {
                     expr.walk(&mut |expr| {
-                        if let Expr::Gap(a, b) | Expr::Active(a, b) = expr {
+                        if let Expr::Active(a, b) = expr {
                             across |= self.stream(*a) != self.stream(*b);
                         }
                     })
@@ -878,13 +826,6 @@ impl Parser {
             at,
             format!("no line has the label {text}; a label stands before the `|` of its line"),
         ))
-    }
-
-    fn lane(&mut self, words: &mut Words) -> Parsed<usize> {
-        let at = words.position();
-        let text = words.name("a lane")?;
-        let found = self.trace.lanes.iter().position(|lane| lane.name == text);
-        found.ok_or((at, format!("there is no lane {text}")))
     }
 
     fn name(&mut self, words: &mut Words) -> Parsed<NameId> {
@@ -1043,22 +984,16 @@ impl Parser {
                 }
                 Expr::Distinct(names)
             }
-            "gap" | "active" => {
+            "active" => {
                 let first = self.label(words)?;
                 words.expect(",")?;
                 let second = self.label(words)?;
-                if word == "gap" {
-                    Expr::Gap(first, second)
-                } else {
-                    Expr::Active(first, second)
-                }
+                Expr::Active(first, second)
             }
             _ => {
                 return Err((
                     at,
-                    format!(
-                        "expected sum, min, max, count, distinct, gap or active, found {word:?}"
-                    ),
+                    format!("expected sum, min, max, count, distinct or active, found {word:?}"),
                 ));
             }
         };

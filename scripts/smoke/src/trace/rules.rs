@@ -15,15 +15,14 @@ struct Record<'a> {
 
 struct Run<'t, 'a> {
     trace: &'t Trace,
-    output: Output<'a>,
     steps: &'t [Step<'a>],
     globals: BTreeMap<NameId, &'a str>,
     records: Vec<Record<'a>>,
 }
 
 /// The first rule that does not hold, with its place and what is the case instead.
-pub fn hold(trace: &Trace, output: Output, steps: &[Step]) -> Result<(), (Position, String)> {
-    let run = Run::new(trace, output, steps);
+pub fn hold(trace: &Trace, steps: &[Step]) -> Result<(), (Position, String)> {
+    let run = Run::new(trace, steps);
     for (position, rule) in &trace.rules {
         run.holds(rule).map_err(|text| (*position, text))?;
     }
@@ -31,7 +30,7 @@ pub fn hold(trace: &Trace, output: Output, steps: &[Step]) -> Result<(), (Positi
 }
 
 impl<'t, 'a> Run<'t, 'a> {
-    fn new(trace: &'t Trace, output: Output<'a>, steps: &'t [Step<'a>]) -> Run<'t, 'a> {
+    fn new(trace: &'t Trace, steps: &'t [Step<'a>]) -> Run<'t, 'a> {
         let mut globals = BTreeMap::new();
         let mut records: Vec<Record> = vec![];
         // The open record of every scope, by instance.
@@ -61,7 +60,6 @@ impl<'t, 'a> Run<'t, 'a> {
         }
         Run {
             trace,
-            output,
             steps,
             globals,
             records,
@@ -72,7 +70,6 @@ impl<'t, 'a> Run<'t, 'a> {
         match rule {
             // The search keeps these.
             Rule::Before(..) | Rule::BeforeEach(..) => Ok(()),
-            Rule::Overlap(first, second) => self.overlap(*first, *second),
             Rule::Distinct(names) => self.distinct(names),
             Rule::Set(name, expected) => self.set(*name, expected),
             Rule::Rising(name, by) => self.rising(*name, *by),
@@ -119,33 +116,6 @@ impl<'t, 'a> Run<'t, 'a> {
             .into_iter()
             .reduce(choose)
             .ok_or_else(|| format!("{{{}}} has no value", self.name(name)))
-    }
-
-    fn overlap(&self, first: usize, second: usize) -> Result<(), String> {
-        let span = |lane: usize| {
-            let mut places = self
-                .steps
-                .iter()
-                .enumerate()
-                .filter(|(_, step)| step.lane == lane)
-                .map(|(place, _)| place);
-            let first = places.next()?;
-            Some((first, places.next_back().unwrap_or(first)))
-        };
-        let name = |lane: usize| &self.trace.lanes[lane].name;
-        match (span(first), span(second)) {
-            (Some(a), Some(b)) if a.0 < b.1 && b.0 < a.1 => Ok(()),
-            (Some(a), Some(b)) => Err(format!(
-                "{} is lines {} to {} and {} is lines {} to {}: they share no time",
-                name(first),
-                a.0 + 1,
-                a.1 + 1,
-                name(second),
-                b.0 + 1,
-                b.1 + 1
-            )),
-            _ => Err("one of the lanes has no line".into()),
-        }
     }
 
     fn distinct(&self, names: &[NameId]) -> Result<(), String> {
@@ -280,11 +250,6 @@ impl<'t, 'a> Run<'t, 'a> {
                 Some(values.len() as f64)
             }
             Expr::Count(label) => Some(self.places(*label).len() as f64),
-            Expr::Gap(first, second) => {
-                let (first, second) = (self.only_place(*first)?, self.only_place(*second)?);
-                let at = |place: usize| self.output.lines[place].at.as_secs_f64();
-                Some(at(second) - at(first))
-            }
             Expr::Active(first, second) => {
                 let (first, second) = (self.places(*first), self.places(*second));
                 let active = |place: usize| {
@@ -325,16 +290,5 @@ impl<'t, 'a> Run<'t, 'a> {
             .filter(|(_, step)| step.pattern == pattern)
             .map(|(place, _)| place)
             .collect()
-    }
-
-    fn only_place(&self, label: LabelId) -> Result<usize, String> {
-        match self.places(label)[..] {
-            [place] => Ok(place),
-            ref places => Err(format!(
-                "gap needs one line {}, and there are {}",
-                self.trace.labels[label].text,
-                places.len()
-            )),
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! The nodes of the arena: containers, classes, and what the callables make that are known here.
+//! The nodes of the arena: containers, classes, and the results of known callables.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use super::{Chunk, END, Item, Kind, Node, Reader, What};
 use crate::token::MANAGERS;
 use crate::value::{Array, Global, Object, Step, Value};
 
-/// No name in Python is longer.
+/// The longest name that is accepted.
 const NAME: usize = 1000;
-/// A pickle can repeat a long name at a few bytes each time; one that is no longer may be.
+/// A pickle can repeat a name for a few bytes each time. Names up to this length may be repeated without limit.
 const REPEATED: usize = 100;
 
-/// The callables that make a value of its own kind here.
+/// The callables whose results have a variant of [`Value`] of their own.
 enum Known {
     List,
     Set,
@@ -70,7 +70,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// What is in the node's first chunk.
+    /// Returns the items of the node's first chunk.
     pub(super) fn parts(&self, node: u32) -> &[Item] {
         match self.chunks.get(self.nodes[node as usize].first as usize) {
             Some(chunk) => &self.pool[chunk.start as usize..chunk.end as usize],
@@ -90,7 +90,7 @@ impl<'a> Reader<'a, '_> {
         self.push(Item::Node(node))
     }
 
-    /// Moves the stack from there on into a new chunk of the node.
+    /// Moves the stack from this index on into a new chunk of the node.
     pub(super) fn add(&mut self, node: u32, what: What, from: usize) -> Result<(), Error> {
         let start = self.pool.len();
         self.reserve(self.stack.len() - from)?;
@@ -108,7 +108,7 @@ impl<'a> Reader<'a, '_> {
         self.charge(items * (size_of::<Item>() + size_of::<Value>()))
     }
 
-    /// Makes a chunk of what is in the pool from `start` on.
+    /// Makes a chunk of the pool from `start` on.
     fn close(&mut self, node: u32, what: What, start: usize) -> Result<(), Error> {
         let (start, end) = (self.place(start)?, self.place(self.pool.len())?);
         if start == end {
@@ -144,7 +144,7 @@ impl<'a> Reader<'a, '_> {
         !matches!(item, Item::Node(node) if !self.nodes[*node as usize].hashable)
     }
 
-    /// Every `step`th item on the stack is a key.
+    /// Fails unless every `step`th item on the stack is hashable.
     pub(super) fn must_hash(&self, from: usize, step: usize) -> Result<(), Error> {
         match self.stack[from..]
             .iter()
@@ -162,7 +162,7 @@ impl<'a> Reader<'a, '_> {
         self.push(item)
     }
 
-    /// There is only one empty tuple, as in CPython.
+    /// Makes a tuple. There is only one empty tuple, as in CPython.
     pub(super) fn tuple_of(&mut self, from: usize) -> Result<Item, Error> {
         let empty = from == self.stack.len();
         if let (true, Some(item)) = (empty, self.empty_tuple) {
@@ -178,7 +178,7 @@ impl<'a> Reader<'a, '_> {
         Ok(Item::Node(node))
     }
 
-    /// What lies below `from`, to which something is done.
+    /// Returns the node below `from`, which an opcode changes.
     pub(super) fn target(&self, from: usize) -> Result<u32, Error> {
         let fence = self.marks.last().copied().unwrap_or(0);
         match from.checked_sub(1) {
@@ -193,7 +193,7 @@ impl<'a> Reader<'a, '_> {
     pub(super) fn extend(&mut self, from: usize) -> Result<(), Error> {
         let target = self.target(from)?;
         if !matches!(self.kind(target), Kind::List | Kind::Call | Kind::New) {
-            return Err(self.malformed("APPENDS to what is no list"));
+            return Err(self.malformed("APPENDS to an object that is not a list"));
         }
         self.add(target, What::Extend, from)
     }
@@ -201,7 +201,7 @@ impl<'a> Reader<'a, '_> {
     pub(super) fn set(&mut self, from: usize) -> Result<(), Error> {
         let target = self.target(from)?;
         if !matches!(self.kind(target), Kind::Dict | Kind::Call | Kind::New) {
-            return Err(self.malformed("SETITEMS to what is no dict"));
+            return Err(self.malformed("SETITEMS to an object that is not a dict"));
         }
         self.set_items(target, from)
     }
@@ -216,7 +216,7 @@ impl<'a> Reader<'a, '_> {
         self.add(target, What::Set, from)
     }
 
-    // Classes, and what they make.
+    // Classes and their instances.
 
     pub(super) fn global(&mut self, module: &str, name: &str) -> Result<u32, Error> {
         if module.len() > NAME || name.len() > NAME {
@@ -236,21 +236,21 @@ impl<'a> Reader<'a, '_> {
         self.node(Kind::Made(global), true)
     }
 
-    /// Something that can be called, as far as one can know.
+    /// Fails for an item that cannot be callable.
     fn must_call(&self, item: Item) -> Result<(), Error> {
         match item {
             Item::Node(node) => match self.kind(node) {
                 Kind::Call | Kind::New | Kind::Made(Value::Global(_)) => Ok(()),
-                _ => Err(self.malformed("a call of what is no function")),
+                _ => Err(self.malformed("a call of an object that is not callable")),
             },
-            _ => Err(self.malformed("a call of what is no function")),
+            _ => Err(self.malformed("a call of an object that is not callable")),
         }
     }
 
     fn must_be_tuple(&self, item: Item) -> Result<u32, Error> {
         match item {
             Item::Node(node) if matches!(self.kind(node), Kind::Tuple) => Ok(node),
-            _ => Err(self.malformed("arguments that are no tuple")),
+            _ => Err(self.malformed("arguments that are not a tuple")),
         }
     }
 
@@ -269,25 +269,25 @@ impl<'a> Reader<'a, '_> {
         self.push(Item::Node(node))
     }
 
-    /// `NEWOBJ` and `NEWOBJ_EX`.
+    /// Does `NEWOBJ` and `NEWOBJ_EX`.
     pub(super) fn new_object(&mut self, from: usize) -> Result<(), Error> {
         self.must_call(self.stack[from])?;
         self.must_be_tuple(self.stack[from + 1])?;
         if let Some(Item::Node(keywords)) = self.stack.get(from + 2)
             && !matches!(self.kind(*keywords), Kind::Dict)
         {
-            return Err(self.malformed("keywords that are no dict"));
+            return Err(self.malformed("keywords that are not a dict"));
         } else if let Some(Item::None | Item::Bool(_) | Item::Int(_) | Item::Float(_)) =
             self.stack.get(from + 2)
         {
-            return Err(self.malformed("keywords that are no dict"));
+            return Err(self.malformed("keywords that are not a dict"));
         }
         let node = self.node(Kind::New, true)?;
         self.add(node, What::Parts, from)?;
         self.push(Item::Node(node))
     }
 
-    /// `INST` and `OBJ`. Without arguments CPython does not call the class's `__init__`.
+    /// Does `INST` and `OBJ`. Without arguments CPython does not call `__init__`.
     pub(super) fn instance(&mut self, class: Item, from: usize) -> Result<(), Error> {
         let arguments = self.tuple_of(from)?;
         let tuple = self.must_be_tuple(arguments)?;
@@ -320,7 +320,7 @@ impl<'a> Reader<'a, '_> {
         })
     }
 
-    /// What the call makes, if these are the arguments that picklers write; else it stays a call.
+    /// Makes the result of a known callable, if the arguments are those that picklers write; otherwise it stays a call.
     fn builtin(&mut self, known: Known, arguments: u32) -> Result<Option<u32>, Error> {
         let count = self.parts(arguments).len();
         let mut given = [Item::None; 4];
@@ -387,7 +387,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// A container of the items of a list or tuple.
+    /// Makes a container of the items of a list or tuple.
     fn listed(&mut self, kind: Kind<'a>, what: What, given: &[Item]) -> Result<Option<u32>, Error> {
         let hashed = !matches!(kind, Kind::List);
         let hashable = matches!(kind, Kind::FrozenSet);
@@ -426,7 +426,7 @@ impl<'a> Reader<'a, '_> {
         Ok(Some(node))
     }
 
-    /// Where the node's parts lie in the pool.
+    /// Returns the range of the node's parts in the pool.
     pub(super) fn ranges(
         &self,
         node: u32,
@@ -455,9 +455,9 @@ impl<'a> Reader<'a, '_> {
         self.raw(bytes).map(<[u8]>::to_vec)
     }
 
-    /// The bytes of which protocols 0 to 2 make a `str`.
+    /// Returns the bytes that protocols 0 to 2 write as a `str`.
     fn latin1(&mut self, text: Item, encoding: Item) -> Option<Vec<u8>> {
-        // A character may be two bytes here that was one in the pickle.
+        // A character of two bytes here may have been one byte in the pickle.
         let length = self.text(text)?.len() / 2;
         if !matches!(self.text(encoding)?, "latin1" | "latin-1") || !self.copy(length) {
             return None;
@@ -544,7 +544,7 @@ impl<'a> Reader<'a, '_> {
     }
 }
 
-/// Names that are made often are not made again.
+/// Returns a name, without an allocation if it is common.
 fn name_of(name: &str) -> Cow<'static, str> {
     Cow::Borrowed(match name {
         "builtins" => "builtins",
@@ -573,7 +573,7 @@ fn name_of(name: &str) -> Cow<'static, str> {
     })
 }
 
-/// What `array._array_reconstructor` calls the form in which this machine has such items.
+/// Returns the number that `array._array_reconstructor` has for this machine's form of such items.
 ///
 /// Source: CPython 3.11, `Modules/arraymodule.c`, `enum machine_format_code`.
 fn machine_format(typecode: &str) -> Option<i64> {

@@ -1,4 +1,4 @@
-//! Numbers and texts, in each form in which a pickle has them.
+//! Numbers and texts, in each form of the protocols.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::value::{DIGITS, Value, is_surrogatepass};
 
 impl<'a> Reader<'a, '_> {
     pub(super) fn number(&mut self, line: &[u8]) -> Result<Item, Error> {
-        let error = self.malformed("an integer that is none");
+        let error = self.malformed("an invalid integer");
         let text = std::str::from_utf8(line).map_err(|_| error.clone())?.trim();
         if let Ok(number) = text.parse() {
             return Ok(Item::Int(number));
@@ -82,13 +82,13 @@ impl<'a> Reader<'a, '_> {
         let kind = match std::str::from_utf8(bytes) {
             Ok(text) => Kind::Str(text),
             Err(_) if is_surrogatepass(bytes) => Kind::Surrogates(bytes),
-            Err(_) => return Err(self.malformed("a str that is no UTF-8")),
+            Err(_) => return Err(self.malformed("a str outside UTF-8")),
         };
         let node = self.node(kind, true)?;
         self.push(Item::Node(node))
     }
 
-    /// A `str` of Python 2. CPython takes it for ASCII too, unless told otherwise.
+    /// Reads a `str` of Python 2 as ASCII, as CPython does by default.
     pub(super) fn ascii(&mut self, length: u64) -> Result<(), Error> {
         let bytes = self.take(length)?;
         self.charge(bytes.len())?;
@@ -97,7 +97,7 @@ impl<'a> Reader<'a, '_> {
                 let node = self.node(Kind::Str(text), true)?;
                 self.push(Item::Node(node))
             }
-            _ => Err(self.malformed("a str of Python 2 that is no ASCII")),
+            _ => Err(self.malformed("a str of Python 2 outside ASCII")),
         }
     }
 
@@ -107,15 +107,15 @@ impl<'a> Reader<'a, '_> {
             [b'"', inner @ .., b'"'] | [b'\'', inner @ .., b'\''] => inner,
             _ => return Err(self.malformed("the STRING opcode argument must be quoted")),
         };
-        let bytes = unescape(inner).ok_or(self.malformed("a broken str"))?;
+        let bytes = unescape(inner).ok_or(self.malformed("an invalid str"))?;
         match String::from_utf8(bytes) {
             Ok(text) if text.is_ascii() => self.made(Value::from(text), line.len()),
-            _ => Err(self.malformed("a str of Python 2 that is no ASCII")),
+            _ => Err(self.malformed("a str of Python 2 outside ASCII")),
         }
     }
 }
 
-/// Python's `raw-unicode-escape`, as UTF-8 with surrogates in three bytes.
+/// Decodes Python's `raw-unicode-escape` to UTF-8 with surrogates in three bytes.
 pub(super) fn raw_unicode(line: &[u8]) -> Option<Vec<u8>> {
     let mut text = Vec::with_capacity(line.len());
     let mut rest = line;
@@ -160,7 +160,7 @@ fn hexadecimal(digits: &[u8]) -> Option<u32> {
     })
 }
 
-/// What stands between the quotes of a `str` of Python 2.
+/// Decodes the content of the quotes of a `str` of Python 2.
 fn unescape(line: &[u8]) -> Option<Vec<u8>> {
     let mut text = Vec::with_capacity(line.len());
     let mut rest = line;

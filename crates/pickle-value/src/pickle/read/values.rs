@@ -1,4 +1,4 @@
-//! The second pass: values of nodes.
+//! The second pass: from nodes to values.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -52,7 +52,7 @@ impl<'a> Reader<'a, '_> {
                 let (made, unseen) = (matches!(visited.kind, Kind::Made(_)), visited.order == 0);
                 let (height, first, open) = (visited.height, visited.order, visited.open);
                 if unseen && !made {
-                    // Its height, and what it reaches, are looked at when it is finished.
+                    // Its height and its component are known when it is finished.
                     if self.enter(part, &mut frames, &mut seen, &mut order)? {
                         continue;
                     }
@@ -107,7 +107,7 @@ impl<'a> Reader<'a, '_> {
             _ => {
                 *order += 1;
                 (node.order, node.low) = (*order, *order);
-                // A container is a level, also if it is empty.
+                // An empty container is a level too.
                 (node.open, node.height) = (true, 1);
                 let chunk = node.first;
                 let at = self
@@ -127,7 +127,7 @@ impl<'a> Reader<'a, '_> {
         Ok(false)
     }
 
-    /// Makes the values of nodes that reach each other, whose other parts are made.
+    /// Makes the values of nodes that reach each other. The values of their other parts exist already.
     fn component(&mut self, members: &[u32], keep: &mut dyn FnMut(&Proxy) -> Option<Keep>) {
         if let [only] = members
             && !self.nodes[*only as usize].contains_itself
@@ -160,7 +160,7 @@ impl<'a> Reader<'a, '_> {
             Kind::FrozenSet => Value::FrozenSet(self.distinct(node)),
             Kind::Dict => Value::Dict(self.pairs(node)),
             Kind::Call | Kind::New => self.object(node),
-            // A node without parts is no component: it was made when it was first seen.
+            // Nodes without parts are not here: they became values at the first visit.
             _ => Value::None,
         }
     }
@@ -261,7 +261,7 @@ impl<'a> Reader<'a, '_> {
             next = chunk.next;
             let items = &self.pool[chunk.start as usize..chunk.end as usize];
             let mut values = values(&mut self.nodes, items);
-            // What came in several parts is one step.
+            // Several chunks in a row are one step.
             match (chunk.what, steps.last_mut()) {
                 (What::State, _) => steps.push(Step::State(values.next().unwrap_or(Value::None))),
                 (What::Add, Some(Step::Add(before))) => before.extend(values),
@@ -280,7 +280,7 @@ impl<'a> Reader<'a, '_> {
         Value::Object(Arc::new(Object { make, steps }))
     }
 
-    /// The proxy that `RebuildProxy(class, token, 'pickle', keywords)` makes. What else such a call may be stays a call.
+    /// Returns the proxy that `RebuildProxy(class, token, 'pickle', keywords)` makes. With other arguments it stays a call.
     fn proxy(&mut self, value: &Value) -> Option<Proxy> {
         let Value::Object(object) = value else {
             return None;
@@ -307,7 +307,7 @@ impl<'a> Reader<'a, '_> {
         else {
             return None;
         };
-        // The keywords are looked through, and may be those of many calls.
+        // The keywords are searched, and may be shared by many calls.
         if **serializer != *"pickle" || !self.copy(keywords.len()) {
             return None;
         }
@@ -353,7 +353,7 @@ fn values<'n, 'a: 'n>(
     items.iter().map(|item| value(nodes, *item))
 }
 
-/// The item as a part of a value. What is not made yet is in the same knot.
+/// Returns the item as a part of a value. A node without a value yet is in the same knot.
 fn value(nodes: &mut [Node], item: Item) -> Value {
     let Item::Node(place) = item else {
         return small(item);
@@ -369,7 +369,7 @@ fn value(nodes: &mut [Node], item: Item) -> Value {
     }
 }
 
-/// What makes keys the same, as far as it is looked at.
+/// The part of a key that decides which keys are the same.
 #[derive(PartialEq, Eq, Hash)]
 enum Key<'k> {
     None,
@@ -378,11 +378,11 @@ enum Key<'k> {
     Text(&'k [u8]),
     Bytes(&'k [u8]),
     Node(u32),
-    /// Not a number, which is not even equal to itself.
+    /// A NaN, which does not even equal itself.
     Nan(usize),
 }
 
-/// A key that would take long to compare and to hash for each dict that has it.
+/// A key that takes long to compare and hash, for each dict that contains it.
 #[derive(PartialEq, Eq, Hash)]
 pub(super) enum LongKey {
     Text(Arc<[u8]>),
@@ -390,7 +390,7 @@ pub(super) enum LongKey {
     Int(Arc<BigInt>),
 }
 
-/// What is longer, in bytes, is a [`LongKey`].
+/// A longer key, in bytes, is a [`LongKey`].
 const SHORT: usize = 64;
 
 fn key<'k>(nodes: &'k [Node], item: Item, index: usize) -> Key<'k> {
@@ -400,7 +400,7 @@ fn key<'k>(nodes: &'k [Node], item: Item, index: usize) -> Key<'k> {
         Item::Int(number) => Key::Int(number),
         Item::Float(number) if number.is_nan() => Key::Nan(index),
         Item::Float(number) => match number as i64 {
-            // The greatest i64 stands for all that is greater.
+            // The greatest i64 stands for all greater numbers.
             whole if whole as f64 == number && whole != i64::MAX => Key::Int(whole),
             _ => Key::Float(number.to_bits()),
         },
@@ -417,7 +417,7 @@ fn key<'k>(nodes: &'k [Node], item: Item, index: usize) -> Key<'k> {
     }
 }
 
-/// Finds out what the key is the same as, if it is a long one and that is not known yet.
+/// Finds the first key that equals a long one, if it is not known yet.
 fn know(nodes: &mut [Node], long_keys: &mut HashMap<LongKey, u32>, item: Item) {
     let Item::Node(place) = item else {
         return;
@@ -436,7 +436,7 @@ fn know(nodes: &mut [Node], long_keys: &mut HashMap<LongKey, u32>, item: Item) {
     node.same = *long_keys.entry(key).or_insert(place);
 }
 
-/// Where each key is first, if one is there twice.
+/// Returns the first place of each key, if a key occurs twice.
 fn first_places(
     nodes: &mut [Node],
     long_keys: &mut HashMap<LongKey, u32>,

@@ -1,15 +1,19 @@
-//! A queue of items on one `Event`, as the queues use it: every item is got, or loom finds a deadlock.
+//! `Event` under [loom](https://docs.rs/loom), which tries every interleaving of its atomic operations: every item of a
+//! queue is got, or loom finds a deadlock.
+//!
+//! `RUSTFLAGS="--cfg loom" cargo test -p multiproc --test loom --release --target-dir target/loom`
 
+#![cfg(loom)]
 #![allow(clippy::unwrap_used)]
 
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
-use models::event::Event;
+use multiproc::event::Event;
 
+/// As in a ring, producers and consumers have a lock each, and see each other's counts.
 #[derive(Default)]
 struct Queue {
-    /// As in a ring, producers and consumers have a lock each, and see the others' counts.
     put_lock: Mutex<()>,
     get_lock: Mutex<()>,
     put: AtomicU32,
@@ -48,8 +52,8 @@ impl Queue {
     }
 }
 
-/// All interleavings with up to so many switches where a thread could have gone on. Loom's authors recommend two or three;
-/// each lost wake-up that was ever made in `Event` was found with two.
+/// Tries all interleavings with at most `switches` preemptions. Loom's authors recommend two or three. Two were enough to
+/// find each lost wake-up that `Event` ever had.
 fn model(switches: usize, test: impl Fn(Arc<Queue>) + Sync + Send + 'static) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(switches);
@@ -103,7 +107,7 @@ fn a_consumer_that_sleeps_again_is_woken_again() {
     });
 }
 
-/// Whoever was killed asleep has counted itself and never takes that back; the kernel has forgotten it.
+/// A process that was killed asleep has counted itself and never takes that back; the kernel has forgotten it.
 #[test]
 fn the_killed_do_not_hide_the_living() {
     model(3, |queue| {
@@ -115,6 +119,7 @@ fn the_killed_do_not_hide_the_living() {
     });
 }
 
+/// As `join` uses it: no lock, and all sleepers wait for the same.
 #[test]
 fn all_are_woken() {
     model(3, |queue| {
@@ -132,32 +137,5 @@ fn all_are_woken() {
         queue.put.store(1, Ordering::Release);
         queue.was_put.happened(u32::MAX);
         others.into_iter().for_each(|other| other.join().unwrap());
-    });
-}
-
-/// As the monitor uses it: one lock, which is held by whoever changes what the event is about. Nobody looks twice.
-#[test]
-fn under_one_lock_one_look_is_enough() {
-    model(3, |queue| {
-        let wait = |queue: &Queue| {
-            let mut guard = queue.get_lock.lock().unwrap();
-            while queue.put.load(Ordering::Relaxed) == 0 {
-                let count = queue.was_put.sleeper();
-                drop(guard);
-                queue.was_put.sleep(count, None).unwrap();
-                queue.was_put.awake();
-                guard = queue.get_lock.lock().unwrap();
-            }
-            queue.put.store(0, Ordering::Relaxed);
-        };
-        let put = |queue: &Queue| {
-            let guard = queue.get_lock.lock().unwrap();
-            queue.put.store(1, Ordering::Relaxed);
-            drop(guard);
-            queue.was_put.happened(1);
-        };
-        let waiter = spawn(&queue, wait);
-        put(&queue);
-        waiter.join().unwrap();
     });
 }
