@@ -29,11 +29,8 @@ use multiprocessing_managers::{Address, Limits, Manager, Registry, Server, Value
 use nix::sys::signal::{SigSet, Signal};
 
 /// Serves shared objects until SIGINT or SIGTERM; with --connect, runs a session with a server
-///
-/// An ADDRESS is HOST:PORT, [IPV6]:PORT, /PATH, unix:PATH or unix:@NAME. Python's clients do not support IPv6.
-/// The server reports on stderr which connections it refuses, and why.
 #[derive(Parser)]
-#[command(name = "serve")]
+#[command(name = "serve", after_help = AFTER_HELP)]
 struct Options {
     /// The file with the key, which other users should not be able to read; a final newline is ignored
     #[arg(long, value_name = "FILE")]
@@ -57,6 +54,10 @@ struct Options {
     #[arg(long, value_name = "BYTES", default_value_t = 256 << 20, value_parser = number)]
     message: usize,
 }
+
+const AFTER_HELP: &str = "\
+An ADDRESS is HOST:PORT, [IPV6]:PORT, /PATH, unix:PATH or unix:@NAME. Python's clients do not support IPv6.
+The server reports on stderr which connections it refuses, and why.";
 
 pub fn main() -> Result<()> {
     let options = options();
