@@ -1,7 +1,6 @@
 #!/bin/sh
-# Runs the tests of the rings, the robust mutex and shared memory under valgrind: no invalid access, no use of
-# uninitialised memory. (Leaks are not looked for: where a lock's owner dies, its memory must stay.) Needs valgrind;
-# takes a minute or two.
+# Runs the tests of multiproc's shared memory under valgrind: no invalid access, no use of uninitialised memory. Leaks do
+# not count: where a lock's owner dies, its memory must stay mapped. Needs valgrind; takes a minute or two.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -11,6 +10,6 @@ CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="valgrind --quiet --error-exitcode=
 CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=$CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER
 export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER
 
-cargo test -p shm_demo --lib -- --test-threads=1
-# What takes minutes under valgrind and touches no other code: large items, and processes killed at random times.
-cargo test -p queue_demo --lib -- --test-threads=1 --skip full --skip every_size --skip killed
+# Left out: tests that take minutes under valgrind and touch no other code (large items, single steps), and measured times.
+cargo test -p multiproc --lib -- --test-threads=1 --skip killed_anywhere --skip full --skip prompt
+cargo test -p multiproc --test queues -- --test-threads=1 --skip full --skip every_size

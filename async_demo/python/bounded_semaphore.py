@@ -1,11 +1,13 @@
 import asyncio
 
+JOBS = 4
+
 
 async def main():
     sem = asyncio.BoundedSemaphore(2)
     begun = asyncio.Queue()
     starter = asyncio.create_task(start_jobs(sem, begun))
-    for _ in range(4):
+    for _ in range(JOBS):
         print('job', await begun.get(), 'ends')
         sem.release()
     await starter
@@ -24,7 +26,7 @@ async def main():
 
 
 async def start_jobs(sem, begun):
-    for job in range(1, 5):
+    for job in range(1, JOBS + 1):
         await sem.acquire()
         print('job', job, 'begins')
         begun.put_nowait(job)

@@ -1,10 +1,13 @@
 import asyncio
 
 
+CALLBACKS = 3
+
+
 def hello(loop, number):
     print('callback %d runs' % number)
-    if number < 3:
-        loop.call_soon(print, 'the one that %d handed in runs' % number)
+    if number < CALLBACKS:
+        loop.call_soon(print, 'a callback of callback %d runs' % number)
 
 
 async def task():
@@ -13,11 +16,11 @@ async def task():
 
 def main():
     loop = asyncio.new_event_loop()
-    for number in range(1, 4):
+    for number in range(1, CALLBACKS + 1):
         loop.call_soon(hello, loop, number)
     cancelled = loop.call_soon(print, 'never called')
     cancelled.cancel()
-    print('handed in: 3, and one that was cancelled')
+    print('submitted: %d, and one that was cancelled' % CALLBACKS)
     loop.run_until_complete(task())
     loop.close()
 

@@ -10,7 +10,7 @@ def callback(number, owner):
     print('callback %d runs in the %s thread' % (number, here))
 
 
-def hand_in(loop, owner):
+def submit(loop, owner):
     for number in range(1, 4):
         time.sleep(SECOND)
         loop.call_soon_threadsafe(callback, number, owner)
@@ -19,7 +19,7 @@ def hand_in(loop, owner):
 
 def main():
     loop = asyncio.new_event_loop()
-    other = threading.Thread(target=hand_in, args=(loop, threading.get_ident()))
+    other = threading.Thread(target=submit, args=(loop, threading.get_ident()))
     print('the loop runs, and has nothing to do')
     other.start()
     loop.run_forever()

@@ -2,6 +2,7 @@ import asyncio
 import time
 
 SECOND = 0.1
+TASKS = 3
 
 
 class Office:
@@ -16,16 +17,16 @@ async def main():
         try:
             await asyncio.wait_for(Office.changed.wait(), SECOND)
         except asyncio.TimeoutError:
-            print('nobody notified in {:.6f} seconds'.format((time.monotonic() - begun) / SECOND))
+            print('no notification in {:.6f} seconds'.format((time.monotonic() - begun) / SECOND))
 
-    tasks = {asyncio.create_task(take(n)) for n in range(1, 4)}
+    tasks = {asyncio.create_task(take(n)) for n in range(1, TASKS + 1)}
     async with Office.changed:
-        await Office.changed.wait_for(lambda: Office.waiting == 3)
+        await Office.changed.wait_for(lambda: Office.waiting == TASKS)
         give(1)
     done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     print('task', done.pop().result(), 'was first')
     async with Office.changed:
-        give(2)
+        give(TASKS - 1)
     await asyncio.wait(tasks)
     print(Office.tickets, 'tickets are left')
 

@@ -38,7 +38,7 @@ def main():
         for callback in [quick, slow, last]:
             loop.call_soon(callback, loop)
         loop.run_forever()
-    print('the second time nobody was told')
+    print('the second time nothing was reported')
     loop.close()
 
 

@@ -10,7 +10,7 @@ async def fail():
     raise ValueError('no result')
 
 
-async def wait_for_ever():
+async def wait_forever():
     await asyncio.get_running_loop().create_future()
 
 
@@ -33,7 +33,7 @@ async def main():
     task.add_done_callback(partial(callback, 'failing'))
     await asyncio.wait([task])
 
-    task = asyncio.create_task(wait_for_ever())
+    task = asyncio.create_task(wait_forever())
     task.add_done_callback(partial(callback, 'cancelled'))
     task.cancel()
     await asyncio.wait([task])

@@ -1,14 +1,15 @@
 import asyncio
 
 SECOND = 0.1
+TASKS = 3
 
 
 async def main():
     event = asyncio.Event()
     for clear in False, True:
         begun = asyncio.Queue()
-        tasks = [asyncio.create_task(waiter(n, event, begun)) for n in range(1, 4)]
-        for _ in range(3):
+        tasks = [asyncio.create_task(waiter(n, event, begun)) for n in range(1, TASKS + 1)]
+        for _ in range(TASKS):
             await begun.get()
         event.set()
         print('main has set it')
@@ -21,7 +22,7 @@ async def main():
     try:
         await asyncio.wait_for(event.wait(), SECOND)
     except asyncio.TimeoutError:
-        print('main has waited for it in vain')
+        print('main has waited too long')
 
 
 async def waiter(n, event, begun):

@@ -2,6 +2,9 @@ import asyncio
 import os
 
 
+MESSAGES = 3
+
+
 async def main():
     loop = asyncio.get_running_loop()
     over = loop.create_future()
@@ -22,7 +25,7 @@ async def main():
             return
         print('readable:', text.decode())
         messages += 1
-        if messages <= 3:
+        if messages <= MESSAGES:
             write()
         else:
             os.close(writer)

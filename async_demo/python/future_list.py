@@ -1,6 +1,7 @@
 import asyncio
 
 SECOND = 0.1
+TASKS = 5
 
 
 async def task(i, block_time, future):
@@ -12,8 +13,8 @@ async def task(i, block_time, future):
 
 async def main():
     loop = asyncio.get_running_loop()
-    futures = [loop.create_future() for i in range(5)]
-    tasks = [loop.create_task(task(i, 5 - i, futures[i])) for i in range(5)]
+    futures = [loop.create_future() for i in range(TASKS)]
+    tasks = [loop.create_task(task(i, TASKS - i, futures[i])) for i in range(TASKS)]
     results = [await future for future in futures]
     for result in results:
         print('result: %d' % result)

@@ -1,6 +1,7 @@
 import asyncio
 
 SECOND = 0.1
+TASKS = 5
 
 
 async def task(i, block_time):
@@ -11,7 +12,7 @@ async def task(i, block_time):
 
 
 async def main():
-    tasks = [task(i, 5 - i) for i in range(5)]
+    tasks = [task(i, TASKS - i) for i in range(TASKS)]
     for i in await asyncio.gather(*tasks):
         print(i)
 

@@ -1,11 +1,15 @@
 import asyncio
 
+SECOND = 0.1
+TASKS = 3
+FAILING = 1
 
-async def task(i, barrier):
-    if i == 1:
+
+async def task(i):
+    if i == FAILING:
         raise ValueError('task %d failed' % i)
     try:
-        await barrier.wait()
+        await asyncio.sleep(2 * SECOND)
     except asyncio.CancelledError:
         print('task %d is cancelled' % i)
         raise
@@ -14,25 +18,21 @@ async def task(i, barrier):
 
 
 async def main():
-    barrier = asyncio.Barrier(3)
-    tasks = [asyncio.create_task(task(i, barrier)) for i in range(3)]
+    tasks = [asyncio.create_task(task(i)) for i in range(TASKS)]
     try:
         print('results:', await asyncio.gather(*tasks))
     except ValueError as error:
         print('gather raises: %s' % error)
-    await barrier.wait()
-    print('the others return:', [await tasks[0], await tasks[2]])
+    print('the others return:', [await task for i, task in enumerate(tasks) if i != FAILING])
 
-    barrier = asyncio.Barrier(2)
-    tasks = [task(i, barrier) for i in range(3)]
+    tasks = [task(i) for i in range(TASKS)]
     for result in await asyncio.gather(*tasks, return_exceptions=True):
         print('result: %s' % result)
 
-    barrier = asyncio.Barrier(3)
     try:
         async with asyncio.TaskGroup() as group:
-            for i in range(3):
-                group.create_task(task(i, barrier))
+            for i in range(TASKS):
+                group.create_task(task(i))
     except* ValueError as errors:
         for error in errors.exceptions:
             print('group: %s' % error)

@@ -5,7 +5,7 @@ async def parse(text):
     try:
         return int(text)
     except ValueError:
-        raise ValueError('%s is no number' % text)
+        raise ValueError('%s is not a number' % text)
 
 
 async def nth(list, n):
@@ -13,7 +13,7 @@ async def nth(list, n):
     return list[n]
 
 
-async def wait_for_ever():
+async def wait_forever():
     await asyncio.get_running_loop().create_future()
 
 
@@ -32,7 +32,7 @@ async def main():
     await show(asyncio.create_task(parse('42')))
     await show(asyncio.create_task(parse('forty-two')))
     await show(asyncio.create_task(nth([1, 2], 2)))
-    task = asyncio.create_task(wait_for_ever())
+    task = asyncio.create_task(wait_forever())
     task.cancel()
     await show(task)
     print('main ends')

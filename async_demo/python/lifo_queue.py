@@ -1,18 +1,21 @@
 import asyncio
 
 SECOND = 0.1
+SIZE = 3
 
 
 async def main():
-    queue = asyncio.LifoQueue(3)
-    for item in range(3):
+    queue = asyncio.LifoQueue(SIZE)
+    for item in range(SIZE):
         await queue.put(item)
     print('{} items, full: {}'.format(queue.qsize(), str(queue.full()).lower()))
     print('get', await queue.get())
-    await queue.put(3)
+    await queue.put(SIZE)
+    got = 1
     while True:
         try:
             print('get', queue.get_nowait())
+            got += 1
         except asyncio.QueueEmpty:
             break
     try:
@@ -24,14 +27,14 @@ async def main():
         await asyncio.wait_for(queue.join(), SECOND)
     except asyncio.TimeoutError:
         print('not all is done')
-    worker = asyncio.create_task(work(queue))
+    worker = asyncio.create_task(work(queue, got))
     await queue.join()
     print('joined')
     await worker
 
 
-async def work(queue):
-    for n in range(1, 5):
+async def work(queue, items):
+    for n in range(1, items + 1):
         print('done', n)
         queue.task_done()
     try:

@@ -14,7 +14,7 @@ async def main():
         try:
             await asyncio.wait_for(lock.acquire(), SECOND)
         except asyncio.TimeoutError:
-            print('main waited in vain and releases the lock')
+            print('main waited too long and releases the lock')
     finally:
         lock.release()
     await asyncio.gather(*tasks)

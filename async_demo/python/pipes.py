@@ -1,6 +1,7 @@
 import asyncio
 import os
 
+LINES = 3
 MANY = 1 << 20
 
 
@@ -9,7 +10,7 @@ async def write(fd):
     transport, protocol = await loop.connect_write_pipe(
         asyncio.streams.FlowControlMixin, os.fdopen(fd, 'wb'))
     writer = asyncio.StreamWriter(transport, protocol, None, loop)
-    for number in range(1, 4):
+    for number in range(1, LINES + 1):
         writer.write(b'line %d\n' % number)
     writer.write(b'x' * MANY)
     await writer.drain()
@@ -20,7 +21,7 @@ async def read(fd):
     reader = asyncio.StreamReader()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, 'rb'))
-    for _ in range(3):
+    for _ in range(LINES):
         line = await reader.readline()
         print('got', line.decode().rstrip())
     rest = await reader.read()

@@ -9,7 +9,7 @@ def descriptors():
             if os.readlink('/proc/self/fd/' + fd) == 'anon_inode:[eventpoll]':
                 return 'a descriptor of epoll'
         except FileNotFoundError:
-            pass  # the one that listed them
+            pass  # The descriptor that listed them.
     return 'none'
 
 

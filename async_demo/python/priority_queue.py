@@ -14,8 +14,9 @@ async def print_next(queue):
 
 
 async def main():
-    queue = asyncio.PriorityQueue(4)
-    for task in [(3, 'test'), (2, 'write b'), (1, 'design'), (2, 'write a')]:
+    tasks = [(3, 'test'), (2, 'write b'), (1, 'design'), (2, 'write a')]
+    queue = asyncio.PriorityQueue(len(tasks))
+    for task in tasks:
         queue.put_nowait(task)
     try:
         queue.put_nowait((4, 'publish'))

@@ -3,6 +3,8 @@ import random
 import time
 
 SECOND = 0.1
+WORKERS = 3
+ITEMS = 20
 
 
 async def worker_coro(name, queue):
@@ -15,9 +17,9 @@ async def worker_coro(name, queue):
 
 async def main():
     queue = asyncio.Queue()
-    workers = [asyncio.create_task(worker_coro(f'worker-{i}', queue)) for i in range(3)]
+    workers = [asyncio.create_task(worker_coro(f'worker-{i}', queue)) for i in range(WORKERS)]
     total_sleep_time = 0
-    for _ in range(20):
+    for _ in range(ITEMS):
         sleep_for = random.uniform(0.05, 1.0)
         total_sleep_time += sleep_for
         queue.put_nowait(sleep_for)
@@ -33,7 +35,7 @@ async def main():
 
     print('====')
     print(f'{cancelled} workers were cancelled')
-    print(f'3 workers slept in parallel for {total_slept_for:.2f} seconds')
+    print(f'{WORKERS} workers slept in parallel for {total_slept_for:.2f} seconds')
     print(f'total expected sleep time: {total_sleep_time:.2f} seconds')
 
 

@@ -39,7 +39,7 @@ async def run(threads, processes, mistake):
         awaitables.append(asyncio.create_task(async_block('current thread')))
     for future in asyncio.as_completed(awaitables):
         print(await future)
-    print('finished after {:.6f}'.format(time.monotonic() - begun))
+    print('finished after {:.6f} seconds'.format((time.monotonic() - begun) / SECOND))
     if not mistake:
         print('heartbeats meanwhile: {}'.format(heartbeats - before))
 

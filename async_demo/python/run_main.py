@@ -19,9 +19,9 @@ def run(coroutine):
 
 if __name__ == '__main__':
     unused = coroutine()
-    print('an object of %d bytes' % sys.getsizeof(unused))
+    print('a coroutine of %d bytes' % sys.getsizeof(unused))
     unused.close()
-    print('it is gone')
+    print('it is dropped')
     run(coroutine())
     print('again')
     run(coroutine())

@@ -2,6 +2,7 @@ import asyncio
 import types
 
 SECOND = 0.1
+TASKS = 5
 
 
 @types.coroutine
@@ -21,7 +22,7 @@ async def result():
 
 if __name__ == '__main__':
     loop = asyncio.new_event_loop()
-    tasks = [loop.create_task(awaited(task(i, 5 - i))) for i in range(5)]
+    tasks = [loop.create_task(awaited(task(i, TASKS - i))) for i in range(TASKS)]
     print('%d tasks are created' % len(tasks))
     done, pending = loop.run_until_complete(asyncio.wait(tasks))
     print('%d tasks are done' % len(done))

@@ -1,16 +1,19 @@
 import asyncio
 
+SECOND = 0.1
+PERMITS = 3
+TASKS = 9
+
 
 async def main():
-    sem = asyncio.Semaphore(3)
-    three = asyncio.Barrier(3)
-    await asyncio.gather(*[task(n, sem, three) for n in range(1, 10)])
+    sem = asyncio.Semaphore(PERMITS)
+    await asyncio.gather(*[task(n, sem) for n in range(1, TASKS + 1)])
 
-    for _ in range(3):
+    for _ in range(PERMITS):
         await sem.acquire()
     assert sem.locked()
-    print('main has all three: locked')
-    for _ in range(3):
+    print('main has all {}: locked'.format(PERMITS))
+    for _ in range(PERMITS):
         sem.release()
 
     sem.release()
@@ -21,10 +24,10 @@ async def main():
     print('one release too many: now there are', permits)
 
 
-async def task(n, sem, three):
+async def task(n, sem):
     async with sem:
         print('task', n, 'enters')
-        await three.wait()
+        await asyncio.sleep(SECOND)
         print('task', n, 'leaves')
 
 

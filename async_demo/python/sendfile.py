@@ -9,7 +9,7 @@ COUNT = 16 << 20
 async def send(file, writer):
     loop = asyncio.get_running_loop()
     sent = await loop.sendfile(writer.transport, file, OFFSET, COUNT)
-    print('sent %d bytes from %d on, in more than one call' % (sent, OFFSET))
+    print('sent %d bytes from %d on, in several calls' % (sent, OFFSET))
     writer.close()
 
 

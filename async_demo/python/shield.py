@@ -1,11 +1,11 @@
 import asyncio
 
 
-async def inner(barrier):
+async def inner(begun, go_on):
     print('the inner one begins')
     try:
-        await barrier.wait()
-        await barrier.wait()
+        begun.set()
+        await go_on.wait()
     except asyncio.CancelledError:
         print('the inner one is cancelled')
         raise
@@ -17,27 +17,27 @@ async def outer(awaitable):
     return await awaitable
 
 
-async def cancel(awaitable, barrier):
+async def cancel(awaitable, begun, go_on):
     task = asyncio.create_task(outer(awaitable))
-    await barrier.wait()
+    await begun.wait()
     task.cancel()
     try:
         await task
     except asyncio.CancelledError:
         print('the outer one is cancelled')
+    go_on.set()
 
 
 async def main():
-    barrier = asyncio.Barrier(2)
-    task = asyncio.create_task(inner(barrier))
-    await cancel(task, barrier)
+    steps = asyncio.Event(), asyncio.Event()
+    task = asyncio.create_task(inner(*steps))
+    await cancel(task, *steps)
     assert task.cancelled()
     print('no result')
 
-    barrier = asyncio.Barrier(2)
-    task = asyncio.create_task(inner(barrier))
-    await cancel(asyncio.shield(task), barrier)
-    await barrier.wait()
+    steps = asyncio.Event(), asyncio.Event()
+    task = asyncio.create_task(inner(*steps))
+    await cancel(asyncio.shield(task), *steps)
     print('result: %d' % await task)
 
 

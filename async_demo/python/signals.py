@@ -25,7 +25,7 @@ async def main():
     print('the loop listens for SIGUSR1 and SIGTERM')
     os.kill(os.getpid(), signal.SIGUSR1)
     await stopped.wait()
-    print('the program ends in good order')
+    print('the program ends normally')
 
 
 if __name__ == '__main__':

@@ -1,7 +1,5 @@
 import asyncio
 import concurrent.futures
-import os
-import signal
 import threading
 
 SECOND = 0.1
@@ -11,7 +9,6 @@ class TaskExecutor:
     def __init__(self):
         self._loop = None
         self._stopped = False
-        self.stopped_by = None
 
     def start(self):
         if self._stopped:
@@ -47,13 +44,6 @@ class TaskExecutor:
         self._cancel = cancel
         self._loop.call_soon_threadsafe(self._stop_sign.set)
 
-    def stop_on_signals(self, cancel):
-        def handler(signum, frame):
-            self.stopped_by = signum
-            self.stop(cancel)
-        signal.signal(signal.SIGINT, handler)
-        signal.signal(signal.SIGTERM, handler)
-
     def join(self):
         self._thread.join()
 
@@ -76,21 +66,12 @@ async def finish(number):
     print('finished {}'.format(number))
 
 
-async def clean_up(begun):
-    try:
-        print('a task without end in thread {}'.format(threading.get_native_id()))
-        begun.set()
-        await asyncio.Event().wait()
-    finally:
-        print('cleaned up in thread {}'.format(threading.get_native_id()))
-
-
 def refused(call, *args):
     try:
         call(*args)
     except RuntimeError as error:
         return error
-    raise SystemExit('it was not refused')
+    raise SystemExit('the call was not refused')
 
 
 def work_and_drain():
@@ -105,6 +86,10 @@ def work_and_drain():
     except concurrent.futures.TimeoutError:
         print('limit: the task was not done in time')
     endless.cancel()
+    try:
+        endless.result()
+    except concurrent.futures.CancelledError:
+        print('cancelled: the task was cancelled')
     print('failed: the task panicked: {}'.format(refused(e.submit(fail()).result)))
 
     for number in range(1, 4):
@@ -116,23 +101,6 @@ def work_and_drain():
     print('again: {}'.format(refused(e.start)))
 
 
-def until_a_signal():
-    e = TaskExecutor()
-    e.start()
-    begun = threading.Event()
-    endless = e.submit(clean_up(begun))
-    begun.wait()
-    e.stop_on_signals(cancel=True)
-    os.kill(os.getpid(), signal.SIGTERM)
-    e.join()
-    print('stopped by signal {}'.format(e.stopped_by))
-    try:
-        endless.result()
-    except concurrent.futures.CancelledError:
-        print('its waiter: the task was cancelled')
-
-
 if __name__ == '__main__':
     print('main is thread {}'.format(threading.get_native_id()))
     work_and_drain()
-    until_a_signal()

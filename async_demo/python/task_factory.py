@@ -1,14 +1,14 @@
 import asyncio
 
-made = 0
+created = 0
 over = 0
 
 
 def factory(loop, coro, **kwargs):
-    global made
-    made += 1
-    number = made
-    print('task %d is made: %s' % (number, coro.__name__.replace('_', ' ')))
+    global created
+    created += 1
+    number = created
+    print('task %d is created: %s' % (number, coro.__name__.replace('_', ' ')))
 
     def is_over(task):
         global over
@@ -24,7 +24,7 @@ async def returns():
     return 42
 
 
-async def waits_for_ever():
+async def waits_forever():
     await asyncio.get_running_loop().create_future()
 
 
@@ -32,15 +32,15 @@ async def main():
     loop = asyncio.get_running_loop()
     loop.set_task_factory(factory)
     print('the first returned', await asyncio.create_task(returns()))
-    second = asyncio.create_task(waits_for_ever())
+    second = asyncio.create_task(waits_forever())
     await asyncio.sleep(0)
     second.cancel()
     try:
         await second
     except asyncio.CancelledError:
         print('the second was cancelled')
-    loop.set_task_factory(None)  # asyncio.run makes tasks of its own at the end
-    print('made: %d, over: %d' % (made, over))
+    loop.set_task_factory(None)  # asyncio.run creates tasks of its own at the end.
+    print('created: %d, over: %d' % (created, over))
 
 
 if __name__ == '__main__':

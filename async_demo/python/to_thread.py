@@ -8,7 +8,7 @@ SECOND = 0.1
 def blocking(told):
     number = told.get()
     if number is None:
-        raise RuntimeError('nobody tells anything')
+        raise RuntimeError('the loop sent nothing')
     print('the function was told {} in thread {}'.format(number, threading.get_native_id()))
     return number + 1
 
@@ -37,7 +37,7 @@ async def cannot_be_cancelled():
     def wait():
         loop.call_soon_threadsafe(begun.set)
         go_on.wait()
-        print('the function ends all the same')
+        print('the function ends later')
         loop.call_soon_threadsafe(ended.set)
 
     call = asyncio.create_task(asyncio.to_thread(wait))
@@ -45,7 +45,7 @@ async def cannot_be_cancelled():
     try:
         await asyncio.wait_for(call, SECOND)
     except TimeoutError:
-        print('nobody waits for it any more')
+        print('main stops waiting for it')
     go_on.set()
     await ended.wait()
 

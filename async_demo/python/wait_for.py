@@ -11,7 +11,7 @@ async def quick():
 
 async def eternity(what):
     try:
-        print('the %s waits for ever' % what)
+        print('the %s waits forever' % what)
         await asyncio.get_running_loop().create_future()
     finally:
         print('the %s cleans up' % what)

@@ -1,11 +1,11 @@
-//! `Event`: tasks wait until it is set; it can be cleared and set again.
+//! Let tasks wait for an event, which can be set, cleared and set again.
 //!
 //! Python:  `asyncio.Event`
-//! Differs: the tasks may run on several threads. As with Python, who waits when it is set goes on, even if it is
-//!          cleared before its turn comes; tokio's `Notify::notify_waiters` alone has no flag, its `watch` alone loses
+//! Differs: the tasks may run on several threads. As in Python, a task that waits when the event is set goes on, even if it is
+//!          cleared before the task runs. tokio's `Notify::notify_waiters` alone has no flag, and its `watch` alone would lose
 //!          that set.
-//! Instead: `tokio_util`'s `CancellationToken` for an event that is never cleared, a `oneshot` for one that has one
-//!          waiter.
+//!
+//! For an event that is never cleared use tokio-util's `CancellationToken`, and for one with a single waiter a `oneshot`.
 //!
 //! ```cargo
 //! [dependencies]
@@ -14,29 +14,28 @@
 
 use tokio::sync::watch;
 
-/// A flag that tasks wait for, which share it by reference or in an `Arc`. At first it is not set.
+/// A flag that tasks wait for, and share by reference or in an `Arc`. A new event is not set.
 ///
-/// Everybody who waits sleeps, and is woken by [`Event::set`], in any order.
+/// [`Event::set`] wakes all waiters, in any order. Cancelling a `wait` changes nothing.
 ///
-/// Cancellation: a `wait` that is dropped has changed nothing.
-///
-/// Cost: one allocation; `set` and `clear` take a lock for a moment, `is_set` shares it, and so does `wait`, twice.
+/// An event is one allocation. Each method takes a lock for a moment, `wait` twice.
 #[derive(Debug, Default)]
 pub struct Event(watch::Sender<State>);
 
 #[derive(Debug, Default)]
 struct State {
     set: bool,
-    /// How often it has been set, for those who find it cleared again.
+    /// The number of sets, for waiters that find the event cleared again.
     sets: u64,
 }
 
 impl Event {
+    /// Creates an event that is not set.
     pub fn new() -> Event {
         Event::default()
     }
 
-    /// Sets it, and wakes everybody who waits. Nothing happens if it is set already.
+    /// Sets the event and wakes all waiters. Does nothing if it is set already.
     pub fn set(&self) {
         self.0.send_if_modified(|state| {
             let changed = !state.set;
@@ -46,25 +45,26 @@ impl Event {
         });
     }
 
-    /// From now on one has to wait again, until the next [`Event::set`].
+    /// Clears the event, so that `wait` blocks until the next [`Event::set`].
     pub fn clear(&self) {
         self.0.send_if_modified(|state| {
             state.set = false;
-            false // Nobody waits for that.
+            false // No waiter waits for that.
         });
     }
 
+    /// Returns `true` if the event is set.
     pub fn is_set(&self) -> bool {
         self.0.borrow().set
     }
 
-    /// Waits until it is set; returns at once if it is.
+    /// Waits until the event is set; returns immediately if it is.
     ///
-    /// A `wait` begins when it is polled for the first time.
+    /// The wait begins with the first poll.
     pub async fn wait(&self) {
         let mut state = self.0.subscribe();
         let sets = state.borrow().sets;
-        // It fails when the sender is gone, which is borrowed here.
+        // It fails only without a sender, which is borrowed here.
         drop(
             state
                 .wait_for(|state| state.set || state.sets != sets)
@@ -142,7 +142,7 @@ mod tests {
         }
     }
 
-    /// Every set reaches all thousand, though it is cleared at once; a third of them is cancelled on the way.
+    /// Every set reaches all thousand tasks, although it is cleared at once; a third of them is cancelled meanwhile.
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn a_thousand_tasks() {
         let event = Arc::new(Event::new());

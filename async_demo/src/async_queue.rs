@@ -1,13 +1,14 @@
-//! `Queue`, `PriorityQueue`, `LifoQueue`: items go from tasks to tasks, each to one of them; `join` waits for all.
+//! Pass items between tasks: first in first out, by priority, or last in first out.
 //!
 //! Python:  `asyncio.Queue`, `asyncio.PriorityQueue`, `asyncio.LifoQueue`
-//! Differs: the tasks may run on several threads. Who waits is served before who comes later: while an item is on its
-//!          way to a task that waits, `try_get` does not take it. An item that is refused comes back with the error.
-//! Instead: tokio's own `mpsc` has one consumer, an end (all senders are gone), and no `join`; take it where that is
-//!          enough.
+//! Differs: the tasks may run on several threads. A waiter is served before later callers: `try_get` does not take an item that
+//!          is on its way to a waiting task. A refused item comes back with the error.
+//!
+//! tokio's `mpsc` has one consumer, closes when all senders are gone, and has no `join`; use it where that is enough.
 //!
 //! ```cargo
 //! [dependencies]
+//! parking_lot = "0.13"
 //! tokio = { version = "1", features = ["sync"] }
 //! ```
 
@@ -15,15 +16,14 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::error::Error;
 use std::fmt::{self, Debug, Display, Formatter};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
 
 /// First in, first out.
 pub type Queue<T> = OrderedQueue<VecDeque<T>>;
 
-/// The smallest item first. Of equal ones any may be first: put tuples of a priority, a number that rises, and the
-/// rest.
+/// Smallest item first. Equal items come in any order: put tuples of a priority, a rising number, and the data.
 pub type PriorityQueue<T> = OrderedQueue<BinaryHeap<Reverse<T>>>;
 
 /// Last in, first out.
@@ -31,26 +31,23 @@ pub type LifoQueue<T> = OrderedQueue<Vec<T>>;
 
 /// A queue for any number of producers and consumers, which share it by reference or in an `Arc`.
 ///
-/// Every item is got once. Tasks that wait are woken in the order in which they came, and sleep until then; of several
-/// that are awake, any may be the first to take an item.
+/// Every item is delivered once. Waiting tasks are woken in the order in which they came; of several woken tasks, any may be
+/// the first to take an item.
 ///
-/// Cancellation: a future that is dropped has done nothing. A `put` has put nothing, and its item is dropped with it; a
-/// `get` has taken nothing, and if an item was on its way to it, the next in line gets it. Who is cancelled between
-/// `get` and [`OrderedQueue::task_done`], or panics there, leaves `join` waiting, as with Python.
+/// A cancelled `put` has put nothing, and its item is dropped. A cancelled `get` has taken nothing; an item on its way to it
+/// goes to the next waiter. A task that is cancelled or panics between `get` and [`OrderedQueue::task_done`] leaves `join`
+/// waiting, as in Python. If `T`'s `Ord` panics in a [`PriorityQueue`], one item and one place may be lost.
 ///
-/// Panics: none of its own. If `T`'s `Ord` panics in a [`PriorityQueue`], one item may be lost or left over, and one
-/// place with it.
-///
-/// Cost: for each call one lock, and one or two semaphores of tokio's, all for a moment; a wake-up where somebody
-/// waits. A task that never has to wait still yields now and then, as with everything of tokio's, where Python's would
-/// not.
+/// A call takes one lock and one or two of tokio's semaphores for a moment, and wakes a waiter if there is one. As with all
+/// of tokio, a task that never has to wait still yields now and then; Python's does not.
 #[derive(Debug)]
 pub struct OrderedQueue<O> {
     maxsize: usize,
-    /// Never closed, as no semaphore here: to acquire one cannot fail.
+    /// No semaphore here is ever closed, so `acquire` cannot fail.
     room: Option<Semaphore>,
-    /// A permit for each item that is promised to nobody: added after the item, taken before it.
+    /// One permit for each item that no waiter was promised: added after the item, taken before it.
     ready: Semaphore,
+    /// Locked for a few instructions, never across an await.
     state: Mutex<State<O>>,
     all_done: Notify,
 }
@@ -58,11 +55,11 @@ pub struct OrderedQueue<O> {
 #[derive(Debug)]
 struct State<O> {
     items: O,
-    /// Items that were put and not yet reported as done, got or not.
+    /// The number of items that were put and not reported as done, delivered or not.
     unfinished: usize,
 }
 
-/// What decides which item is next.
+/// A collection that decides which item is next.
 pub trait Order: Default {
     type Item;
     fn put(&mut self, item: Self::Item);
@@ -70,11 +67,11 @@ pub trait Order: Default {
     fn size(&self) -> usize;
 }
 
-/// There is no room, or it is promised to a `put` that waits; and the item. Python's `QueueFull`.
+/// The queue has no room, or a waiting `put` gets it. Contains the item; Python's `QueueFull`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueFull<T>(pub T);
 
-/// There is no item, or it is promised to a `get` that waits. Python's `QueueEmpty`.
+/// The queue has no item, or a waiting `get` gets it; Python's `QueueEmpty`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueEmpty;
 
@@ -83,7 +80,7 @@ pub struct QueueEmpty;
 pub struct TooManyTasksDone;
 
 impl<O: Order> OrderedQueue<O> {
-    /// A queue of at most `maxsize` items; of any number if 0.
+    /// Creates a queue of at most `maxsize` items, or without a limit if it is 0.
     pub fn new(maxsize: usize) -> OrderedQueue<O> {
         OrderedQueue {
             maxsize,
@@ -97,7 +94,7 @@ impl<O: Order> OrderedQueue<O> {
         }
     }
 
-    /// Adds an item; waits while there is no room.
+    /// Adds an item, waiting while the queue is full.
     pub async fn put(&self, item: O::Item) {
         if let Some(room) = &self.room
             && let Ok(permit) = room.acquire().await
@@ -107,11 +104,11 @@ impl<O: Order> OrderedQueue<O> {
         self.add(item);
     }
 
-    /// Adds an item if there is room; Python's `put_nowait`.
+    /// Adds an item if the queue has room; Python's `put_nowait`.
     ///
     /// # Errors
     ///
-    /// [`QueueFull`], with the item.
+    /// [`QueueFull`], with the item, if it has none.
     pub fn try_put(&self, item: O::Item) -> Result<(), QueueFull<O::Item>> {
         if let Some(room) = &self.room {
             match room.try_acquire() {
@@ -124,86 +121,81 @@ impl<O: Order> OrderedQueue<O> {
     }
 
     fn add(&self, item: O::Item) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.items.put(item);
         state.unfinished += 1;
         drop(state);
         self.ready.add_permits(1);
     }
 
-    /// Takes the next item; waits while there is none.
+    /// Takes the next item, waiting while the queue is empty.
     pub async fn get(&self) -> O::Item {
         loop {
             if let Ok(permit) = self.ready.acquire().await {
                 permit.forget();
             }
-            // There is one for each permit. No await from here on: it would be lost with the future.
+            // There is an item for each permit. No await may follow: a cancelled future would lose the item.
             if let Some(item) = self.take() {
                 return item;
             }
         }
     }
 
-    /// Takes the next item if there is one; Python's `get_nowait`.
+    /// Takes the next item if the queue has one; Python's `get_nowait`.
     ///
     /// # Errors
     ///
-    /// [`QueueEmpty`].
+    /// [`QueueEmpty`] if it has none.
     pub fn try_get(&self) -> Result<O::Item, QueueEmpty> {
         self.ready.try_acquire().map_err(|_| QueueEmpty)?.forget();
         self.take().ok_or(QueueEmpty)
     }
 
     fn take(&self) -> Option<O::Item> {
-        let item = self.lock().items.get()?;
+        let item = self.state.lock().items.get()?;
         if let Some(room) = &self.room {
             room.add_permits(1);
         }
         Some(item)
     }
 
-    /// Reports that an item which was got is done. Never waits.
+    /// Reports an item as done. Never waits.
     ///
     /// # Errors
     ///
-    /// [`TooManyTasksDone`] if all items are done already.
+    /// [`TooManyTasksDone`] if all items are reported already.
     pub fn task_done(&self) -> Result<(), TooManyTasksDone> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.unfinished = state.unfinished.checked_sub(1).ok_or(TooManyTasksDone)?;
         if state.unfinished == 0 {
-            // Under the lock, or it could wake a join that begins after the next put.
+            // Under the lock; otherwise it could wake a join that begins after the next put.
             self.all_done.notify_waiters();
         }
         Ok(())
     }
 
-    /// Waits until every item that was put has been reported as done; returns also if others are put at that moment.
+    /// Waits until every item has been reported as done. It returns also if other items are put at that moment.
     pub async fn join(&self) {
-        // Made before the look, as only those are woken that exist when the last item is done.
+        // Created before the check, because only futures that exist when the last item is done are woken.
         let all_done = self.all_done.notified();
-        if self.lock().unfinished > 0 {
+        if self.state.lock().unfinished > 0 {
             all_done.await;
         }
     }
 
-    /// How many items are there; another thread may change that at once. Python's `qsize()`.
+    /// Returns the number of items, which another thread may change at once. Python's `qsize()`.
     pub fn len(&self) -> usize {
-        self.lock().items.size()
+        self.state.lock().items.size()
     }
 
-    /// Whether no item is there. Python's `empty()`.
+    /// Returns `true` if the queue has no item. Python's `empty()`.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether there is no room. Python's `full()`.
+    /// Returns `true` if the queue has no room. Python's `full()`.
     pub fn is_full(&self) -> bool {
         self.maxsize > 0 && self.len() >= self.maxsize
-    }
-
-    /// Held for a few instructions, never across an await.
-    fn lock(&self) -> MutexGuard<'_, State<O>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -377,7 +369,7 @@ mod tests {
         assert!(poll(dropped.as_mut()).is_pending());
         queue.try_put(2).unwrap();
         drop(dropped);
-        assert_eq!(queue.try_get(), Ok(2), "with nobody next in line");
+        assert_eq!(queue.try_get(), Ok(2), "without another waiter");
     }
 
     #[test]
@@ -407,7 +399,7 @@ mod tests {
         queue.try_put(2).unwrap();
         assert_eq!(drain(&queue), [2]);
         let done = std::iter::from_fn(|| queue.task_done().ok()).count();
-        assert_eq!(done, 4, "what was put: no item of a dropped put");
+        assert_eq!(done, 4, "the items of dropped puts were kept");
     }
 
     #[test]
@@ -430,7 +422,7 @@ mod tests {
         assert!(poll(pin!(queue.join())).is_pending());
     }
 
-    /// Of a thousand tasks on four threads a third is cancelled, wherever it is. No item is lost or doubled.
+    /// A thousand tasks run on four threads, and a third is cancelled at any await. No item is lost or doubled.
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn a_thousand_tasks() {
         for maxsize in [0, 1, 7] {
@@ -450,7 +442,7 @@ mod tests {
                     } else {
                         loop {
                             let item = queue.get().await;
-                            got.lock().unwrap().push(item);
+                            got.lock().push(item);
                             queue.task_done().unwrap();
                             if n % 5 == 0 {
                                 yield_now().await;
@@ -469,12 +461,12 @@ mod tests {
                 yield_now().await;
             }
             queue.join().await;
-            // A producer that was cancelled may yet put its last one, so that is waited for as well.
+            // A cancelled producer may still put its last item, so this waits for it, too.
             tasks.abort_all();
             while let Some(result) = tasks.join_next().await {
                 assert!(result.map_or_else(|error| error.is_cancelled(), |()| true));
             }
-            let mut got = std::mem::take(&mut *got.lock().unwrap());
+            let mut got = std::mem::take(&mut *got.lock());
             got.extend(drain(&queue));
             let all = got.len();
             assert_eq!(all, put.load(Ordering::Relaxed), "lost or doubled");

@@ -1,9 +1,10 @@
-//! `BoundedSemaphore`: at most so many tasks at once; to release more than was acquired is an error.
+//! Limit how many tasks run at the same time, and detect one release too many.
 //!
 //! Python:  `asyncio.BoundedSemaphore`
-//! Differs: `acquire` gives a permit, which is released when it is dropped, once, also by a task that is cancelled.
-//!          Only one that was forgotten on purpose can be released by hand, as with Python, and so once too often.
-//! Instead: where every permit is dropped, tokio's own `Semaphore` cannot be released too often either; take that.
+//! Differs: `acquire` returns a permit, and dropping it releases it once, also in a cancelled task. Only a permit that was
+//!          forgotten on purpose can be released explicitly, as in Python, and so once too often.
+//!
+//! If every permit is dropped, use tokio's `Semaphore`, which cannot be released too often either.
 //!
 //! ```cargo
 //! [dependencies]
@@ -16,34 +17,32 @@ use std::mem;
 
 use tokio::sync::Semaphore;
 
-/// A number of permits that never grows, for tasks that share it by reference or in an `Arc`.
+/// A fixed number of permits, for tasks that share it by reference or in an `Arc`.
 ///
-/// Who waits sleeps, and is served in the order of coming, before who comes later.
+/// Waiters are served in the order in which they came, before later callers. A cancelled `acquire` has acquired nothing; a
+/// permit on its way to it goes to the next waiter. A task that is cancelled or panics releases its permit.
 ///
-/// Cancellation: an `acquire` that is dropped has acquired nothing, and what was on its way to it goes to the next in
-/// line. The permit of a task that is cancelled or panics is released.
-///
-/// Cost: to acquire is one atomic operation, or a lock where one has to wait; to release a lock, and a wake-up where
-/// somebody waits. What is forgotten on purpose costs as much again.
+/// Acquiring is one atomic operation, or a lock if it has to wait. Releasing takes a lock, and wakes a waiter if there is
+/// one. Forgetting a permit and releasing it cost as much again.
 #[derive(Debug)]
 pub struct BoundedSemaphore {
-    /// Never closed, as neither of the two: to acquire one cannot fail.
+    /// Neither semaphore is ever closed, so `acquire` cannot fail.
     free: Semaphore,
-    /// One for each forgotten permit, so that no more can be released.
+    /// One permit for each forgotten one, so that no more can be released.
     forgotten: Semaphore,
 }
 
-/// Is released when it is dropped.
+/// A permit, which is released when it is dropped.
 #[derive(Debug)]
 #[must_use = "a permit is released when it is dropped"]
 pub struct Permit<'a>(&'a BoundedSemaphore);
 
-/// Nobody has acquired what was released; Python's `ValueError`.
+/// More permits were released than forgotten; Python's `ValueError`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReleasedTooOften;
 
 impl BoundedSemaphore {
-    /// One with `value` permits, all free.
+    /// Creates a semaphore with `value` free permits.
     pub fn new(value: usize) -> BoundedSemaphore {
         BoundedSemaphore {
             free: Semaphore::new(value.min(Semaphore::MAX_PERMITS)),
@@ -59,17 +58,17 @@ impl BoundedSemaphore {
         Permit(self)
     }
 
-    /// Takes a permit if one is free.
+    /// Takes a permit, or returns `None` if none is free.
     pub fn try_acquire(&self) -> Option<Permit<'_>> {
         self.free.try_acquire().ok()?.forget();
         Some(Permit(self))
     }
 
-    /// Gives back a permit that was forgotten; Python's `release()`. Never waits.
+    /// Releases a permit that was forgotten; Python's `release()`. Never waits.
     ///
     /// # Errors
     ///
-    /// [`ReleasedTooOften`] if none is forgotten: all are free, or will release themselves.
+    /// [`ReleasedTooOften`] if no permit is forgotten.
     pub fn release(&self) -> Result<(), ReleasedTooOften> {
         let permit = self.forgotten.try_acquire();
         permit.map_err(|_| ReleasedTooOften)?.forget();
@@ -77,14 +76,14 @@ impl BoundedSemaphore {
         Ok(())
     }
 
-    /// How many permits are free; another task may change that at once.
+    /// Returns the number of free permits, which another task may change at once.
     pub fn available(&self) -> usize {
         self.free.available_permits()
     }
 }
 
 impl Permit<'_> {
-    /// Keeps it, beyond the end of this task, until somebody calls [`BoundedSemaphore::release`].
+    /// Keeps the permit acquired, beyond the end of this task, until a call of [`BoundedSemaphore::release`].
     pub fn forget(self) {
         self.0.forgotten.add_permits(1);
         mem::forget(self);
@@ -167,7 +166,7 @@ mod tests {
         assert_eq!(semaphore.available(), 1);
     }
 
-    /// A third of a thousand tasks is cancelled, wherever it is; some forget and release. Never more than three are in.
+    /// A third of a thousand tasks is cancelled at any await; some forget and release. Never more than three are inside.
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn a_thousand_tasks() {
         let semaphore = Arc::new(BoundedSemaphore::new(3));

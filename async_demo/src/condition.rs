@@ -1,9 +1,10 @@
-//! `Condition`: a lock whose owner can wait until another owner says that what it guards has changed.
+//! Let the owner of a lock wait until another owner has changed its data.
 //!
 //! Python:  `asyncio.Condition`; tokio has none
-//! Differs: it owns what it guards. `wait` and `notify` are the guard's, so nobody calls them without the lock; `wait`
-//!          takes the guard along, so a task that is cancelled while it waits does not get the lock back first.
-//! Instead: a `Notify` beside a `Mutex`, where one notification is enough; a `watch` for a value that all shall see.
+//! Differs: it owns the data. `wait` and `notify` are methods of the guard, so they need the lock. `wait` consumes the guard, so a
+//!          task that is cancelled while it waits does not get the lock back first.
+//!
+//! Where one notification is enough, use a `Notify` beside a `Mutex`; for a value that all tasks watch, use a `watch` channel.
 //!
 //! ```cargo
 //! [dependencies]
@@ -17,26 +18,25 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, MutexGuard, Notify};
 
-/// A value that tasks change under a lock, and wait for, which share it by reference or in an `Arc`.
+/// A value that tasks change under a lock, and wait for. They share it by reference or in an `Arc`.
 ///
-/// Both the lock and the notifications are given in the order of coming, and who waits sleeps until then. There is one
-/// queue of waiters: if they wait for different things, notify all.
+/// Tasks get the lock and the notifications in the order in which they came. There is one queue of waiters: if they wait for
+/// different changes, notify all.
 ///
-/// Cancellation: a `lock` that is dropped has locked nothing; a `wait` that is dropped has given the lock back, and if
-/// it was notified already, the next in line is. Only then can a `wait` return though nobody has notified since it
-/// began: as with Python look at the value again, or use [`ConditionGuard::wait_for`]. A panic releases the lock, and
-/// nobody is told.
+/// A cancelled `lock` has locked nothing. A cancelled `wait` has released the lock, and passes a notification on to the next
+/// waiter. Only then can a `wait` return without a notification since it began: check the value again, as in Python, or
+/// use [`ConditionGuard::wait_for`]. A panic releases the lock without poisoning it.
 ///
-/// Cost: a lock and a `Notify` of tokio's; a wait has no allocation, and locks a second time.
+/// It consists of tokio's `Mutex` and `Notify`. A wait allocates nothing, and locks a second time.
 #[derive(Debug, Default)]
 pub struct Condition<T> {
     mutex: Mutex<T>,
     notify: Notify,
-    /// A clone for each `wait`, which counts them.
+    /// Each `wait` holds a clone, so the count is the number of waiters.
     waiting: Arc<()>,
 }
 
-/// The lock; it is released when this is dropped.
+/// The lock, which is released when this is dropped.
 #[derive(Debug)]
 #[must_use = "the lock is released when the guard is dropped"]
 pub struct ConditionGuard<'a, T> {
@@ -45,6 +45,7 @@ pub struct ConditionGuard<'a, T> {
 }
 
 impl<T> Condition<T> {
+    /// Creates a condition with this value, not locked.
     pub fn new(value: T) -> Condition<T> {
         Condition {
             mutex: Mutex::new(value),
@@ -53,7 +54,7 @@ impl<T> Condition<T> {
         }
     }
 
-    /// Waits until nobody has the lock, and takes it; Python's `async with`.
+    /// Takes the lock, waiting until it is free; Python's `async with`.
     pub async fn lock(&self) -> ConditionGuard<'_, T> {
         ConditionGuard {
             condition: self,
@@ -63,12 +64,12 @@ impl<T> Condition<T> {
 }
 
 impl<'a, T> ConditionGuard<'a, T> {
-    /// Gives the lock back, waits until it is notified, and has the lock again when it returns.
+    /// Releases the lock, waits for a notification, and takes the lock again.
     pub async fn wait(self) -> ConditionGuard<'a, T> {
         let condition = self.condition;
         let _counts = Arc::clone(&condition.waiting);
         let mut notified = pin!(condition.notify.notified());
-        // In line before the lock is given back. A notification that is there was meant for others, who are gone.
+        // Enters the line before it releases the lock. A stored notification was meant for waiters that are gone.
         while notified.as_mut().enable() {
             notified.set(condition.notify.notified());
         }
@@ -80,7 +81,7 @@ impl<'a, T> ConditionGuard<'a, T> {
         guard
     }
 
-    /// Waits until the predicate says yes; returns at once if it does so already.
+    /// Waits until the predicate is true; returns immediately if it is already.
     pub async fn wait_for(
         mut self,
         mut predicate: impl FnMut(&mut T) -> bool,
@@ -91,21 +92,21 @@ impl<'a, T> ConditionGuard<'a, T> {
         self
     }
 
-    /// Wakes the first `n` of those who wait, or all if there are less. They go on when they get the lock, one by one.
+    /// Wakes the first `n` waiters, or all if there are fewer. They go on one by one, as they get the lock.
     pub fn notify(&self, n: usize) {
-        // With nobody in line, the first of these is kept, and thrown away by the next `wait`.
+        // Without a waiter in line, `Notify` stores the first of these, and the next `wait` discards it.
         for _ in 0..n.min(Arc::strong_count(&self.condition.waiting) - 1) {
             self.condition.notify.notify_one();
         }
     }
 
-    /// Wakes all who wait.
+    /// Wakes all waiters.
     pub fn notify_all(&self) {
         self.condition.notify.notify_waiters();
     }
 }
 
-/// Who was notified and goes away without the lock notifies another.
+/// A notified waiter that is cancelled passes its notification on.
 struct PassOn<'a>(&'a Notify);
 
 impl Drop for PassOn<'_> {
@@ -144,7 +145,7 @@ mod tests {
     fn lock<T>(condition: &Condition<T>) -> ConditionGuard<'_, T> {
         match poll(pin!(condition.lock())) {
             Poll::Ready(guard) => guard,
-            Poll::Pending => panic!("somebody has the lock"),
+            Poll::Pending => panic!("another task has the lock"),
         }
     }
 
@@ -190,7 +191,7 @@ mod tests {
         let mut late = [waiting(&condition)];
         assert_eq!(awake(&mut late), [false]);
         assert_eq!(awake(&mut waits), [true; 3]);
-        // More than wait, while those who were notified have not gone on.
+        // More than the waiters, while those that were notified have not gone on.
         lock(&condition).notify(9);
         let mut waits = [waiting(&condition)];
         lock(&condition).notify(9);
@@ -295,7 +296,7 @@ mod tests {
         }
     }
 
-    /// The notifier is woken by the lock, and runs while that is given back.
+    /// The lock wakes the notifier, which runs while the lock is being released.
     #[test]
     fn who_waits_is_in_line_before_the_lock_is_free() {
         let condition = Arc::new(Condition::new(()));
@@ -310,8 +311,8 @@ mod tests {
         assert!(poll(pin!(guard.wait())).is_ready());
     }
 
-    /// Tickets are taken one by one; each is worth one notification. Of a thousand tasks on four threads a third is
-    /// cancelled, wherever it is; were one notification lost, somebody would wait for ever.
+    /// Each ticket is worth one notification. A third of a thousand tasks on four threads is cancelled at any await. If one
+    /// notification were lost, a task would wait forever.
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn a_thousand_tasks() {
         for _ in 0..5 {

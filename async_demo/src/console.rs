@@ -1,9 +1,9 @@
-//! `Console`: lines from the console, without blocking the loop, and without a thread.
+//! Read lines from the console without blocking the loop, and without a thread.
 //!
 //! Python:  `loop.add_reader(sys.stdin.fileno(), callback)`; `loop.connect_read_pipe`, which makes stdin non-blocking
-//! Differs: `tokio::io::stdin` reads in a thread that nobody can cancel: after Ctrl-C the runtime waits for a line
-//!          more. Here the loop itself watches the descriptor, and a read that is given up leaves nothing behind.
-//! Unix:    the descriptor is watched as a socket would be.
+//! Differs: `tokio::io::stdin` reads in a thread that cannot be cancelled: after Ctrl-C the runtime waits for another line. Here
+//!          the loop watches the descriptor, and a cancelled read leaves nothing behind.
+//! Platform: Unix (the loop watches the descriptor like a socket)
 //!
 //! ```cargo
 //! [dependencies]
@@ -21,22 +21,22 @@ use rustix::io::{Errno, retry_on_intr};
 use tokio::io::Interest;
 use tokio::io::unix::{AsyncFd, AsyncFdRegisterError};
 
-/// No line may have more bytes. A terminal has a limit of its own, 4095 on Linux; a pipe has none.
+/// The longest line in bytes. A terminal has its own limit, 4095 on Linux; a pipe has none.
 pub const MAX_LINE: usize = 1 << 20;
 
 /// Reads lines from a terminal, a pipe or a file.
 ///
-/// The descriptor stays as it was. Made non-blocking, as one does with sockets, it would be so for all who have it: for
-/// stdout, which is mostly the same terminal, and for the shell. So it is asked first, and then read. A second reader
-/// of the same terminal may take the line in between; then this one blocks its loop until the next.
+/// The descriptor stays blocking. Setting it non-blocking would affect every process that shares it: stdout, which is usually
+/// the same terminal, and the shell. So this polls first, and then reads. Another reader of the same terminal may take
+/// the line in between; then this one blocks its loop until the next line.
 ///
-/// A regular file is always ready, and is read in the loop's thread.
+/// A regular file is always ready, and is read on the loop's thread.
 ///
-/// Cost: for what a terminal hands over in one go, usually a line, an `epoll_wait`, two `poll` and a `read`.
+/// One read of a terminal, usually a line, costs an `epoll_wait`, two `poll` and a `read`.
 #[derive(Debug)]
 pub struct Console {
     input: Input,
-    /// What was read and not yet handed out.
+    /// Bytes that were read and not yet returned.
     buffer: Vec<u8>,
     ended: bool,
 }
@@ -44,23 +44,35 @@ pub struct Console {
 #[derive(Debug)]
 enum Input {
     Watched(AsyncFd<File>),
-    /// What epoll does not take: regular files and `/dev/null`.
+    /// Regular files and `/dev/null`, which epoll refuses.
     AlwaysReady(File),
 }
 
 impl Console {
-    /// Reads from stdin. What `std::io::stdin` has buffered stays there: use only one of the two.
+    /// Creates a console on stdin. Do not use `std::io::stdin` as well, which has its own buffer.
+    ///
+    /// # Errors
+    ///
+    /// The system's error if it refuses to duplicate or watch the descriptor.
     ///
     /// # Panics
     ///
-    /// Outside a runtime, or in one without I/O, as all of tokio's I/O.
+    /// Outside a runtime, or in one without I/O.
     pub fn stdin() -> io::Result<Console> {
         Console::new(io::stdin().as_fd().try_clone_to_owned()?.into())
     }
 
-    /// Reads from a terminal, a pipe or a file; panics as [`Console::stdin`].
+    /// Creates a console on a terminal, a pipe or a file.
+    ///
+    /// # Errors
+    ///
+    /// The system's error if it refuses to watch the descriptor.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, or in one without I/O.
     pub fn new(file: File) -> io::Result<Console> {
-        // SAFETY: a `File` keeps its one descriptor open as long as it lives, and is never replaced here.
+        // SAFETY: a `File` keeps the same descriptor open as long as it lives, and this one is never replaced.
         let watched = unsafe { AsyncFd::register_with_interest(file, Interest::READABLE) };
         let input = match watched.map_err(AsyncFdRegisterError::into_parts) {
             Ok(watched) => Input::Watched(watched),
@@ -76,14 +88,14 @@ impl Console {
         })
     }
 
-    /// The next line, without its end; `None` at the end of the input (Ctrl-D at the beginning of a line).
+    /// Returns the next line without its end, or `None` at the end of the input (Ctrl-D at the beginning of a line).
     ///
-    /// Dropped at its await, it loses nothing: what was read is here for the next call. So it may stand in a `select!`.
+    /// Cancelling it loses nothing: the bytes that were read stay for the next call. So it may stand in a `select!`.
     ///
     /// # Errors
     ///
-    /// What `read` says; `InvalidData` for a line that is no UTF-8 or longer than [`MAX_LINE`], and the next call goes
-    /// on behind it, or behind what was read of it.
+    /// The error of `read`; or `InvalidData` for a line that is not UTF-8 or longer than [`MAX_LINE`]. The next call goes on
+    /// after the part of the line that was read.
     pub async fn line(&mut self) -> io::Result<Option<String>> {
         let mut searched = 0;
         loop {
@@ -126,7 +138,7 @@ impl Input {
             Input::AlwaysReady(file) => read(file, bytes),
             Input::Watched(watched) => loop {
                 let mut ready = watched.readable_mut().await?;
-                // If it is not, or no longer, this goes back to sleep.
+                // If the descriptor is not readable any more, this waits again.
                 let asked = ready.try_io(|watched| {
                     let file = watched.get_mut();
                     is_readable(file)?
@@ -151,7 +163,7 @@ fn read(file: &mut File, bytes: &mut [u8]) -> io::Result<usize> {
     loop {
         match file.read(bytes) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // What a terminal says when the other end is gone.
+            // A terminal returns this error when its other end is gone.
             Err(error) if error.raw_os_error() == Some(Errno::IO.raw_os_error()) => return Ok(0),
             read => return read,
         }
@@ -177,7 +189,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(10);
     const SHORT: Duration = Duration::from_millis(20);
 
-    /// A terminal: the side of the keyboard, and the program's.
+    /// Opens a terminal: the keyboard's side and the program's side.
     fn terminal() -> (File, File) {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
         let keyboard = openpt(flags).unwrap();
@@ -284,7 +296,7 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::InvalidData);
         assert_eq!(line(&mut console).await.as_deref(), Some("next"));
 
-        // Longer by one byte, and its end comes in the same read.
+        // One byte too long, and its end comes in the same read.
         let long = std::thread::spawn(move || {
             writer.write_all(&vec![b'x'; MAX_LINE + 1]).unwrap();
             writer.write_all(b"\nnext\n").unwrap();

@@ -1,12 +1,11 @@
 //! `asyncio`: tasks, queues, locks and event loops, on tokio.
 //!
 //! What differs from Python, and why:
-//! - A coroutine that is called does nothing until it is awaited, and so does a future here; but a task that is handed
-//!   to `tokio::spawn` runs on any of several threads, so what it takes along must be `Send` and live as long as it.
-//! - Cancelling drops the future: it ends at the await it stands at, its destructors run, and it cannot refuse.
-//! - A task's panic comes out of its `JoinHandle`; nothing is lost by not looking: the panic itself is printed.
-//! - There is no current loop to be found: what runs tasks is a value, [`tokio::runtime::Runtime`], of which a program
-//!   may have several.
+//! - A future does nothing until it is awaited, like a coroutine. But a task that `tokio::spawn` starts runs on any of
+//!   several threads, so the values that it owns must be `Send` and `'static`.
+//! - Cancelling drops the future at its await: its destructors run, and it cannot refuse.
+//! - A panic in a task comes out of its `JoinHandle`, and is printed in any case.
+//! - There is no current loop to look up. A [`tokio::runtime::Runtime`] is a value, and a program may have several.
 
 pub mod blocking {
     pub mod console_input;
@@ -51,6 +50,7 @@ pub mod tasks {
     pub mod create_task;
     pub mod detached;
     pub mod done_callback;
+    pub mod executor_signal;
     pub mod executor_thread;
     pub mod future_list;
     pub mod future_pair;
@@ -74,31 +74,8 @@ pub mod async_queue;
 pub mod bounded_semaphore;
 pub mod condition;
 pub mod console;
-pub mod handle;
-pub mod remote;
-#[allow(clippy::new_without_default)]
 pub mod runtime;
-pub mod task;
 pub mod task_executor;
-pub mod task_set;
-
-// Building blocks of other packages.
-#[path = "../../queue_demo/src/channel.rs"]
-pub mod channel;
-#[path = "../../queue_demo/src/event.rs"]
-pub mod event;
-#[path = "../../queue_demo/src/memory.rs"]
-pub mod memory;
-#[path = "../../queue_demo/src/monitor.rs"]
-pub mod monitor;
-#[path = "../../fork_demo/src/multiprocessing.rs"]
-pub mod multiprocessing;
-#[path = "../../pool_demo/src/pool.rs"]
-pub mod pool;
-#[path = "../../shm_demo/src/robust.rs"]
-pub mod robust;
-#[path = "../../queue_demo/src/socket.rs"]
-pub mod socket;
 
 demo::examples! {
     tasks {
@@ -112,6 +89,7 @@ demo::examples! {
         nested_tasks,
         two_loops,
         task_executor,
+        executor_signal,
         executor_thread,
         sleep_result,
         gather_exceptions,

@@ -1,54 +1,62 @@
-//! `TaskExecutor`: a runtime on a thread of its own, which takes work from outside until it is stopped.
+//! Run an event loop on a thread that takes work from outside until stopped.
 //!
 //! Python:  a thread that runs an event loop, and `asyncio.run_coroutine_threadsafe(coro, loop)`
-//! Differs: who waits sleeps until the result is there, and is told when there will be none: because the task
-//!          panicked, or the executor was stopped. With Python, stopping the loop leaves the waiter waiting for ever.
-//!          Stopping says what becomes of work that is not done. Work that was cancelled is cleaned up by destructors,
-//!          which cannot await.
-//! Unix:    `stop_on_signals`; all else is the same elsewhere.
+//! Differs: a waiter sleeps until the result is there, and gets an error if there will be none: the task panicked, or the
+//!          executor was stopped. With Python, stopping the loop leaves the waiter blocked. Stopping either finishes or
+//!          cancels the work. Destructors clean up cancelled work, and cannot await.
+//! Platform: Unix (`stop_on_signals`)
 //!
 //! ```cargo
 //! [dependencies]
+//! parking_lot = "0.13"
 //! tokio = { version = "1", features = ["macros", "rt", "signal", "sync"] }
+//! tokio-util = { version = "0.7", features = ["rt"] }
 //! ```
 
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
-use std::thread::{self, JoinHandle, ThreadId};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker, ready};
+use std::thread::{self, Thread, ThreadId};
 use std::time::{Duration, Instant};
 use std::{error, fmt, io};
 
+use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle};
 use tokio::select;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Notify;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
+use tokio::task::coop::unconstrained;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-/// What becomes of work that is not done when the executor is stopped.
+/// What happens to unfinished work when the executor is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
-    /// All that was submitted is finished. Tasks that a task has spawned by itself are not waited for.
+    /// All submitted work is finished. Tasks that a task spawned itself are not waited for.
     Drain,
-    /// What is not done is dropped at the await it stands at, or before it has begun.
+    /// Unfinished work is dropped at the await where it stands, or before it has begun.
     Cancel,
 }
 
-/// Who has stopped the executor.
+/// What stopped the executor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoppedBy {
+    /// A call of [`TaskExecutor::stop`].
     Caller,
+    /// A signal, after [`TaskExecutor::stop_on_signals`].
     Signal(SignalKind),
 }
 
-/// Why the executor does not do what it was asked for.
+/// The reason why the executor refuses a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExecutorError {
+    /// It is not started.
     NotStarted,
+    /// It is started already.
     AlreadyStarted,
-    /// It was stopped, and takes no more work; nor can it be started again: make another.
+    /// It was stopped and takes no more work. It cannot be started again: create another one.
     Stopped,
     /// Its own thread cannot wait for its end.
     InOwnThread,
@@ -72,16 +80,16 @@ impl fmt::Display for ExecutorError {
 
 impl error::Error for ExecutorError {}
 
-/// Why there is no result.
+/// The reason why a task has no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskError {
-    /// The task panicked; its message.
+    /// The task panicked with this message.
     Panicked(String),
-    /// It was cancelled, or the executor was stopped before it was done.
+    /// It was cancelled, or the executor was stopped before it was finished.
     Cancelled,
-    /// There was no result in time; the task runs on.
+    /// It was not finished in time; it goes on.
     TimedOut,
-    /// The executor's own thread would wait for what only it can do.
+    /// The executor's own thread would wait for work that only it can do.
     InOwnThread,
     /// The result was taken already.
     Taken,
@@ -103,37 +111,33 @@ impl fmt::Display for TaskError {
 
 impl error::Error for TaskError {}
 
-/// A thread that runs futures, all of them in turn, and so each of them only while no other computes or blocks.
+/// A thread that runs futures in turn: a future that computes or blocks delays all others.
 ///
-/// Work may be submitted, and the executor stopped, from any thread, its own included. What one other thread submits
-/// begins in its order; what the executor's own thread does comes before that. There is no limit to how much may wait.
+/// Any thread may submit work and stop the executor, also its own. Work from one other thread begins in the order in which
+/// it was submitted; work from the executor's own thread comes first. The queue has no limit.
 ///
-/// Dropping the executor stops it ([`Stop::Cancel`]) and waits for its thread; in that thread it only stops. A future
-/// that does not return from its poll, and a function in `spawn_blocking`, cannot be cancelled, and are waited for; so
-/// that function must neither join the executor nor drop it. A `static` is never dropped: stop it at the end of `main`,
-/// or what it runs ends anywhere.
-///
-/// Cost: one thread; for a task three allocations, and one wake-up of the thread if it sleeps.
+/// Dropping the executor stops it ([`Stop::Cancel`]) and waits for its thread; on that thread it only stops. A future
+/// that does not return from its poll, and a function in `spawn_blocking`, cannot be cancelled, so dropping waits for
+/// them: neither may join or drop the executor. A `static` is never dropped: stop it at the end of `main`.
 #[derive(Debug)]
 pub struct TaskExecutor {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
 
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    /// The thread looks at the state: it may be over.
-    changed: Notify,
+    /// The submitted tasks, closed when the executor is stopped.
+    tasks: TaskTracker,
+    cancel: CancellationToken,
 }
 
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    /// The executor's own.
+    /// The executor's own thread.
     thread: Option<ThreadId>,
-    /// Tasks that are submitted and not finished, callback included.
-    unfinished: usize,
     stopped_by: StoppedBy,
 }
 
@@ -141,7 +145,7 @@ struct State {
 enum Phase {
     New,
     Running(Handle),
-    Stopped(Stop),
+    Stopped,
 }
 
 impl Default for TaskExecutor {
@@ -151,52 +155,64 @@ impl Default for TaskExecutor {
 }
 
 impl TaskExecutor {
-    /// An executor that is not started.
+    /// Creates an executor that is not started.
     pub fn new() -> TaskExecutor {
         TaskExecutor {
             shared: Arc::new(Shared {
                 state: Mutex::new(State {
                     phase: Phase::New,
                     thread: None,
-                    unfinished: 0,
                     stopped_by: StoppedBy::Caller,
                 }),
-                changed: Notify::new(),
+                tasks: TaskTracker::new(),
+                cancel: CancellationToken::new(),
             }),
             thread: Mutex::new(None),
         }
     }
 
-    /// An executor that is started.
+    /// Creates an executor and starts it.
+    ///
+    /// # Errors
+    ///
+    /// [`ExecutorError::System`] if the system refuses the thread or its descriptors.
     pub fn started() -> Result<TaskExecutor, ExecutorError> {
         let executor = TaskExecutor::new();
         executor.start().map(|()| executor)
     }
 
-    /// Starts the thread; when this returns, the executor takes work.
+    /// Starts the thread. The executor takes work when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`ExecutorError`] if it was started or stopped before, or the system refuses the thread or its descriptors.
     pub fn start(&self) -> Result<(), ExecutorError> {
-        let mut state = self.shared.state();
+        let mut state = self.shared.state.lock();
         match state.phase {
             Phase::New => {}
             Phase::Running(_) => return Err(ExecutorError::AlreadyStarted),
-            Phase::Stopped(_) => return Err(ExecutorError::Stopped),
+            Phase::Stopped => return Err(ExecutorError::Stopped),
         }
         let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(system("make a runtime"))?;
+        let runtime = runtime.map_err(system("create a runtime"))?;
         let handle = runtime.handle().clone();
         let shared = Arc::clone(&self.shared);
         let thread = thread::Builder::new()
             .name("task executor".to_owned())
-            // The runtime is dropped in this thread, and with it what is left of the tasks.
+            // The thread drops the runtime at its end, and with it the unfinished tasks.
             .spawn(move || runtime.block_on(shared.over()))
             .map_err(system("start a thread"))?;
         state.phase = Phase::Running(handle);
         state.thread = Some(thread.thread().id());
-        *lock(&self.thread) = Some(thread);
+        *self.thread.lock() = Some(thread);
         Ok(())
     }
 
-    /// Hands in work and returns at once. Dropping the handle lets the task run on.
+    /// Submits a future and returns immediately. Dropping the handle lets the task run on.
+    ///
+    /// # Errors
+    ///
+    /// [`ExecutorError`] if the executor is not started, or is stopped.
     pub fn submit<T: Send + 'static>(
         &self,
         future: impl Future<Output = T> + Send + 'static,
@@ -204,52 +220,50 @@ impl TaskExecutor {
         self.submit_with(future, |_| {})
     }
 
-    /// As [`TaskExecutor::submit`]; in the executor's thread the callback is called with what has come of the task,
-    /// whatever that is, before anybody who waits for it goes on.
+    /// Submits a future, and a callback that gets its result or error on the executor's thread.
     ///
-    /// The executor does nothing else while the callback runs. If it panics, that is printed, and nothing else happens.
+    /// The callback returns before a waiter goes on. Meanwhile the executor does nothing else. A panic of the callback is
+    /// only printed.
+    ///
+    /// # Errors
+    ///
+    /// [`ExecutorError`] if the executor is not started, or is stopped.
     pub fn submit_with<T: Send + 'static>(
         &self,
         future: impl Future<Output = T> + Send + 'static,
         callback: impl FnOnce(&Result<T, TaskError>) + Send + 'static,
     ) -> Result<TaskHandle<T>, ExecutorError> {
-        let mut state = self.shared.state();
+        let state = self.shared.state.lock();
         let handle = state.running()?;
-        let slot = Arc::new(Slot {
-            content: Mutex::new(Content::Waiting(None)),
-            done: Condvar::new(),
-        });
         let work = Work {
             future: Some(Box::pin(future)),
-            end: End {
-                callback: Some(callback),
-                slot: Arc::clone(&slot),
-                shared: Arc::clone(&self.shared),
-            },
+            callback: Some(callback),
         };
-        // Under the lock, so that the runtime is there: a runtime that has ended drops the work here, in this thread.
-        let abort = handle.spawn(work).abort_handle();
-        state.unfinished += 1;
+        // Under the lock, so that a drain waits for all work that was accepted.
+        let task = handle.spawn(self.shared.tasks.track_future(work));
         Ok(TaskHandle {
-            slot,
+            task: Some(task),
             thread: state.thread,
-            abort,
         })
     }
 
-    /// Takes no more work, and returns at once; see [`Stop`] for what becomes of the rest.
+    /// Refuses new work from now on, and returns immediately; see [`Stop`] for the rest.
     ///
-    /// What is being drained can still be cancelled; all else that is stopped stays as it is.
+    /// A second call can cancel a drain; otherwise it changes nothing.
     pub fn stop(&self, stop: Stop) {
         self.shared.stop(stop, StoppedBy::Caller);
     }
 
-    /// From now on SIGINT and SIGTERM stop the executor, as [`TaskExecutor::stop`] does; another one then cancels.
+    /// Makes SIGINT and SIGTERM stop the executor, as [`TaskExecutor::stop`] does; the second signal cancels.
     ///
-    /// These signals do not end the process any more, not even when the executor has ended, because tokio leaves its
-    /// handlers in place. So `main` waits in [`TaskExecutor::join`], and then ends.
+    /// From now on these signals no longer end the process, even after the executor has ended, because tokio keeps its
+    /// handlers. So wait in [`TaskExecutor::join`], and then return from `main`.
+    ///
+    /// # Errors
+    ///
+    /// [`ExecutorError`] if the executor is not started, or is stopped, or the system refuses the handlers.
     pub fn stop_on_signals(&self, stop: Stop) -> Result<(), ExecutorError> {
-        let state = self.shared.state();
+        let state = self.shared.state.lock();
         let handle = state.running()?;
         let _context = handle.enter();
         let listen = |kind| signal(kind).map_err(system("listen for a signal"));
@@ -259,11 +273,15 @@ impl TaskExecutor {
         Ok(())
     }
 
-    /// Blocks until the executor has been stopped and its thread has ended; says who has stopped it.
+    /// Blocks until the executor was stopped and its thread has ended, and returns what stopped it.
     ///
-    /// In another runtime's thread this blocks that runtime.
+    /// On another runtime's thread this blocks that runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`ExecutorError`] if it was not started, or if the executor's own thread calls this.
     pub fn join(&self) -> Result<StoppedBy, ExecutorError> {
-        let state = self.shared.state();
+        let state = self.shared.state.lock();
         if state.thread == Some(thread::current().id()) {
             return Err(ExecutorError::InOwnThread);
         }
@@ -271,18 +289,18 @@ impl TaskExecutor {
             return Err(ExecutorError::NotStarted);
         }
         drop(state);
-        // Who comes second waits here for the first.
-        let mut thread = lock(&self.thread);
-        // It does not panic: what could is caught.
-        thread.take().map(JoinHandle::join);
-        Ok(self.shared.state().stopped_by)
+        // A second caller waits here for the first one.
+        let mut thread = self.thread.lock();
+        // The thread does not panic: tasks and callbacks catch panics.
+        thread.take().map(thread::JoinHandle::join);
+        Ok(self.shared.state.lock().stopped_by)
     }
 }
 
 impl Drop for TaskExecutor {
     fn drop(&mut self) {
         self.stop(Stop::Cancel);
-        // The error means that this is the executor's own thread, which ends by itself.
+        // It fails on the executor's own thread, which ends by itself.
         self.join().ok();
     }
 }
@@ -292,39 +310,29 @@ impl State {
         match &self.phase {
             Phase::New => Err(ExecutorError::NotStarted),
             Phase::Running(handle) => Ok(handle.clone()),
-            Phase::Stopped(_) => Err(ExecutorError::Stopped),
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        match self.phase {
-            Phase::New | Phase::Running(_) => false,
-            Phase::Stopped(Stop::Drain) => self.unfinished == 0,
-            Phase::Stopped(Stop::Cancel) => true,
+            Phase::Stopped => Err(ExecutorError::Stopped),
         }
     }
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
     fn stop(&self, stop: Stop, by: StoppedBy) {
-        let mut state = self.state();
-        match state.phase {
-            Phase::New | Phase::Running(_) => state.stopped_by = by,
-            Phase::Stopped(Stop::Drain) if stop == Stop::Cancel => {}
-            Phase::Stopped(_) => return,
+        let mut state = self.state.lock();
+        if !matches!(state.phase, Phase::Stopped) {
+            state.phase = Phase::Stopped;
+            state.stopped_by = by;
         }
-        state.phase = Phase::Stopped(stop);
-        self.changed.notify_one();
+        match stop {
+            Stop::Drain => drop(self.tasks.close()),
+            Stop::Cancel => self.cancel.cancel(),
+        }
     }
 
     /// The thread's main future: returns when the runtime may be dropped.
     async fn over(self: Arc<Shared>) {
-        while !self.state().is_over() {
-            self.changed.notified().await;
+        select! {
+            () = self.tasks.wait() => {} // The tracker is closed and no task is left.
+            () = self.cancel.cancelled() => {}
         }
     }
 
@@ -339,196 +347,148 @@ impl Shared {
             stop = Stop::Cancel;
         }
     }
-
-    fn finished(&self) {
-        let mut state = self.state();
-        state.unfinished -= 1;
-        if state.unfinished == 0 {
-            self.changed.notify_one();
-        }
-    }
 }
 
-/// A submitted task. It can also be awaited, in any runtime; Python's `asyncio.wrap_future`.
+/// A submitted task. Wait for it on any thread, or await it in any runtime; Python's `asyncio.wrap_future`.
 ///
-/// Who awaits and drops this future at that await loses the result, not the task.
+/// Dropping it, or cancelling its await, lets the task run on.
 #[derive(Debug)]
 pub struct TaskHandle<T> {
-    slot: Arc<Slot<T>>,
+    /// `None` once the result was taken.
+    task: Option<JoinHandle<Result<T, TaskError>>>,
+    /// The executor's thread.
     thread: Option<ThreadId>,
-    abort: AbortHandle,
 }
 
 impl<T> TaskHandle<T> {
-    /// Whether the task is finished, and its callback too.
+    /// Returns `true` once the task and its callback have finished.
     pub fn is_finished(&self) -> bool {
-        !matches!(*lock(&self.slot.content), Content::Waiting(_))
+        self.task.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Cancels the task at the await it stands at. Returns at once; a task that is done stays done.
+    /// Cancels the task at the await where it stands, and returns immediately. A finished task keeps its result.
     pub fn cancel(&self) {
-        self.abort.abort();
+        self.task.as_ref().inspect(|task| task.abort());
     }
 
-    /// Blocks until the task is done. The thread sleeps; nothing is asked again and again.
+    /// Blocks until the task is finished, and returns its result.
     ///
-    /// In the executor's thread it is an error, unless the result is there. In another runtime's thread it blocks that
-    /// runtime: await the handle instead.
+    /// On another runtime's thread this blocks that runtime: await the handle instead.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError`], which is `InOwnThread` on the executor's own thread unless the task is finished.
     pub fn wait(mut self) -> Result<T, TaskError> {
         self.wait_until(None)
     }
 
-    /// As [`TaskHandle::wait`], but no longer than this. In [`TaskError::TimedOut`] the task runs on, and can be waited
-    /// for again.
+    /// Blocks as [`TaskHandle::wait`] does, but no longer than `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError`]; after `TimedOut` the task runs on, and the call can be repeated.
     pub fn wait_timeout(&mut self, timeout: Duration) -> Result<T, TaskError> {
         self.wait_until(Instant::now().checked_add(timeout))
     }
 
     fn wait_until(&mut self, deadline: Option<Instant>) -> Result<T, TaskError> {
-        let mut content = lock(&self.slot.content);
+        if self.thread == Some(thread::current().id()) && !self.is_finished() {
+            return Err(TaskError::InOwnThread);
+        }
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        // Unconstrained, because tokio's budget of a task would make a finished one look pending.
+        let mut this = unconstrained(self);
         loop {
-            if let Some(result) = content.take() {
-                return result;
-            }
-            if self.thread == Some(thread::current().id()) {
-                return Err(TaskError::InOwnThread);
+            match Pin::new(&mut this).poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(result) => return result,
+                Poll::Pending => {}
             }
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            let done = &self.slot.done;
-            content = match left {
-                None => unpoisoned(done.wait(content)),
+            match left {
+                None => thread::park(),
                 Some(Duration::ZERO) => return Err(TaskError::TimedOut),
-                Some(left) => unpoisoned(done.wait_timeout(content, left)).0,
-            };
+                Some(left) => thread::park_timeout(left),
+            }
         }
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 
 impl<T> Future for TaskHandle<T> {
     type Output = Result<T, TaskError>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut content = lock(&self.slot.content);
-        match content.take() {
-            Some(result) => Poll::Ready(result),
-            None => {
-                *content = Content::Waiting(Some(context.waker().clone()));
-                Poll::Pending
-            }
-        }
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(task) = &mut self.task else {
+            return Poll::Ready(Err(TaskError::Taken));
+        };
+        let joined = ready!(Pin::new(task).poll(context));
+        self.task = None;
+        // Panics are caught in `Work`, so an error means that the task was cancelled.
+        Poll::Ready(joined.unwrap_or(Err(TaskError::Cancelled)))
     }
 }
 
-/// Where a task puts its result, and its handle finds it.
-#[derive(Debug)]
-struct Slot<T> {
-    content: Mutex<Content<T>>,
-    done: Condvar,
-}
-
-#[derive(Debug)]
-enum Content<T> {
-    Waiting(Option<Waker>),
-    Result(Result<T, TaskError>),
-    Taken,
-}
-
-impl<T> Content<T> {
-    fn take(&mut self) -> Option<Result<T, TaskError>> {
-        if let Content::Waiting(_) = self {
-            return None;
-        }
-        match std::mem::replace(self, Content::Taken) {
-            Content::Result(result) => Some(result),
-            _ => Some(Err(TaskError::Taken)),
-        }
-    }
-}
-
-/// What the runtime polls. The future is dropped before the end is announced, also where the runtime drops it all.
+/// A submitted future and its callback, which is called also where the runtime drops the task.
 struct Work<F: Future, C: FnOnce(&Result<F::Output, TaskError>)> {
+    /// `None` at the end.
     future: Option<Pin<Box<F>>>,
-    end: End<F::Output, C>,
-}
-
-/// Dropped without a result, it announces a cancelled task.
-struct End<T, C: FnOnce(&Result<T, TaskError>)> {
     callback: Option<C>,
-    slot: Arc<Slot<T>>,
-    shared: Arc<Shared>,
 }
 
 // The future stays in its box.
 impl<F: Future, C: FnOnce(&Result<F::Output, TaskError>)> Unpin for Work<F, C> {}
 
 impl<F: Future, C: FnOnce(&Result<F::Output, TaskError>)> Future for Work<F, C> {
-    type Output = ();
+    type Output = Result<F::Output, TaskError>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let future = &mut self.future;
-        // What a panic leaves half done is dropped, and seen by nobody.
-        let polled = panic::catch_unwind(AssertUnwindSafe(|| match future {
-            Some(running) => running.as_mut().poll(context).map(|value| {
-                *future = None;
-                Ok(value)
-            }),
-            None => Poll::Ready(Err(TaskError::Cancelled)),
-        }));
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(future) = &mut self.future else {
+            return Poll::Ready(Err(TaskError::Cancelled));
+        };
+        // After a panic the future is dropped, so no code sees its state.
+        let polled = panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
         let result = match polled {
             Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(result)) => result,
-            Err(payload) => {
-                // Its destructor may panic once more, about the same.
-                panic::catch_unwind(AssertUnwindSafe(|| *future = None)).ok();
-                Err(TaskError::Panicked(message(payload)))
-            }
+            Ok(Poll::Ready(value)) => Ok(value),
+            Err(payload) => Err(TaskError::Panicked(message(payload))),
         };
-        self.end.announce(result);
-        Poll::Ready(())
+        self.end(&result);
+        Poll::Ready(result)
     }
 }
 
-impl<T, C: FnOnce(&Result<T, TaskError>)> End<T, C> {
-    fn announce(&mut self, result: Result<T, TaskError>) {
-        let Some(callback) = self.callback.take() else {
-            return;
-        };
-        // Its panic is printed by the hook; the waiter and the executor have nothing to do with it.
-        panic::catch_unwind(AssertUnwindSafe(|| callback(&result))).ok();
-        let before = std::mem::replace(&mut *lock(&self.slot.content), Content::Result(result));
-        self.slot.done.notify_all();
-        if let Content::Waiting(Some(waker)) = before {
-            waker.wake();
+impl<F: Future, C: FnOnce(&Result<F::Output, TaskError>)> Work<F, C> {
+    /// Drops the future, then calls the callback. The panic hook prints a panic of either, which changes nothing else.
+    fn end(&mut self, result: &Result<F::Output, TaskError>) {
+        let future = self.future.take();
+        panic::catch_unwind(AssertUnwindSafe(|| drop(future))).ok();
+        if let Some(callback) = self.callback.take() {
+            panic::catch_unwind(AssertUnwindSafe(|| callback(result))).ok();
         }
-        self.shared.finished();
     }
 }
 
-impl<T, C: FnOnce(&Result<T, TaskError>)> Drop for End<T, C> {
+impl<F: Future, C: FnOnce(&Result<F::Output, TaskError>)> Drop for Work<F, C> {
     fn drop(&mut self) {
-        self.announce(Err(TaskError::Cancelled));
+        self.end(&Err(TaskError::Cancelled));
     }
 }
 
 fn message(payload: Box<dyn Any + Send>) -> String {
-    let text = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned());
-    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-    text.unwrap_or_else(|| "no message".to_owned())
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("no message").to_owned()
 }
 
 fn system(what: &'static str) -> impl Fn(io::Error) -> ExecutorError {
     move |error| ExecutorError::System(format!("{what}: {error}"))
-}
-
-/// Nothing panics under these locks.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    unpoisoned(mutex.lock())
-}
-
-fn unpoisoned<T>(result: Result<T, PoisonError<T>>) -> T {
-    result.unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -5,15 +5,14 @@ def goodbye(client):
     return 'Good bye, client @ {}'.format(client)
 
 
-async def serve(client, all_begun):
+async def serve(client):
     print('task {} begins'.format(client))
-    await all_begun.wait()
+    await asyncio.sleep(0)  # The other tasks begin meanwhile.
     print(goodbye(client))
 
 
 async def main():
-    all_begun = asyncio.Barrier(3)
-    await asyncio.gather(*(serve(n, all_begun) for n in (1, 2, 3)))
+    await asyncio.gather(*(serve(n) for n in (1, 2, 3)))
     print('main has joined 3 tasks')
 
 

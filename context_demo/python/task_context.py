@@ -8,18 +8,17 @@ def goodbye():
     return 'Good bye, client @ {}'.format(client.get())
 
 
-async def serve(n, all_set):
+async def serve(n):
     print('task {} begins with client {}'.format(n, client.get()))
     client.set(n)
-    await all_set.wait()
+    await asyncio.sleep(0)  # The other tasks set their values meanwhile.
     print('task {}: {}'.format(n, goodbye()))
 
 
-async def serve_for_ever(n, all_set):
+async def serve_until_cancelled(n):
     print('task {} begins with client {}'.format(n, client.get()))
     client.set(n)
     try:
-        await all_set.wait()
         await asyncio.Future()
     finally:
         print('task {} is cancelled: {}'.format(n, goodbye()))
@@ -27,11 +26,9 @@ async def serve_for_ever(n, all_set):
 
 async def main():
     client.set('nobody')
-    all_set = asyncio.Barrier(4)
-    tasks = [asyncio.create_task(serve(n, all_set)) for n in (1, 2)]
-    cancelled = asyncio.create_task(serve_for_ever(3, all_set))
+    tasks = [asyncio.create_task(serve(n)) for n in (1, 2)]
+    cancelled = asyncio.create_task(serve_until_cancelled(3))
     client.set('main')
-    await all_set.wait()
     await asyncio.gather(*tasks)
     cancelled.cancel()
     await asyncio.wait([cancelled])

@@ -8,16 +8,15 @@ def goodbye():
     return 'Good bye, client @ {}'.format(client.get())
 
 
-async def serve(n, all_begun):
+async def serve(n):
     client.set(n)
     print('task {} begins'.format(client.get()))
-    await all_begun.wait()
+    await asyncio.sleep(0)  # The other tasks begin meanwhile.
     print(goodbye())
 
 
 async def main():
-    all_begun = asyncio.Barrier(3)
-    await asyncio.gather(*(serve(n, all_begun) for n in (1, 2, 3)))
+    await asyncio.gather(*(serve(n) for n in (1, 2, 3)))
     print('main has joined 3 tasks')
 
 

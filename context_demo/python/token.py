@@ -4,7 +4,7 @@ var = ContextVar('var')
 other = ContextVar('other', default='eggs')
 
 
-# CPython's own messages hold addresses, so this prints the text of ours.
+# CPython's own messages contain addresses, so this prints the Rust program's text.
 def refused(error, message, f, *args):
     try:
         f(*args)
@@ -29,5 +29,5 @@ if __name__ == '__main__':
     print(var.get())
     refused(RuntimeError, 'cannot reset var: the token has been used already', var.reset, token)
 
-    refused(RuntimeError, 'cannot enter the context: it runs already', ctx.run, ctx.run, print)
+    refused(RuntimeError, 'cannot enter the context: it is running already', ctx.run, ctx.run, print)
     print(ctx.run(var.get))

@@ -1,18 +1,17 @@
-//! A function runs in a copy of the context: what it sets stays in the copy.
+//! Run a function in a copy of the context, so that what it sets stays in the copy.
 //!
 //! Python:  `ContextVar`, `copy_context()`, `ctx.run(main)`, `ctx[var]`
 //! Differs: a variable is a `static`, so every function sees it; `ctx[var]` is `ctx.get(&VAR)`.
-//! Order:   one thread, so one order.
-//! Needs:   contextvars.rs
+//! Order:   one thread runs everything.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
+//! contextvars = "0.1"
 //! ```
 
 use anyhow::{Context as _, Result};
-
-use crate::contextvars::{Context, ContextVar, copy_context};
+use contextvars::{Context, ContextVar, copy_context};
 
 static VAR: ContextVar<&str> = ContextVar::new("var");
 
@@ -27,7 +26,7 @@ pub fn main() -> Result<()> {
     Ok(())
 }
 
-/// The current context is `ctx`, so what is set here is seen there.
+/// The current context is `ctx`, so a value that is set here appears there.
 fn in_copy(ctx: &Context) -> Result<()> {
     println!("{} {}", VAR.get()?, ctx.get(&VAR).context("look at spam")?);
     VAR.set("ham");

@@ -1,38 +1,35 @@
-//! What a Rust program should usually do instead: pass the value.
+//! Pass the value as an argument, which is enough for most programs.
 //!
 //! Python:  an argument, where a `ContextVar` would hide it
-//! Differs: the compiler sees who needs the value and that everyone gets it; no function can fail because it is not set.
-//! Order:   as task_local, whose trace it shares.
+//! Differs: the compiler checks that every function that needs the value gets it. No call can fail because it is not set.
+//! Order:   as in task_local, whose trace it shares.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! tokio = { version = "1", features = ["macros", "rt-multi-thread", "sync"] }
+//! tokio = { version = "1", features = ["macros", "rt"] }
 //! ```
 
-use std::sync::Arc;
-
 use anyhow::{Context, Result};
-use tokio::sync::Barrier;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 pub async fn main() -> Result<()> {
-    let all_begun = Arc::new(Barrier::new(3));
     let mut tasks = JoinSet::new();
     for client in 1..=3 {
-        tasks.spawn(serve(client, Arc::clone(&all_begun)));
+        tasks.spawn(serve(client));
     }
+    let begun = tasks.len();
     while let Some(ended) = tasks.join_next().await {
         ended.context("wait for a task")?;
     }
-    println!("main has joined 3 tasks");
+    println!("main has joined {begun} tasks");
     Ok(())
 }
 
-async fn serve(client: u32, all_begun: Arc<Barrier>) {
+async fn serve(client: u32) {
     println!("task {client} begins");
-    all_begun.wait().await;
+    yield_now().await; // The other tasks begin meanwhile.
     println!("{}", goodbye(client));
 }
 

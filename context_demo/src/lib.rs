@@ -1,9 +1,8 @@
-//! `contextvars`: values that belong to a task, a thread or one call, without being handed on.
+//! `contextvars`: values that belong to a task, a thread or one call.
 //!
-//! Choose the least that does: an argument (`explicit`); a value for the length of a future (`task_local`, tokio's own);
-//! variables that can be set, copied and reset as Python's (`contextvars.rs`), for programs that rely on those rules.
+//! Choose the simplest that serves: an argument ([`explicit`]); a value for the length of a future ([`task_local`], which
+//! is tokio's own); or variables that can be set, copied and reset by Python's rules (the crate [`contextvars`]).
 
-pub mod contextvars;
 pub mod copy_context;
 pub mod explicit;
 pub mod task_context;

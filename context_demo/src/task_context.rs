@@ -1,39 +1,35 @@
-//! Each task has a context of its own, copied when it is created: what one sets, no other sees.
+//! Give each task a context of its own, a copy made when the task is created.
 //!
 //! Python:  `asyncio.create_task`, which copies the context; `client_addr_var` of the notes' echo server
-//! Differs: tokio's tasks know nothing of contexts, so each is wrapped: `spawn(in_context(f))`. They run on several
-//!          threads; the context goes with the task. Cleanup is a destructor, and finds the task's values, too.
-//! Order:   a barrier, so that all have set the variable before one of them looks; main goes on when it is through, too.
-//! Needs:   contextvars.rs
+//! Differs: tokio's tasks know nothing of contexts, so wrap each one: `spawn(in_context(f))`. The context moves with its
+//!          task from thread to thread. Cleanup is a destructor, and sees the task's values, too.
+//! Order:   on this one thread every task runs up to its `yield_now` before the first one goes on.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! tokio = { version = "1", features = ["macros", "rt-multi-thread", "sync"] }
+//! contextvars = "0.1"
+//! tokio = { version = "1", features = ["macros", "rt"] }
 //! ```
 
 use std::future::pending;
-use std::sync::Arc;
+use std::io::{self, Write};
 
 use anyhow::{Context, Result, ensure};
-use tokio::sync::Barrier;
-use tokio::task::JoinSet;
-
-use crate::contextvars::{ContextVar, in_context};
+use contextvars::{ContextVar, in_context};
+use tokio::task::{JoinSet, yield_now};
 
 static CLIENT: ContextVar<String> = ContextVar::new("client");
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 pub async fn main() -> Result<()> {
     CLIENT.set("nobody".to_owned());
-    let all_set = Arc::new(Barrier::new(4));
     let mut tasks = JoinSet::new();
     for n in 1..=2 {
-        tasks.spawn(in_context(serve(n, Arc::clone(&all_set))));
+        tasks.spawn(in_context(serve(n)));
     }
-    let cancelled = tokio::spawn(in_context(serve_for_ever(3, Arc::clone(&all_set))));
+    let cancelled = tokio::spawn(in_context(serve_until_cancelled(3)));
     CLIENT.set("main".to_owned());
-    all_set.wait().await;
     while let Some(ended) = tasks.join_next().await {
         ended.context("wait for a task")??;
     }
@@ -41,29 +37,28 @@ pub async fn main() -> Result<()> {
     let ended = cancelled.await;
     ensure!(
         ended.is_err_and(|error| error.is_cancelled()),
-        "not cancelled"
+        "the task was not cancelled"
     );
     println!("{}", goodbye()?);
     Ok(())
 }
 
-async fn serve(n: u32, all_set: Arc<Barrier>) -> Result<()> {
+async fn serve(n: u32) -> Result<()> {
     println!("task {n} begins with client {}", CLIENT.get()?);
     CLIENT.set(n.to_string());
-    all_set.wait().await;
+    yield_now().await; // The other tasks set their values meanwhile.
     println!("task {n}: {}", goodbye()?);
     Ok(())
 }
 
-async fn serve_for_ever(n: u32, all_set: Arc<Barrier>) -> Result<()> {
+async fn serve_until_cancelled(n: u32) -> Result<()> {
     println!("task {n} begins with client {}", CLIENT.get()?);
     CLIENT.set(n.to_string());
     let _cleanup = Cleanup(n);
-    all_set.wait().await;
     pending().await
 }
 
-/// Knows the client without being told.
+/// Reads the client without getting it as an argument.
 fn goodbye() -> Result<String> {
     Ok(format!("Good bye, client @ {}", CLIENT.get()?))
 }
@@ -72,9 +67,7 @@ struct Cleanup(u32);
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
-        match goodbye() {
-            Ok(goodbye) => println!("task {} is cancelled: {goodbye}", self.0),
-            Err(error) => eprintln!("task {} is cancelled: {error}", self.0),
-        }
+        let goodbye = goodbye().unwrap_or_else(|error| error.to_string());
+        writeln!(io::stdout(), "task {} is cancelled: {goodbye}", self.0).ok(); // A panic here may abort.
     }
 }

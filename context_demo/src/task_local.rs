@@ -1,52 +1,49 @@
-//! tokio's own: a value that belongs to a future for as long as it runs, and cannot be set anew.
+//! Set a value once for the length of a task with tokio's `task_local!`.
 //!
-//! Python:  a `ContextVar` that is set once, at the beginning of a task
+//! Python:  a `ContextVar` that is set once, at the start of a task
 //! Differs: there is no `set` and no copy: `scope` gives a future its value, and a task that it spawns begins without one.
-//!          What is never set anew needs no token and no rules for `reset`; take this where it is enough.
-//! Order:   a barrier, so that all have a value before one of them looks at its own.
+//!          So there is no token, and no rule for `reset`. Use this where it is enough.
+//! Order:   on this one thread every task runs up to its `yield_now` before the first one goes on.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! tokio = { version = "1", features = ["macros", "rt-multi-thread", "sync"] }
+//! tokio = { version = "1", features = ["macros", "rt"] }
 //! ```
 
-use std::sync::Arc;
-
 use anyhow::{Context, Result};
-use tokio::sync::Barrier;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 
 tokio::task_local! {
     static CLIENT: u32;
 }
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 pub async fn main() -> Result<()> {
-    let all_begun = Arc::new(Barrier::new(3));
     let mut tasks = JoinSet::new();
     for n in 1..=3 {
-        tasks.spawn(CLIENT.scope(n, serve(Arc::clone(&all_begun))));
+        tasks.spawn(CLIENT.scope(n, serve()));
     }
+    let begun = tasks.len();
     while let Some(ended) = tasks.join_next().await {
         ended.context("wait for a task")??;
     }
-    println!("main has joined 3 tasks");
+    println!("main has joined {begun} tasks");
     Ok(())
 }
 
-async fn serve(all_begun: Arc<Barrier>) -> Result<()> {
+async fn serve() -> Result<()> {
     println!("task {} begins", client()?);
-    all_begun.wait().await;
+    yield_now().await; // The other tasks begin meanwhile.
     println!("{}", goodbye()?);
     Ok(())
 }
 
-/// Knows the client without being told.
+/// Reads the client without getting it as an argument.
 fn goodbye() -> Result<String> {
     Ok(format!("Good bye, client @ {}", client()?))
 }
 
 fn client() -> Result<u32> {
-    CLIENT.try_get().context("no client in this task")
+    CLIENT.try_get().context("read the client of this task")
 }

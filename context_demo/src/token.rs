@@ -1,20 +1,19 @@
-//! `set` gives a token, and `reset` brings the old value back: once, for that variable, in that context.
+//! Restore a variable's old value with the token that `set` returned.
 //!
 //! Python:  `token = var.set(...)`, `var.reset(token)`, `LookupError`, `ValueError`, `RuntimeError`
-//! Differs: the errors are values, each of a type of its own.
-//! Order:   one thread, so one order.
-//! Needs:   contextvars.rs
+//! Differs: each error is a type of its own. A token works once, for its variable, in its context.
+//! Order:   one thread runs everything.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
+//! contextvars = "0.1"
 //! ```
 
 use std::error::Error;
 
 use anyhow::{Result, bail};
-
-use crate::contextvars::{ContextVar, copy_context};
+use contextvars::{ContextVar, copy_context};
 
 static VAR: ContextVar<&str> = ContextVar::new("var");
 static OTHER: ContextVar<&str> = ContextVar::with_default("other", "eggs");
@@ -39,10 +38,10 @@ pub fn main() -> Result<()> {
     Ok(())
 }
 
-/// Prints why it failed, which it must.
+/// Prints the error; success would be a mistake.
 fn refused<T>(result: Result<T, impl Error>) -> Result<()> {
     match result {
-        Ok(_) => bail!("a mistake was not noticed"),
+        Ok(_) => bail!("the call should have failed"),
         Err(error) => println!("{error}"),
     }
     Ok(())

@@ -1,4 +1,4 @@
-# gevent is not in the standard library: a generator stands for a greenlet, `yield` for `gevent.sleep(1)`.
+# gevent is not in the standard library, so a generator stands for a greenlet and `yield` for `gevent.sleep(1)`.
 from collections import deque
 import time
 

@@ -1,13 +1,13 @@
-//! A coroutine as Python's generators are one: `send`, `throw`, `close`; on stable Rust, without `unsafe`.
+//! Write coroutines with `send`, `throw` and `close`, as Python's generators.
 //!
-//! Python:   a generator function; `n = yield value` is `let n = co.suspend(value).await?`
-//! Differs:  what is sent, yielded, thrown and returned has a type of its own. Python has `send(None)` for the first step,
-//!           here it is `start`. What is thrown arrives as the `Err` of a `Result`. `close` raises nothing in the body: it
-//!           drops it where it stopped, so cleanup belongs in destructors, and cannot yield, which Python forbids, too.
-//! Blocks:   as long as the body runs to its next `suspend`, in the caller's thread.
-//! Panics:   a panic of the body goes on to the caller; the coroutine has finished then.
-//! Threads:  a coroutine stays on the thread that made it.
-//! Cost:     two allocations to make one; a step is one indirect call and moves two values.
+//! Python:  a generator function; `n = yield value` is `let n = co.suspend(value).await?`
+//! Differs: sent, yielded, thrown and returned values have a type each. The first step is `start`; Python has `send(None)`. A
+//!          thrown error arrives as the `Err` of a `Result`. `close` raises nothing in the body: it drops the body where it
+//!          stopped, so cleanup belongs in destructors. It cannot yield there, which Python forbids, too.
+//!
+//! A step runs the body on the caller's thread up to its next `suspend`. A panic of the body reaches the caller, and the
+//! coroutine has finished then. A coroutine stays on its thread. Creating one costs two allocations; a step is one indirect
+//! call and moves two values. There is no `unsafe`.
 //!
 //! ```cargo
 //! [dependencies]
@@ -20,9 +20,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::{error, fmt};
 
-/// Takes an `S` at each step, or an `E` thrown at it; yields a `Y` at each; returns an `R`. What it borrows outlives `'a`.
+/// A coroutine that takes an `S`, or a thrown `E`, at each step, yields a `Y` and returns an `R`.
+///
+/// Its body may borrow values that live for `'a`.
 pub struct Coroutine<'a, S, Y, E, R> {
-    /// Nothing once it has finished; after a panic, what is left of it.
+    /// `None` once it has returned or was closed.
     body: Option<Pin<Box<dyn Future<Output = R> + 'a>>>,
     channel: Rc<Channel<S, Y, E>>,
     state: State,
@@ -32,36 +34,38 @@ pub struct Coroutine<'a, S, Y, E, R> {
 enum State {
     New,
     Suspended,
-    /// Also while it runs, so that a panic leaves it finished.
+    /// Also set while the body runs, so that a panic leaves it finished.
     Finished,
 }
 
-/// How far a step came.
+/// The result of a step.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step<Y, R> {
+    /// The body stopped at a `suspend` with this value.
     Yielded(Y),
+    /// The body returned this value.
     Returned(R),
 }
 
-/// Why there was no step.
+/// The reason why there was no step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CoroutineError {
-    /// It waits for `start`; Python's `TypeError: can't send non-None value to a just-started generator`.
+    /// The coroutine was not started; Python's `TypeError: can't send non-None value to a just-started generator`.
     NotStarted,
     /// `start` was called twice.
     Started,
-    /// It has returned, panicked or been closed; Python's `StopIteration`.
+    /// It has returned, panicked or was closed; Python's `StopIteration`.
     Finished,
-    /// Its body awaited something that is no `suspend`, and that only an executor could wait for. It is closed.
+    /// Its body awaited another future than `suspend`, which needs an executor. It is closed.
     Foreign,
 }
 
-/// The body's end, with which it suspends itself.
+/// The body's end of the coroutine, with which it suspends itself.
 pub struct Yielder<S, Y, E> {
     channel: Rc<Channel<S, Y, E>>,
 }
 
-/// One cell for both ways: only one of the two is ever under way.
+/// One cell for both directions: only one message exists at a time.
 type Channel<S, Y, E> = Cell<Message<S, Y, E>>;
 
 #[derive(Default)]
@@ -73,7 +77,7 @@ enum Message<S, Y, E> {
 }
 
 impl<'a, S, Y, E, R> Coroutine<'a, S, Y, E, R> {
-    /// Nothing of the body runs before `start`.
+    /// Creates a coroutine. Its body does not run before [`start`](Coroutine::start).
     pub fn new<F>(body: impl FnOnce(Yielder<S, Y, E>) -> F) -> Self
     where
         F: Future<Output = R> + 'a,
@@ -89,7 +93,11 @@ impl<'a, S, Y, E, R> Coroutine<'a, S, Y, E, R> {
         }
     }
 
-    /// Runs to the first `suspend`: `next(c)`, `c.send(None)`.
+    /// Runs to the first `suspend`; Python's `next(c)` or `c.send(None)`.
+    ///
+    /// # Errors
+    ///
+    /// [`CoroutineError`] if it was started before, or awaits another future.
     pub fn start(&mut self) -> Result<Step<Y, R>, CoroutineError> {
         match self.state {
             State::New => self.resume(Message::Nothing),
@@ -98,25 +106,34 @@ impl<'a, S, Y, E, R> Coroutine<'a, S, Y, E, R> {
         }
     }
 
-    /// Sends a value to where it stopped, and runs to the next `suspend`.
+    /// Makes the current `suspend` return `value`, and runs to the next one.
+    ///
+    /// # Errors
+    ///
+    /// [`CoroutineError`] if it was not started, has finished, or awaits another future.
     pub fn send(&mut self, value: S) -> Result<Step<Y, R>, CoroutineError> {
         self.suspended()?;
         self.resume(Message::Sent(Ok(value)))
     }
 
-    /// Has the `suspend` where it stopped return `error`, and runs to the next one. An error that the body does not handle
-    /// is its `R`; Python raises it again, here where it was thrown.
+    /// Makes the current `suspend` return the error, and runs to the next one. An error that the body does not handle becomes
+    /// its `R`; Python raises it in the caller of `throw`.
+    ///
+    /// # Errors
+    ///
+    /// [`CoroutineError`] if it was not started, has finished, or awaits another future.
     pub fn throw(&mut self, error: E) -> Result<Step<Y, R>, CoroutineError> {
         self.suspended()?;
         self.resume(Message::Sent(Err(error)))
     }
 
-    /// Ends it where it stopped: what the body holds there is dropped. A second time does nothing.
+    /// Drops the body where it stopped, and every value that it holds there. A second call does nothing.
     pub fn close(&mut self) {
         self.state = State::Finished;
         self.body = None;
     }
 
+    /// Returns `true` once it has returned, panicked or was closed.
     pub fn finished(&self) -> bool {
         self.state == State::Finished
     }
@@ -133,7 +150,7 @@ impl<'a, S, Y, E, R> Coroutine<'a, S, Y, E, R> {
         let body = self.body.as_mut().ok_or(CoroutineError::Finished)?;
         self.state = State::Finished;
         self.channel.set(input);
-        // Nobody is to be woken: whoever sends, polls.
+        // No waker is needed: the sender polls.
         let step = match (body.as_mut()).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(value) => Ok(Step::Returned(value)),
             Poll::Pending => match self.channel.take() {
@@ -150,13 +167,14 @@ impl<'a, S, Y, E, R> Coroutine<'a, S, Y, E, R> {
 }
 
 impl<S, Y, E> Yielder<S, Y, E> {
-    /// `yield value`: stops here until something is sent or thrown. The body has one yielder and each `suspend` borrows
-    /// it, so two cannot be pending at once.
+    /// Yields a value, and waits until a value is sent or an error is thrown; Python's `yield value`.
+    ///
+    /// The body has one yielder and each `suspend` borrows it, so two cannot be pending at once.
     pub fn suspend(&mut self, value: Y) -> impl Future<Output = Result<S, E>> {
         let mut value = Some(value);
         poll_fn(move |_| {
             if let Some(value) = value.take() {
-                // What an abandoned `suspend` did not take was not meant for this one.
+                // This overwrites a message that an abandoned `suspend` did not take, and which was meant for that one.
                 self.channel.set(Message::Yielded(value));
                 return Poll::Pending;
             }
@@ -174,10 +192,10 @@ impl<S, Y, E> Yielder<S, Y, E> {
 impl fmt::Display for CoroutineError {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(match self {
-            CoroutineError::NotStarted => "the coroutine has not started: nothing takes the value",
-            CoroutineError::Started => "the coroutine has started: it waits for a value",
+            CoroutineError::NotStarted => "the coroutine has not started: call start first",
+            CoroutineError::Started => "the coroutine has started already: send a value",
             CoroutineError::Finished => "the coroutine has finished",
-            CoroutineError::Foreign => "the coroutine awaits something else than its own suspend",
+            CoroutineError::Foreign => "the coroutine awaited another future than its own suspend",
         })
     }
 }

@@ -1,9 +1,9 @@
-//! A generator gives values, a coroutine also takes them: exhaustion, an error thrown in, and `close`.
+//! Exhaust a generator, throw an error into a coroutine, and close it.
 //!
 //! Python:  `next(g)`, `StopIteration`, `c.send(n)`, `c.throw(error)`, `c.close()`
-//! Differs: a generator is an iterator, and `None` its end. What is returned comes with the last step, not in a
-//!          `StopIteration`; what is thrown in is the `Err` of a `Result`; `finally` is a destructor.
-//! Order:   one thread, so one order.
+//! Differs: a generator is an iterator, and `None` is its end. The last step returns the result, which Python puts into a
+//!          `StopIteration`. A thrown error is the `Err` of a `Result`, and `finally` is a destructor.
+//! Order:   one thread runs everything.
 //! Needs:   coroutine.rs
 //!
 //! ```cargo
@@ -35,7 +35,7 @@ pub fn main() -> Result<()> {
     println!("closed");
     match c.send(5) {
         Err(CoroutineError::Finished) => println!("send 5: {}", CoroutineError::Finished),
-        _ => bail!("a coroutine that was closed went on"),
+        _ => bail!("the closed coroutine went on"),
     }
 
     let mut c = Coroutine::new(total);
@@ -44,7 +44,7 @@ pub fn main() -> Result<()> {
     Ok(())
 }
 
-/// Gives 1 to `limit`. An iterator may go on after its end unless it is fused.
+/// Counts from 1 to `limit`. `fuse` keeps the iterator at its end; without it, it could go on.
 fn count(limit: u32) -> impl Iterator<Item = u32> {
     let mut n = 0;
     let next = move || {

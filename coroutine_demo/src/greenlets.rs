@@ -1,13 +1,12 @@
-//! A main loop adds an endless task each second; all of them take turns on one thread, and sleep as blocking code does.
+//! Start one more endless greenlet each second, all taking turns on one thread.
 //!
 //! Python:  gevent: `gevent.spawn(task, count)`, `gevent.sleep(1)`, `main.join()`
-//! Differs: the loop ends after four rounds, and the tasks with it. The Python twin takes generators and a small loop, as
-//!          gevent is not in the standard library; they stop only in their own body, greenlets in any call: see `tick`.
-//! Notes:   corosensei only switches stacks, and its interface is safe; what runs next is the hub's. The crate `may` brings
-//!          threads, timers and sockets, too, but its spawn is `unsafe` (the macro `go!` hides it): a coroutine may go on
-//!          on another thread, and whatever it kept of a thread-local is then undefined behaviour.
-//! Order:   in round r, `new task count r` comes first, then every task once. All sleep equally long, so who fell asleep
-//!          first is first, however late the hub is.
+//! Differs: the loop ends after four rounds, and the greenlets with it. gevent is not in the standard library, so the Python
+//!          twin uses generators, which stop only in their own body; greenlets stop in any call, such as `tick`. corosensei
+//!          only switches stacks, and its interface is safe. The crate `may` has threads, timers and sockets, too, but its
+//!          spawn is `unsafe`: a coroutine may move to another thread, where a kept thread-local is undefined behaviour.
+//! Order:   in round r, `new task count r` comes first, then every task once. All sleep equally long, so they wake in the order
+//!          in which they fell asleep.
 //! Needs:   hub.rs
 //!
 //! ```cargo
@@ -46,7 +45,7 @@ fn task(me: &Greenlet, count: u32) {
     }
 }
 
-/// An ordinary function, and yet the whole task stops in it.
+/// A plain function, in which the whole task stops.
 fn tick(me: &Greenlet, count: u32) {
     println!("{count}");
     me.sleep(SECOND);

@@ -1,9 +1,9 @@
-//! The same with tokio's tasks: they run on all cores, and stop only at an `.await`.
+//! Start one more endless tokio task each second, which stop only at an `.await`.
 //!
 //! Python:  `asyncio.create_task` in place of `gevent.spawn`
-//! Differs: timers of the same millisecond fire in any order, and on several threads anyway. So the rounds are told:
-//!          `watch` says that one begins, and each task answers when it has printed.
-//! Order:   as greenlets, whose trace it shares.
+//! Differs: tokio's tasks run on all cores, and timers of the same millisecond fire in any order. So `watch` announces each
+//!          round, and each task answers after it has printed.
+//! Order:   as in greenlets, whose trace it shares.
 //!
 //! ```cargo
 //! [dependencies]
@@ -36,7 +36,7 @@ pub async fn main() -> Result<()> {
         }
         sleep(SECOND).await;
     }
-    // Nobody says any more that a round begins, so the endless tasks end.
+    // Without a sender `changed` fails, so the endless tasks end.
     drop(round);
     while let Some(ended) = tasks.join_next().await {
         ended.context("wait for a task to end")??;

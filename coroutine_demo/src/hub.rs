@@ -1,15 +1,15 @@
-//! Greenlets: functions with a stack each, which take turns on one thread and switch wherever one of them sleeps.
+//! Run greenlets: functions with a stack each that take turns on one thread.
 //!
-//! Python:   gevent's hub; `run(main)` is `gevent.spawn(main).join()`, `me.spawn` is `gevent.spawn`, `me.sleep` is `gevent.sleep`
-//! Differs:  gevent finds the current greenlet by itself, here it is an argument: who has no `me` cannot sleep, and the
-//!           reader sees which calls may switch. Only `sleep` is here; gevent also patches sockets and locks.
-//! Order:    who is due earlier runs earlier; of two that are due at the same instant, who asked first.
-//! Blocks:   `sleep` switches; anything else that blocks, `thread::sleep` or a read, blocks all greenlets.
-//! Ends:     with `main`. Others end where they sleep: their stacks are unwound, so their destructors run (which must not
-//!           sleep). That needs `panic = "unwind"`; otherwise the program aborts.
-//! Panics:   one greenlet's panic goes on to the caller of `run`, and ends the others in the same way.
-//! Limits:   1 MiB of stack each, of which only touched pages are memory; who exceeds it meets a guard page: SIGSEGV.
-//! Cost:     a spawn maps a stack; a switch is a few dozen instructions, no system call, besides that of the clock.
+//! Python:  gevent's hub; `run(main)` is `gevent.spawn(main).join()`, `me.spawn` is `gevent.spawn`, `me.sleep` is `gevent.sleep`
+//! Differs: gevent finds the current greenlet by itself; here it is an argument, so the reader sees which calls may switch. Only
+//!          `sleep` is here; gevent also patches sockets and locks. All greenlets end with `main`.
+//! Order:   the greenlet that is due first runs first; of two that are due at the same instant, the one that asked first.
+//!
+//! `sleep` switches to another greenlet; any other blocking call, such as `thread::sleep`, blocks all of them. When `main`
+//! returns, the others end where they sleep: their stacks are unwound, so their destructors run, which must not sleep. That
+//! needs `panic = "unwind"`; otherwise the program aborts. A panic of a greenlet reaches the caller of `run`, and ends the
+//! others in the same way. Each has 1 MiB of stack, of which only touched pages use memory; an overflow hits a guard page and
+//! raises SIGSEGV. A spawn maps a stack. A switch is a few dozen instructions without a system call, besides reading the clock.
 //!
 //! ```cargo
 //! [dependencies]
@@ -28,17 +28,17 @@ use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 const STACK: usize = 1024 * 1024;
 
-/// A sleep without end, short enough for an `Instant` to hold it: thirty years.
+/// The longest sleep, which an `Instant` can still represent: thirty years.
 const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
-/// The greenlet that runs, for itself: with it, it sleeps and spawns others.
+/// The running greenlet's handle to itself, with which it sleeps and spawns others.
 pub struct Greenlet<'a> {
-    /// Takes the time when it is to go on.
+    /// Takes the time at which the greenlet goes on.
     yielder: &'a Yielder<(), Instant>,
     queue: Rc<Queue>,
 }
 
-/// Those that sleep or have not begun, the next one first.
+/// The greenlets that sleep or have not begun, the next one first.
 #[derive(Default)]
 struct Queue {
     heap: RefCell<BinaryHeap<Reverse<Entry>>>,
@@ -56,7 +56,11 @@ enum Body {
     Other(Coroutine<(), Instant, ()>),
 }
 
-/// Runs `main` and all that it spawns, until `main` returns. The error: there is no memory for its stack.
+/// Runs `main`, and the greenlets that it spawns, until `main` returns.
+///
+/// # Errors
+///
+/// The system's error if it refuses memory for the stack.
 pub fn run<T: 'static>(main: impl FnOnce(&Greenlet) -> T + 'static) -> io::Result<T> {
     let queue = Rc::new(Queue::default());
     let _ends = EndsAll(&queue);
@@ -84,7 +88,11 @@ pub fn run<T: 'static>(main: impl FnOnce(&Greenlet) -> T + 'static) -> io::Resul
 }
 
 impl Greenlet<'_> {
-    /// Adds a greenlet, which begins when all that is due by now has run. The error: there is no memory for its stack.
+    /// Starts a greenlet, which begins after those that are due now.
+    ///
+    /// # Errors
+    ///
+    /// The system's error if it refuses memory for the stack.
     pub fn spawn(&self, body: impl FnOnce(&Greenlet) + 'static) -> io::Result<()> {
         let queue = Rc::clone(&self.queue);
         let body = Coroutine::with_stack(DefaultStack::new(STACK)?, move |yielder, ()| {
@@ -94,7 +102,7 @@ impl Greenlet<'_> {
         Ok(())
     }
 
-    /// Lets the others run until `duration` has passed; with zero, those that are due by now.
+    /// Runs other greenlets until `duration` has passed; with zero, those that are due now.
     pub fn sleep(&self, duration: Duration) {
         self.yielder.suspend(Instant::now() + duration.min(FOREVER));
     }
@@ -108,7 +116,7 @@ impl Queue {
         self.heap.borrow_mut().push(Reverse(entry));
     }
 
-    /// Waits until the first one is due. Main is in the heap whenever it does not run.
+    /// Waits until the first one is due. Main is always in the heap when it does not run.
     fn next(&self) -> Body {
         let next = self.heap.borrow_mut().pop();
         next.map_or(Body::Main, |Reverse(entry)| {
@@ -118,12 +126,12 @@ impl Queue {
     }
 }
 
-/// Ends the greenlets that are left when `run` is over, also by a panic: they hold the queue that holds them.
+/// Ends the other greenlets at the end of `run`, also by a panic. Without it they and the queue keep each other alive.
 struct EndsAll<'a>(&'a Queue);
 
 impl Drop for EndsAll<'_> {
     fn drop(&mut self) {
-        // A destructor on one of their stacks may spawn others, so nothing is borrowed meanwhile.
+        // A destructor on one of the stacks may spawn others, so the queue is not borrowed meanwhile.
         loop {
             let heap = mem::take(&mut *self.0.heap.borrow_mut());
             if heap.is_empty() {

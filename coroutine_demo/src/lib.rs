@@ -1,14 +1,14 @@
 //! Generators as coroutines, and greenlets.
 //!
-//! Three ways to stop in the middle of a function and go on later: a state machine written by hand, an async block (a
-//! state machine that the compiler writes), and a stack of its own (corosensei). The first two stop only in their own
-//! body, as a generator does; the third stops in any function it has called, as a greenlet does.
+//! A function can stop in the middle and go on later in three ways: as a state machine written by hand, as an async block
+//! (a state machine that the compiler writes), or with a stack of its own (corosensei). The first two stop only in their
+//! own body, as a generator does. The third stops in any function that it has called, as a greenlet does.
 //!
-//! Nightly Rust has coroutines of its own (`#[coroutine]`, `std::ops::Coroutine`): `resume(value)` sends, `yield` gives
-//! and takes, and `CoroutineState` says whether it yielded or returned. They are what an async block is made of, so they
-//! will replace `yield_send_async` and the cells of `coroutine.rs`; what they do not bring is `throw` (send a `Result`
-//! instead) and a `close` that can be told from a drop. `gen` blocks, the half that only gives, are iterators. Until then
-//! a generator is an iterator (`std::iter::from_fn`), and a coroutine is one of these.
+//! Nightly Rust has coroutines (`#[coroutine]`, `std::ops::Coroutine`): `resume(value)` sends, `yield` yields and receives,
+//! and `CoroutineState` tells whether it yielded or returned. They will replace [`yield_send_async`] and the cell of
+//! [`coroutine`]. They have no `throw` (send a `Result` instead), and no `close` besides dropping. `gen` blocks, which only
+//! yield, are iterators. On stable Rust, use an iterator (`std::iter::from_fn`) for a generator, and one of the ways here
+//! for a coroutine.
 
 pub mod coroutine;
 pub mod generator;

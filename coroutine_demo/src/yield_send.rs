@@ -1,8 +1,8 @@
-//! What a coroutine is underneath: a state machine, written by hand.
+//! Write a coroutine as a state machine by hand.
 //!
 //! Python:  `n = yield n + 1`, `c.send(n)`, `c.close()`
-//! Differs: the type changes when the coroutine starts, and `close` takes it away: a value sent too early or too late,
-//!          which Python finds out when it runs, does not compile.
+//! Differs: the type changes when the coroutine starts, and `close` consumes it. So a value that is sent too early or too late
+//!          does not compile; Python detects it at run time.
 //! Order:   one thread; control passes to the consumer at each `send` and back at each `yield`.
 //!
 //! ```cargo
@@ -36,14 +36,14 @@ fn producer(c: Consumer) {
 /// A consumer that has not run yet.
 struct Consumer;
 
-/// A consumer that has stopped at a `yield`: at which one is all it has to remember.
+/// A consumer that has stopped at a `yield`. It only remembers which one.
 enum Suspended {
     AtFirstYield,
     InLoop,
 }
 
 impl Consumer {
-    /// `send(None)`: runs to the first `yield` and returns what it gives.
+    /// `send(None)`: runs to the first `yield` and returns its value.
     fn start(self) -> (Suspended, &'static str) {
         println!(
             "[消费者] 第一次send(None)执行倒这里停止，yield返回一个值，但此次并未执行到接受send发出的None。"
@@ -53,7 +53,7 @@ impl Consumer {
 }
 
 impl Suspended {
-    /// Goes on behind the `yield` with `n`, and runs to the next.
+    /// Continues after the `yield` with `n`, and runs to the next one.
     fn send(&mut self, n: u32) -> u32 {
         let next = n + 1;
         match self {
@@ -68,6 +68,6 @@ impl Suspended {
         next
     }
 
-    /// Ends it where it is; what it owns is dropped.
+    /// Drops the consumer where it stopped.
     fn close(self) {}
 }

@@ -1,9 +1,9 @@
-//! An async block is a coroutine: the compiler writes its state machine, and `poll` is what resumes it.
+//! Use an async block as a coroutine, whose state machine the compiler writes.
 //!
 //! Python:  `n = yield n + 1`, `c.send(n)`, `c.close()`, as `async def` and `send` would do it
-//! Differs: a `poll` carries no value, so what is sent and what is yielded lie in two cells which both sides see.
-//!          `close` is the drop: it drops what the block holds at the point where it stopped.
-//! Order:   as yield_send, whose trace it shares.
+//! Differs: a `poll` carries no value, so sent and yielded values pass through two cells that both sides share. `close` is the
+//!          drop: it drops the values that the block holds where it stopped.
+//! Order:   as in yield_send, whose trace it shares.
 //!
 //! ```cargo
 //! [dependencies]
@@ -26,7 +26,7 @@ pub fn main() -> Result<()> {
     })
 }
 
-/// What the consumer yields.
+/// A yielded value.
 enum Value {
     Text(&'static str),
     Number(u32),
@@ -38,23 +38,23 @@ struct Channel {
     yielded: Cell<Option<Value>>,
 }
 
-/// The body never returns, so it cannot be polled once too often.
+/// A consumer whose body never returns, so it cannot be polled after its end.
 struct Consumer<'a> {
     body: Pin<Box<dyn Future<Output = Infallible> + 'a>>,
     channel: &'a Channel,
 }
 
 impl Consumer<'_> {
-    /// Runs to the next `yield` and returns what it gives. Nobody is to be woken: whoever sends, polls.
+    /// Runs to the next `yield` and returns its value. No waker is needed: the sender polls.
     fn send(&mut self, n: Option<u32>) -> Result<Value> {
         self.channel.sent.set(n);
         let Poll::Pending = (self.body.as_mut()).poll(&mut Poller::from_waker(Waker::noop()));
-        (self.channel.yielded.take()).context("the consumer still waits for a number")
+        (self.channel.yielded.take()).context("the consumer yielded nothing")
     }
 }
 
 impl Channel {
-    /// `yield value`: stops until something has been sent.
+    /// `yield value`: waits until a number is sent.
     async fn suspend(&self, value: Value) -> u32 {
         self.yielded.set(Some(value));
         poll_fn(|_| self.sent.take().map_or(Poll::Pending, Poll::Ready)).await
@@ -64,7 +64,7 @@ impl Channel {
 fn producer(mut c: Consumer) -> Result<()> {
     println!("[生产者] 首次send(None)执行之前。");
     let Value::Text(r) = c.send(None)? else {
-        bail!("the consumer begins with a number");
+        bail!("the consumer began with a number");
     };
     println!("[生产者] 首次send(None)执行之后，获得yield发出的值\"{r}\".");
 
@@ -74,7 +74,7 @@ fn producer(mut c: Consumer) -> Result<()> {
     while n < 5 {
         println!("[生产者] 发送值\"{n}\"");
         let Value::Number(next) = c.send(Some(n))? else {
-            bail!("the consumer answers with a text");
+            bail!("the consumer answered with a text");
         };
         n = next;
         println!("[生产者] 收到值\"{n}\"");

@@ -1,10 +1,10 @@
-//! A coroutine with a stack of its own: an ordinary closure, which may stop in the middle of any call.
+//! Run a coroutine on a stack of its own, so that it can stop in any call.
 //!
 //! Python:  `n = yield n + 1`, `c.send(n)`, `c.close()`, as a greenlet would do it
-//! Differs: a generator has one frame and stops in its own body, this has a whole stack and stops in any call: 1 MiB of
-//!          address space with a guard page, used as far as it is touched. `close` is the drop: it unwinds that stack from
-//!          where it stopped, so the destructors run. That needs `panic = "unwind"`; otherwise the program aborts.
-//! Order:   as yield_send, whose trace it shares.
+//! Differs: a generator has one frame and stops in its own body. This coroutine has a whole stack, 1 MiB of address space with
+//!          a guard page, and stops in any call. `close` is the drop: it unwinds the stack, so destructors run. That needs
+//!          `panic = "unwind"`; otherwise the program aborts.
+//! Order:   as in yield_send, whose trace it shares.
 //!
 //! ```cargo
 //! [dependencies]
@@ -19,19 +19,19 @@ pub fn main() -> Result<()> {
     producer(Coroutine::new(consumer))
 }
 
-/// What the consumer yields.
+/// A yielded value.
 enum Value {
     Text(&'static str),
     Number(u32),
 }
 
-/// It is sent `None` to start, then numbers.
+/// Takes `None` to start, then numbers.
 type Consumer = Coroutine<Option<u32>, Value, ()>;
 
 fn producer(mut c: Consumer) -> Result<()> {
     println!("[生产者] 首次send(None)执行之前。");
     let Value::Text(r) = send(&mut c, None)? else {
-        bail!("the consumer begins with a number");
+        bail!("the consumer began with a number");
     };
     println!("[生产者] 首次send(None)执行之后，获得yield发出的值\"{r}\".");
 
@@ -41,7 +41,7 @@ fn producer(mut c: Consumer) -> Result<()> {
     while n < 5 {
         println!("[生产者] 发送值\"{n}\"");
         let Value::Number(next) = send(&mut c, Some(n))? else {
-            bail!("the consumer answers with a text");
+            bail!("the consumer answered with a text");
         };
         n = next;
         println!("[生产者] 收到值\"{n}\"");
@@ -53,7 +53,7 @@ fn producer(mut c: Consumer) -> Result<()> {
 fn send(c: &mut Consumer, n: Option<u32>) -> Result<Value> {
     ensure!(
         !c.done(),
-        "the consumer has returned; nobody takes the value"
+        "the consumer has returned and cannot take a value"
     );
     match c.resume(n) {
         CoroutineResult::Yield(value) => Ok(value),
@@ -61,7 +61,7 @@ fn send(c: &mut Consumer, n: Option<u32>) -> Result<Value> {
     }
 }
 
-/// Returns when it is sent `None` instead of a number.
+/// Returns when it receives `None` instead of a number.
 fn consumer(yielder: &Yielder<Option<u32>, Value>, _: Option<u32>) {
     println!(
         "[消费者] 第一次send(None)执行倒这里停止，yield返回一个值，但此次并未执行到接受send发出的None。"

@@ -1,13 +1,17 @@
 import multiprocessing
 import os
 
+changed = False  # a forked child inherits the change, a spawned one does not
+
 
 def child(method):
-    print('{}: child process pid is {} ppid is {}'.format(method, os.getpid(), os.getppid()))
+    print('{}: child process pid is {} ppid is {} changed is {}'.format(
+        method, os.getpid(), os.getppid(), str(changed).lower()))
 
 
 if __name__ == '__main__':
     print('main process pid is {}'.format(os.getpid()))
+    changed = True
     for method in ('spawn', 'fork'):
         try:
             multiprocessing.set_start_method(method)

@@ -2,7 +2,7 @@ from multiprocessing import forkserver, get_context
 import os
 import sys
 
-FILE = 200  # a number that no other file gets by chance
+FILE = '/dev/zero'  # nothing else in these processes opens it
 changed = False
 
 
@@ -11,9 +11,14 @@ def parent_of(pid):
         return next(line.split()[1] for line in status if line.startswith('PPid:'))
 
 
+def is_open(file):
+    fds = ('/proc/self/fd/' + fd for fd in os.listdir('/proc/self/fd'))
+    return any(os.path.realpath(fd) == file for fd in fds)
+
+
 def child(method, letter):
     variable = 'changed' if changed else 'unchanged'
-    file = 'open' if os.path.exists('/proc/self/fd/{}'.format(FILE)) else 'closed'
+    file = 'open' if is_open(FILE) else 'closed'
     parent = os.getppid()
     print('{}: child process pid is {} ppid is {}'.format(method, os.getpid(), parent))
     print("{}: the parent's ppid is {}".format(method, parent_of(parent)))
@@ -34,7 +39,7 @@ def run(method, letter=None):
 if __name__ == '__main__':
     print('main process pid is {}'.format(os.getpid()))
     changed = True
-    os.dup2(os.open(os.devnull, os.O_RDONLY), FILE, inheritable=False)
+    os.open(FILE, os.O_RDONLY)
     run('fork')
     run('spawn')
     forkserver.ensure_running()

@@ -1,83 +1,49 @@
-//! The default start method can be set once; a context has a method of its own, whatever the default.
+//! Set the default start method once, and start a child by another method.
 //!
 //! Python:  `set_start_method('spawn')`, `get_context('fork')`
-//! Differs: a default for the whole program is a `OnceLock`: the second `set` returns an error instead of raising one.
-//! Needs:   multiprocessing.rs
+//! Differs: the second `set_start_method` returns an error instead of raising one. Without the first the default is
+//!          spawn, which is safe in a program with threads.
+//! Order:   both children run at the same time.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! libc = "0.2"
-//! rustix = { version = "1", features = ["process"] }
+//! multiproc = "0.1"
 //! ```
 
 use std::os::unix::process::parent_id;
-use std::sync::OnceLock;
-use std::{fmt, process};
+use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::Result;
+use multiproc::context::{Context, StartMethod, set_start_method};
+use multiproc::{init, target};
 
-use crate::multiprocessing::{Process, fork, role, spawn};
-
-#[derive(Debug, Clone, Copy)]
-enum StartMethod {
-    Fork,
-    Spawn,
-}
-
-static DEFAULT: OnceLock<StartMethod> = OnceLock::new();
-
-/// Starts processes by one method.
-struct Context(StartMethod);
-
-impl Context {
-    fn start(&self) -> Result<Process> {
-        match self.0 {
-            StartMethod::Fork => fork(|| child(self)),
-            StartMethod::Spawn => spawn("child"),
-        }
-    }
-}
-
-impl fmt::Display for Context {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            StartMethod::Fork => "fork",
-            StartMethod::Spawn => "spawn",
-        })
-    }
-}
+/// A forked child inherits the change, a spawned one does not.
+static CHANGED: AtomicBool = AtomicBool::new(false);
 
 pub fn main() -> Result<()> {
-    if role().is_some() {
-        process::exit(child(&Context(StartMethod::Spawn))?.into());
-    }
+    init([target(child)]);
     println!("main process pid is {}", process::id());
+    CHANGED.store(true, Ordering::Relaxed);
     for method in [StartMethod::Spawn, StartMethod::Fork] {
         match set_start_method(method) {
-            Ok(()) => println!("set_start_method {}", Context(method)),
-            Err(error) => println!("set_start_method {}: {error}", Context(method)),
+            Ok(()) => println!("set_start_method {method}"),
+            Err(error) => println!("set_start_method {method}: {error}"),
         }
     }
-    let default = Context(*DEFAULT.get().context("no start method is set")?);
-    let processes = [default.start()?, Context(StartMethod::Fork).start()?];
-    for process in processes {
-        println!("main process joined {}, {}", process.pid(), process.join()?);
+    let contexts = [Context::default(), Context::new(StartMethod::Fork)];
+    let start = |context: Context| context.start(child, context.method().to_string());
+    let children = contexts.map(start);
+    for child in children {
+        let child = child?;
+        println!("main process joined {}, {}", child.pid(), child.join()?);
     }
     Ok(())
 }
 
-fn set_start_method(method: StartMethod) -> Result<()> {
-    DEFAULT
-        .set(method)
-        .map_err(|_| anyhow!("context has already been set"))
-}
-
-fn child(context: &Context) -> Result<u8> {
-    println!(
-        "{context}: child process pid is {} ppid is {}",
-        process::id(),
-        parent_id()
-    );
-    Ok(0)
+fn child(method: String) {
+    let (pid, parent) = (process::id(), parent_id());
+    let changed = CHANGED.load(Ordering::Relaxed);
+    println!("{method}: child process pid is {pid} ppid is {parent} changed is {changed}");
 }

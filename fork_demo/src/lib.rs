@@ -1,21 +1,23 @@
-//! `os.fork` and `multiprocessing.Process`: how a child comes to be, and what it inherits.
+//! `os.fork` and `multiprocessing.Process`: start a child in one of three ways.
 //!
 //! What differs from Python, and why:
-//! - Fork is unsafe: it copies one thread and the locks of all. `multiprocessing::fork` refuses to fork beside other threads.
-//!   Python 3.12 warns of it, 3.14 has made forkserver its default.
-//! - A spawned child is this program started again in a role; no function travels to it, only a name.
-//! - The notes say that `multiprocessing` makes processes by importing instead of forking; on Linux it forks, up to 3.13.
-//! - Dropping a child that was not joined kills it, and a child dies with its parent, killed or not.
+//! - `fork` copies one thread and the locks of all threads, so `multiproc::fork` refuses to run in a program with
+//!   several threads. Python 3.12 warns; 3.14 no longer forks by default.
+//! - A spawned child is this program started again, so `main` runs there too. `init`, first in `main`, runs the child's
+//!   function and ends the child, as `if __name__ == '__main__'` keeps a Python child from running its parent's code.
+//! - A child's function is a function by name, and its arguments travel as bytes.
+//! - Dropping a child that was not joined kills it. A child dies with its parent, even if the parent is killed.
+//!
+//! by_hand forks with the nix crate alone, and lists what that lacks.
 
+pub mod by_hand;
 pub mod context;
 pub mod fork;
-pub mod forkserver;
-pub mod multiprocessing;
+pub mod prefork_server;
 pub mod process_subclass;
 pub mod process_target;
 pub mod resource_tracker;
 pub mod start_methods;
-pub mod tracker;
 
 demo::examples![
     fork,
@@ -23,5 +25,7 @@ demo::examples![
     process_subclass,
     start_methods,
     context,
-    resource_tracker
+    resource_tracker,
+    by_hand,
+    prefork_server
 ];

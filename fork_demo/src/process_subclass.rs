@@ -1,74 +1,56 @@
-//! A process that is a value: its fields travel to the child, which runs its method there.
+//! Send a value to each child, which runs the value's method there.
 //!
 //! Python:  `class P(Process)` with `__init__` and `run`
-//! Differs: a trait instead of a base class: `run` is the type's own, `start` comes with the trait. The fields travel as
-//!          JSON on the child's stdin, as Python's do as a pickle.
-//! Needs:   multiprocessing.rs
+//! Differs: no base class: the method is the target, the value is its argument. The fields travel as bytes, as Python's
+//!          do as a pickle under spawn; nothing else does, so the child does not see `CHANGED` change.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! libc = "0.2"
-//! rustix = { version = "1", features = ["process"] }
+//! multiproc = "0.1"
 //! serde = { version = "1", features = ["derive"] }
-//! serde_json = "1"
 //! ```
 
-use std::io;
 use std::os::unix::process::parent_id;
-use std::process::{self, Child, Stdio};
+use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
+use multiproc::{init, spawn, target};
 use serde::{Deserialize, Serialize};
 
-use crate::multiprocessing::{command, role};
-
-trait Process: Serialize {
-    /// What the child does.
-    fn run(&self) -> Result<()>;
-
-    /// Starts the child and sends it this value.
-    fn start(&self) -> Result<Child> {
-        let mut child = command("child")?
-            .stdin(Stdio::piped())
-            .spawn()
-            .context("start a child")?;
-        let stdin = child.stdin.take().context("the child has no stdin")?;
-        serde_json::to_writer(stdin, self).context("send the child its fields")?;
-        Ok(child)
-    }
-}
+static CHANGED: AtomicBool = AtomicBool::new(false);
 
 #[derive(Serialize, Deserialize)]
 struct P {
     number: u32,
 }
 
-impl Process for P {
-    fn run(&self) -> Result<()> {
+impl P {
+    fn run(self) {
         println!(
-            "child process pid is {} ppid is {} number is {}",
+            "child process pid is {} ppid is {} number is {} changed is {}",
             process::id(),
             parent_id(),
-            self.number
+            self.number,
+            CHANGED.load(Ordering::Relaxed)
         );
-        Ok(())
     }
 }
 
 pub fn main() -> Result<()> {
-    if role().is_some() {
-        let p: P = serde_json::from_reader(io::stdin()).context("receive the fields")?;
-        return p.run();
-    }
+    init([target(P::run)]);
     println!("main process pid is {}", process::id());
-    let children = (0..6)
-        .map(|number| P { number }.start())
-        .collect::<Result<Vec<_>>>()?;
-    for mut child in children {
-        let status = child.wait().context("wait for a child")?;
-        ensure!(status.success(), "a child failed: {status}");
+    CHANGED.store(true, Ordering::Relaxed);
+    let mut children = Vec::new();
+    for number in 0..6 {
+        children.push(spawn(P::run, P { number })?);
     }
-    println!("main process joined 6 child processes");
+    let count = children.len();
+    for child in children {
+        let exit = child.join()?;
+        ensure!(exit.success(), "a child failed: {exit}");
+    }
+    println!("main process joined {count} child processes");
     Ok(())
 }

@@ -1,77 +1,66 @@
-//! A child that owns shared memory is killed; the resource tracker unlinks what it left.
+//! Have the resource tracker unlink the shared memory of a killed child.
 //!
 //! Python:  `multiprocessing.resource_tracker` and `shared_memory.SharedMemory`
-//! Order:   the segment is there until the last process that knows the tracker is gone, and gone when the tracker is.
-//! Needs:   multiprocessing.rs, tracker.rs
+//! Differs: the tracker is started by hand, and only for memory that has a name. What `multiproc` itself shares has
+//!          none, so a kill leaves nothing to clean up.
+//! Order:   the segment is there until every process that knows the tracker has ended; it is gone when the tracker has.
+//! Platform: Linux (the names are files in `/dev/shm`)
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! libc = "0.2"
-//! rustix = { version = "1", features = ["process", "shm"] }
+//! multiproc = "0.1"
 //! ```
 
+use std::fs::{self, File};
 use std::io::{self, PipeWriter, Read, Write};
+use std::path::{Path, PathBuf};
 use std::{process, thread};
 
 use anyhow::{Context, Result};
-use rustix::fs::Mode;
-use rustix::shm::{self, OFlags};
-
-use crate::multiprocessing::{fork, role};
-use crate::tracker::{Tracker, track};
+use multiproc::{fork, init, resource_tracker::Tracker};
 
 pub fn main() -> Result<()> {
-    if role().as_deref() == Some(Tracker::ROLE) {
-        return track(io::stdin().lock());
-    }
-    let name = format!("/resource_tracker.{}", process::id());
+    init([]);
+    let name = format!("resource_tracker.{}", process::id());
     println!("main process pid is {}", process::id());
     let tracker = Tracker::start()?;
     let (mut ready, child_is_ready) = io::pipe().context("make a pipe")?;
     let child = fork(|| own_segments(&name, &tracker, &child_is_ready))?;
-    // While the parent could write too, it would never read that the child is gone.
+    // Otherwise the read below would wait for this process too, if the child died early.
     drop(child_is_ready);
-    ready
-        .read_exact(&mut [0])
-        .context("wait for the child's segment")?;
+    ready.read_exact(&mut [0]).context("wait for the child")?;
     println!("segment is {}", look(&name));
     println!("main process kill {}", child.pid());
     child.kill()?;
     println!("main process joined, {}", child.join()?);
     println!("segment is {}", look(&name));
-    if let Err(error) = tracker.join() {
-        // Nobody else knows the name any more.
-        shm::unlink(&name).ok();
-        return Err(error);
-    }
+    tracker.join()?;
     println!("resource tracker ended");
     println!("segment is {}", look(&name));
     Ok(())
 }
 
-fn own_segments(name: &str, tracker: &Tracker, mut ready: &PipeWriter) -> Result<u8> {
+fn own_segments(name: &str, tracker: &Tracker, mut ready: &PipeWriter) -> Result<()> {
+    let pid = process::id();
     let scratch = format!("{name}.scratch");
     make(&scratch, tracker)?;
-    shm::unlink(&scratch).context("unlink a segment")?;
+    fs::remove_file(path(&scratch)).context("unlink a segment")?;
     tracker.unregister(&scratch)?;
-    println!(
-        "child process {} made a segment and unlinked it",
-        process::id()
-    );
+    println!("child process {pid} made a segment and unlinked it");
     make(name, tracker)?;
-    println!("child process {} made a segment", process::id());
+    println!("child process {pid} made a segment");
     ready.write_all(&[0]).context("tell the parent")?;
     loop {
         thread::park();
     }
 }
 
+/// Registers a name before it is made, so that a kill at any moment leaves nothing behind.
 fn make(name: &str, tracker: &Tracker) -> Result<()> {
     tracker.register(name)?;
-    let new = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR;
-    if let Err(error) = shm::open(name, new, Mode::RUSR | Mode::WUSR) {
-        // It may be somebody else's.
+    if let Err(error) = File::create_new(path(name)) {
+        // The name may be another program's.
         tracker.unregister(name)?;
         return Err(error).with_context(|| format!("make the segment {name}"));
     }
@@ -79,9 +68,9 @@ fn make(name: &str, tracker: &Tracker) -> Result<()> {
 }
 
 fn look(name: &str) -> &'static str {
-    if shm::open(name, OFlags::RDONLY, Mode::empty()).is_ok() {
-        "there"
-    } else {
-        "gone"
-    }
+    if path(name).exists() { "there" } else { "gone" }
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new("/dev/shm").join(name)
 }

@@ -1,93 +1,80 @@
-//! Three ways to start a child, and what each inherits: fork all, spawn nothing, a fork server what is handed to it.
+//! Start a child in three ways and see what each inherits.
 //!
 //! Python:  `get_context('fork')`, `'spawn'`, `'forkserver'`
-//! Differs: Rust opens every file close-on-exec, so that fork alone passes it on, as Python does since 3.4.
-//! Linux:   `/proc` tells whether a descriptor is open, and who the fork server's parent is.
-//! Needs:   multiprocessing.rs, forkserver.rs
+//! Differs: Rust opens every file close-on-exec, so only fork passes it on, as Python does since 3.4. The notes say
+//!          that `multiprocessing` imports instead of forking; on Linux it forks up to 3.13, and 3.14 uses a fork
+//!          server.
+//! Order:   one after the other: each child is joined before the next is started.
+//! Platform: Linux (`/proc` tells which files are open, and the fork server's parent)
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! libc = "0.2"
-//! rustix = { version = "1", features = ["event", "net", "process", "stdio", "thread"] }
+//! multiproc = "0.1"
 //! ```
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::parent_id;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{path::Path, process};
 
 use anyhow::{Context, Result};
-use rustix::io::fcntl_dupfd_cloexec;
-
-use crate::forkserver::{ForkServer, serve};
-use crate::multiprocessing::{fork, role, spawn};
+use multiproc::{Process, fork, forkserver::ForkServer, init, reduction::Fd, spawn, target};
 
 static CHANGED: AtomicBool = AtomicBool::new(false);
 
-/// A number that no other file gets by chance.
-const FILE: i32 = 200;
+/// A file that nothing else in these processes opens.
+const FILE: &str = "/dev/zero";
+
+/// The start method, and a pipe with a letter.
+type Arguments = (String, Option<Fd>);
 
 pub fn main() -> Result<()> {
-    match role().as_deref() {
-        None => parent(),
-        Some(ForkServer::ROLE) => serve(child),
-        Some(role) => process::exit(child(role, Vec::new())?.into()),
-    }
-}
-
-fn parent() -> Result<()> {
+    init([target(child)]);
     println!("main process pid is {}", process::id());
     CHANGED.store(true, Ordering::Relaxed);
-    let _file = fcntl_dupfd_cloexec(File::open("/dev/null")?, FILE).context("open a file")?;
+    let _open = File::open(FILE).context("open a file")?;
 
-    let forked = fork(|| child("fork", Vec::new()))?;
-    println!("main process started {}", forked.pid());
-    println!("main process joined fork, {}", forked.join()?);
-
-    let spawned = spawn("spawn")?;
-    println!("main process started {}", spawned.pid());
-    println!("main process joined spawn, {}", spawned.join()?);
+    join("fork", fork(|| child(("fork".to_owned(), None)))?)?;
+    join("spawn", spawn(child, ("spawn".to_owned(), None))?)?;
 
     let server = ForkServer::start()?;
     println!("fork server pid is {}", server.pid());
     let (letter, mut writer) = io::pipe().context("make a pipe")?;
     writer.write_all(b"Hello").context("write the letter")?;
     drop(writer);
-    let served = server.fork("forkserver", &[letter.as_fd()])?;
-    println!("main process started {}", served.pid());
-    println!("main process joined forkserver, {}", served.join()?);
+    let arguments = ("forkserver".to_owned(), Some(Fd::from(letter)));
+    join("forkserver", server.spawn(child, arguments)?)
+}
+
+fn join(method: &str, child: Process) -> Result<()> {
+    println!("main process started {}", child.pid());
+    println!("main process joined {method}, {}", child.join()?);
     Ok(())
 }
 
-fn child(method: &str, letters: Vec<OwnedFd>) -> Result<u8> {
-    let variable = if CHANGED.load(Ordering::Relaxed) {
-        "changed"
-    } else {
-        "unchanged"
-    };
-    let file = if Path::new("/proc/self/fd").join(FILE.to_string()).exists() {
-        "open"
-    } else {
-        "closed"
-    };
-    let parent = parent_id();
-    println!(
-        "{method}: child process pid is {} ppid is {parent}",
-        process::id()
-    );
+fn child((method, letter): Arguments) -> Result<u8> {
+    let (pid, parent) = (process::id(), parent_id());
+    println!("{method}: child process pid is {pid} ppid is {parent}");
     println!("{method}: the parent's ppid is {}", parent_of(parent)?);
+    let changed = CHANGED.load(Ordering::Relaxed);
+    let variable = if changed { "changed" } else { "unchanged" };
+    let file = if is_open(FILE)? { "open" } else { "closed" };
     println!("{method}: the variable is {variable}, the file is {file}");
-    for letter in letters {
+    if let Some(letter) = letter {
         let mut text = String::new();
-        File::from(letter)
-            .read_to_string(&mut text)
-            .context("read the letter")?;
+        let read = File::from(letter.into_inner()).read_to_string(&mut text);
+        read.context("read the letter")?;
         println!("{method}: received {text}");
     }
     Ok(7)
+}
+
+fn is_open(file: &str) -> Result<bool> {
+    let mut files = fs::read_dir("/proc/self/fd").context("list the open files")?;
+    let is_file = |path: &Path| fs::read_link(path).is_ok_and(|target| target == Path::new(file));
+    Ok(files.any(|entry| entry.is_ok_and(|entry| is_file(&entry.path()))))
 }
 
 fn parent_of(pid: u32) -> Result<String> {

@@ -1,42 +1,30 @@
-//! A child process and its parent use each type on which processes wait: locks, semaphores, Condition, Event, Barrier.
+//! Wait for another process with each lock, semaphore, Condition, Event, Barrier.
 //!
 //! Python:  `Lock`, `RLock`, `Semaphore`, `BoundedSemaphore`, `Condition`, `Event`, `Barrier` of a `Manager()`
-//! Differs: what is held is released by its guard, or by hand. When a client is killed, the server releases its locks;
-//!          CPython's stay locked for ever. The barrier has a time limit, for the case that the other was killed.
-//! Order:   both meet at the barrier wherever one has to see what the other has done. The parent prints last, when the
-//!          child has ended.
-//! Needs:   managers
+//! Differs: a guard releases a lock. The server releases the locks of a killed client; CPython's stay locked. The barrier
+//!          has a time limit, in case the other process is killed.
+//! Order:   the two meet at the barrier where one must see what the other has done. The parent prints its last line after
+//!          the child has ended.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! getrandom = { version = "0.4", default-features = false, features = ["std"] }
-//! hmac = { version = "0.13", default-features = false }
-//! md-5 = { version = "0.11", default-features = false }
-//! nix = { version = "0.31", default-features = false, features = ["socket"] }
-//! num-bigint = { version = "0.5", default-features = false, features = ["std"] }
-//! num-traits = { version = "0.2", default-features = false, features = ["std"] }
-//! rustix = { version = "1", default-features = false, features = ["std", "event", "net", "process"] }
-//! serde = "1"
-//! sha2 = { version = "0.11", default-features = false }
-//! unicode-properties = { version = "0.1", default-features = false, features = ["general-category"] }
+//! multiproc = "0.1"
+//! multiprocessing-managers = "0.1"
 //! ```
 
-use std::process::{Command, Stdio};
 use std::time::Duration;
 use std::vec::IntoIter;
-use std::{env, io};
+use std::{fs::File, io};
 
 use anyhow::{Context, Result, ensure};
-
-use crate::managers::*;
+use multiproc::{init, reduction::Fd, spawn, target};
+use multiprocessing_managers::*;
 
 const LIMIT: Option<Duration> = Some(Duration::from_secs(5));
 
 pub fn main() -> Result<()> {
-    if env::args().next_back().as_deref() == Some("--role=child") {
-        return child();
-    }
+    init([target(child)]);
     let manager = SyncManager::start()?;
     let lock = manager.lock()?;
     let rlock = manager.rlock()?;
@@ -49,23 +37,18 @@ pub fn main() -> Result<()> {
     let (outer, inner) = (rlock.lock()?, rlock.lock()?);
     semaphore.acquire(true, None)?;
     bounded.acquire(true, None)?;
-    let mut child = Command::new(env::current_exe().context("find this program")?)
-        .args(env::args_os().skip(1))
-        .arg("--role=child")
-        .stdin(Stdio::piped())
-        .spawn()
-        .context("start the child")?;
-    let stdin = child.stdin.take().context("the child's standard input")?;
+    let (reader, writer) = io::pipe().context("make a pipe")?;
+    let child = spawn(child, Fd::from(reader))?;
     let all: [&Proxy; 7] = [
         &lock, &rlock, &semaphore, &bounded, &condition, &event, &barrier,
     ];
-    manager.hand_over(stdin, all.map(Value::from))?;
+    manager.hand_over(writer, all.map(Value::from))?;
     let meet = || barrier.wait(None).context("meet the child");
-    meet()?; // The child did not get the lock.
+    meet()?; // The child has not got the lock.
     held.release()?;
     inner.release()?;
     meet()?; // The RLock has been acquired once more than released.
-    meet()?; // The child did not get it.
+    meet()?; // The child has not got the RLock.
     outer.release()?;
     meet()?; // The child has the condition, and waits.
     let held = condition.lock()?;
@@ -74,8 +57,8 @@ pub fn main() -> Result<()> {
     meet()?; // The child has seen that the event is not set.
     event.set()?;
     let place = meet()?;
-    let status = child.wait().context("wait for the child")?;
-    ensure!(status.success(), "the child failed: {status}");
+    let exit = child.join()?;
+    ensure!(exit.success(), "the child failed: {exit}");
     println!(
         "Barrier: the parent came as number {place} of {}",
         barrier.parties()?
@@ -83,8 +66,8 @@ pub fn main() -> Result<()> {
     Ok(())
 }
 
-fn child() -> Result<()> {
-    let (manager, handed) = Manager::take_over(io::stdin())?;
+fn child(pipe: Fd) -> Result<()> {
+    let (manager, handed) = Manager::take_over(File::from(pipe.into_inner()))?;
     let mut handed = handed.into_iter();
     let lock: LockProxy = next(&manager, &mut handed)?;
     let rlock: RLockProxy = next(&manager, &mut handed)?;
@@ -137,12 +120,12 @@ fn child() -> Result<()> {
     Ok(())
 }
 
-/// As Python shows it.
+/// Shows the flag as Python does.
 fn word(flag: bool) -> Value {
     flag.into()
 }
 
-/// The next of the objects that the parent handed over, in its order.
+/// Returns the next object that the parent has handed over.
 fn next<P: From<Proxy>>(manager: &Manager, handed: &mut IntoIter<Value>) -> Result<P> {
     let value = handed.next().context("the parent handed over too few")?;
     Ok(manager.attach(&value)?.into())

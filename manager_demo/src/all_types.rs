@@ -1,38 +1,26 @@
-//! A child process changes one of each type that holds values: list, dict, Namespace, Queue, Value, Array.
+//! Change a list, dict, Namespace, Queue, Value and Array from a child process.
 //!
 //! Python:  `list`, `dict`, `Namespace`, `Queue`, `Value`, `Array` of a `Manager()`
-//! Differs: attributes of a Namespace, `v.value` and `a[i]` are methods here. The other seven types, on which processes
-//!          wait, are in all_locks.
-//! Order:   the parent prints when the child has ended; what that put into the queue is there then.
-//! Needs:   managers
+//! Differs: attributes of a Namespace, `v.value` and `a[i]` are methods here. The types that processes wait for are in
+//!          all_locks.
+//! Order:   the parent prints after the child has ended.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! getrandom = { version = "0.4", default-features = false, features = ["std"] }
-//! hmac = { version = "0.13", default-features = false }
-//! md-5 = { version = "0.11", default-features = false }
-//! nix = { version = "0.31", default-features = false, features = ["socket"] }
-//! num-bigint = { version = "0.5", default-features = false, features = ["std"] }
-//! num-traits = { version = "0.2", default-features = false, features = ["std"] }
-//! rustix = { version = "1", default-features = false, features = ["std", "event", "net", "process"] }
-//! serde = "1"
-//! sha2 = { version = "0.11", default-features = false }
-//! unicode-properties = { version = "0.1", default-features = false, features = ["general-category"] }
+//! multiproc = "0.1"
+//! multiprocessing-managers = "0.1"
 //! ```
 
-use std::process::{Command, Stdio};
 use std::vec::IntoIter;
-use std::{env, io};
+use std::{fs::File, io};
 
 use anyhow::{Context, Result, ensure};
-
-use crate::managers::*;
+use multiproc::{init, reduction::Fd, spawn, target};
+use multiprocessing_managers::*;
 
 pub fn main() -> Result<()> {
-    if env::args().next_back().as_deref() == Some("--role=child") {
-        return child();
-    }
+    init([target(child)]);
     let manager = SyncManager::start()?;
     let list = manager.list([3, 1, 2])?;
     let dict = manager.dict([("b", 2), ("a", 1)])?;
@@ -42,17 +30,12 @@ pub fn main() -> Result<()> {
     queue.put("你好")?;
     let value = manager.value('d', 0.0)?;
     let array = manager.array('i', 0..10)?;
-    let mut child = Command::new(env::current_exe().context("find this program")?)
-        .args(env::args_os().skip(1))
-        .arg("--role=child")
-        .stdin(Stdio::piped())
-        .spawn()
-        .context("start the child")?;
-    let stdin = child.stdin.take().context("the child's standard input")?;
+    let (reader, writer) = io::pipe().context("make a pipe")?;
+    let child = spawn(child, Fd::from(reader))?;
     let all: [&Proxy; 6] = [&list, &dict, &namespace, &queue, &value, &array];
-    manager.hand_over(stdin, all.map(Value::from))?;
-    let status = child.wait().context("wait for the child")?;
-    ensure!(status.success(), "the child failed: {status}");
+    manager.hand_over(writer, all.map(Value::from))?;
+    let exit = child.join()?;
+    ensure!(exit.success(), "the child failed: {exit}");
     println!("list: {}", list.repr()?);
     println!("dict: {}", dict.repr()?);
     println!("Namespace: {}", namespace.repr()?);
@@ -62,8 +45,8 @@ pub fn main() -> Result<()> {
     Ok(())
 }
 
-fn child() -> Result<()> {
-    let (manager, handed) = Manager::take_over(io::stdin())?;
+fn child(pipe: Fd) -> Result<()> {
+    let (manager, handed) = Manager::take_over(File::from(pipe.into_inner()))?;
     let mut handed = handed.into_iter();
     let list: ListProxy = next(&manager, &mut handed)?;
     let dict: DictProxy = next(&manager, &mut handed)?;
@@ -86,7 +69,7 @@ fn child() -> Result<()> {
     Ok(())
 }
 
-/// The next of the objects that the parent handed over, in its order.
+/// Returns the next object that the parent has handed over.
 fn next<P: From<Proxy>>(manager: &Manager, handed: &mut IntoIter<Value>) -> Result<P> {
     let value = handed.next().context("the parent handed over too few")?;
     Ok(manager.attach(&value)?.into())

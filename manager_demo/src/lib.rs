@@ -1,28 +1,21 @@
 //! `multiprocessing.managers`: objects that a server holds and clients share, between processes and machines.
 //!
-//! What differs from Python, and why:
-//! - The protocol is CPython's own, so a Python program may be at the other end, unchanged. What comes in is never
-//!   executed: an object of a class that only Python knows is kept, and sent on as it came.
-//! - A server is a few threads of the program that starts it, no process of its own, so it cannot be left behind. One
-//!   that others share, `serve`, is a program.
-//! - A task is the name of a function that both programs have registered, with its arguments; a closure cannot travel,
-//!   nor can it in Python. A name that is not registered is refused, where Python imports it and calls it.
-//! - A child is started anew, not forked: a pipe tells it where the server is, and which objects it is to take.
-//! - A client that is killed on the server's machine takes nothing with it: what it waited for goes to others, its lock
-//!   is released, what it referred to is forgotten. CPython's server hands a dead client locks and items, and never gets
-//!   them back. A `Semaphore` stays taken, because it may be a signal; a `BoundedSemaphore` does not.
-//! - Who has not shown that it knows the key is not listened to, and there is a limit to whatever a client can send.
+//! The examples use the crate `multiprocessing-managers`. What differs from Python, and why:
+//! - The protocol is CPython's own, so the other end may be an unchanged Python program. Nothing that arrives is executed:
+//!   an object of a class that only Python knows is kept, and sent on as it came.
+//! - A server runs in threads of the program that starts it, so it cannot outlive the program. `serve` is a server that
+//!   several programs share.
+//! - A task is the name of a function that both programs have registered, with its arguments. Other names are refused;
+//!   Python imports and calls them.
+//! - A child is a new process. A pipe tells it where the server is and which objects to use.
+//! - A client that is killed on the server's machine costs the others nothing: items that it waited for go to other
+//!   clients, its locks are released, its references are forgotten. CPython's server never gets them back. A `Semaphore`
+//!   keeps the client's share, because it may count signals; a `BoundedSemaphore` gives it back.
+//! - A peer without the key is not listened to, and everything that a client can send is limited.
 
 pub mod all_locks;
 pub mod all_types;
 pub mod dict_list;
-#[allow(dead_code, clippy::len_without_is_empty)]
-pub mod managers;
-// A building block of another package.
-#[path = "../../fork_demo/src/multiprocessing.rs"]
-pub mod multiprocessing;
-pub mod options;
-pub mod partner;
 pub mod python_peers;
 pub mod queue_manager;
 pub mod remote_queue;
@@ -37,3 +30,8 @@ demo::examples![
     python_peers,
     serve
 ];
+
+// The README's worker must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -1,40 +1,29 @@
-//! Python programs as they are: one uses a Rust manager's objects, the other's own manager has its queue drained by Rust.
+//! Serve objects to a Python client, then work for a Python manager.
 //!
 //! Python:  `SyncManager(address, authkey)`, `m.connect()`, `m.list()`, ...; a `BaseManager` with registered queues
-//! Differs: neither side can tell what the other is. In Rust a job is a type of one's own, in Python it is a dict.
-//! Order:   each waits for the one before. What the client leaves behind is counted when it has ended.
-//! Requires: python3
-//! Needs:   fork_demo/multiprocessing.rs, managers, partner.rs
+//! Differs: neither side notices the other's language. A job is a struct in Rust and a dict in Python.
+//! Order:   each program waits for the one before. The objects that the client leaves are counted after its end.
+//! Platform: Linux; starts python3
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! getrandom = { version = "0.4", default-features = false, features = ["std"] }
-//! hmac = { version = "0.13", default-features = false }
-//! libc = "0.2"
-//! md-5 = { version = "0.11", default-features = false }
-//! nix = { version = "0.31", default-features = false, features = ["socket"] }
-//! num-bigint = { version = "0.5", default-features = false, features = ["std"] }
-//! num-traits = { version = "0.2", default-features = false, features = ["std"] }
-//! rustix = { version = "1", default-features = false, features = ["std", "event", "net", "process"] }
+//! multiprocessing-managers = { version = "0.1", features = ["serde"] }
 //! serde = { version = "1", features = ["derive"] }
-//! sha2 = { version = "0.11", default-features = false }
-//! unicode-properties = { version = "0.1", default-features = false, features = ["general-category"] }
 //! ```
 
-use std::process::Command;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use multiprocessing_managers::{Address, Manager, Registry, Server, from_value, to_value};
 use serde::{Deserialize, Serialize};
-
-use crate::managers::{Address, Manager, Registry, Server, from_value, to_value};
-use crate::partner::{Partner, python};
 
 const AUTHKEY: &str = "abc";
 
 pub fn main() -> Result<()> {
     if let Err(error) = Command::new("python3").arg("-V").output() {
-        eprintln!("python_peers: there is no python3 here: {error}");
+        eprintln!("python_peers: cannot run python3: {error}");
         return Ok(());
     }
     let server = Server::bind(
@@ -43,15 +32,47 @@ pub fn main() -> Result<()> {
         Registry::sync_manager(),
     );
     let server = server.and_then(Server::start).context("serve")?;
-    let mut client = Partner::start(python(CLIENT))?;
-    client.tell(format!("{} {AUTHKEY}", server.address()))?;
-    client.join()?;
+    let mut client = python(CLIENT)
+        .stdin(Stdio::piped())
+        .spawn()
+        .context("start the client")?;
+    let mut stdin = client.stdin.take().context("the client's standard input")?;
+    // Every user of the machine can read a command line, so the key goes through standard input.
+    writeln!(stdin, "{} {AUTHKEY}", server.address()).context("tell the client the address")?;
+    let status = client.wait().context("wait for the client")?;
+    ensure!(status.success(), "the client failed: {status}");
     println!("server: {} objects are left", server.number_of_objects());
 
-    let mut manager = Partner::start(python(MANAGER))?;
-    manager.tell(AUTHKEY)?;
-    worker(&manager.hear()?.parse()?)?;
-    manager.join()
+    let mut manager = python(MANAGER)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("start the manager")?;
+    let mut stdin = manager
+        .stdin
+        .take()
+        .context("the manager's standard input")?;
+    let stdout = manager
+        .stdout
+        .take()
+        .context("the manager's standard output")?;
+    let mut lines = BufReader::new(stdout).lines();
+    writeln!(stdin, "{AUTHKEY}").context("tell the manager the key")?;
+    let address = lines.next().context("the manager has ended")??;
+    worker(&address.parse()?)?;
+    drop(stdin);
+    for line in lines {
+        println!("{}", line.context("read the manager's lines")?);
+    }
+    let status = manager.wait().context("wait for the manager")?;
+    ensure!(status.success(), "the manager failed: {status}");
+    Ok(())
+}
+
+fn python(program: &str) -> Command {
+    let mut command = Command::new("python3");
+    command.arg("-c").arg(program);
+    command
 }
 
 #[derive(Deserialize)]
@@ -119,7 +140,7 @@ print('client: lock released, acquired once more:', lock.acquire(blocking=False)
 "#;
 
 const MANAGER: &str = r#"
-import queue, socket, sys, threading
+import queue, sys, threading
 from multiprocessing.managers import BaseManager
 
 class Jobs(BaseManager):
@@ -132,12 +153,11 @@ for n in range(5):
     jobs.put({'number': n})
 
 sys.stdout.reconfigure(line_buffering=True)
-parent = socket.socket(fileno=0)
-authkey = parent.makefile('rb').readline().strip()
+authkey = input().encode()
 server = Jobs(address=('127.0.0.1', 0), authkey=authkey).get_server()
 threading.Thread(target=server.serve_forever, daemon=True).start()
-parent.sendall(b'%s:%d\n' % (server.address[0].encode(), server.address[1]))
-parent.recv(1)  # nothing, when the worker has ended
+print('%s:%d' % server.address)
+sys.stdin.read()  # until the worker has ended
 while not done.empty():
     print('manager: {number} squared is {square}'.format(**done.get()))
 "#;

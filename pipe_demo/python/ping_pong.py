@@ -7,7 +7,7 @@ ROUNDS = 3
 
 
 def r(pipe, parents_end):
-    parents_end.close()  # else the child itself would keep the pipe open
+    parents_end.close()  # otherwise the child itself keeps the pipe open
     while True:
         try:
             greeting = pipe.recv()
@@ -24,12 +24,11 @@ if __name__ == '__main__':
     p.start()
     child_pipe.close()
 
-    parent_pipe.send('Hello')
-    for round in range(1, ROUNDS + 1):
+    greeting = 'Hello'
+    for _ in range(ROUNDS):
+        parent_pipe.send(greeting)
         greeting = parent_pipe.recv()
         print('Main process {} receive {}'.format(os.getpid(), greeting))
         time.sleep(SECOND)
-        if round < ROUNDS:
-            parent_pipe.send(greeting)
     parent_pipe.close()
     p.join()

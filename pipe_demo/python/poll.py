@@ -26,7 +26,10 @@ def start():
 
 
 def poll(pipe, timeout):
-    print('Main process {} poll {}'.format(os.getpid(), 'ready' if pipe.poll(timeout) else 'empty'))
+    start = time.time()
+    found = 'ready' if pipe.poll(timeout) else 'empty'
+    seconds = (time.time() - start) / SECOND
+    print('Main process {} poll {} after {:.1f} s'.format(os.getpid(), found, seconds))
 
 
 def expect_end_of_file(pipe, p):
@@ -35,10 +38,8 @@ def expect_end_of_file(pipe, p):
     except EOFError:
         print('Main process {} end of file'.format(os.getpid()))
     p.join()
-    if p.exitcode < 0:
-        print('Child process {} killed by signal {}'.format(p.pid, -p.exitcode))
-    else:
-        print('Child process {} ended: exit status: {}'.format(p.pid, p.exitcode))
+    how = 'signal {}'.format(-p.exitcode) if p.exitcode < 0 else 'exit code {}'.format(p.exitcode)
+    print('Child process {} ended: {}'.format(p.pid, how))
 
 
 if __name__ == '__main__':

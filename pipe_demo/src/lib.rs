@@ -1,15 +1,19 @@
-//! `multiprocessing.Pipe`: a duplex pipe between two processes, on ipc-channel.
+//! `multiprocessing.Pipe`: a duplex pipe between two processes.
 //!
 //! What differs from Python's Pipe, and why:
-//! - Each direction is a channel of one type, so a message of the wrong type does not compile.
-//! - A message arrives whole or not at all, however many processes send.
-//! - End of file comes when the last sender of a direction is gone. Every sender here has one owner, so the death
-//!   of a peer is always seen; under Python's fork the child holds a copy of its parent's end and waits for ever.
-//! - There is no `fileno`: use `IpcReceiverSet` to wait for several pipes.
+//! - Each direction has one type, so a message of the wrong type does not compile.
+//! - A message arrives whole or not at all, however many processes send and whatever its size. In Python, several
+//!   writers of large messages need a lock.
+//! - `recv` reports the end of file as soon as the other end is closed or its process is killed. With Python's fork the
+//!   child also holds a copy of its parent's end: unless it closes it, it never reads the end of file.
+//! - A pipe has a file descriptor (`AsFd`), as Python's has `fileno`, so `poll(2)` can wait for several of them.
+//!
+//! by_hand does the same on the ipc-channel crate alone, and lists what that lacks.
 
+pub mod by_hand;
+pub mod crash_guard;
 pub mod locked_writers;
 pub mod ping_pong;
-pub mod pipe;
 pub mod poll;
 
-demo::examples![ping_pong, locked_writers, poll];
+demo::examples![ping_pong, locked_writers, poll, by_hand, crash_guard];

@@ -1,71 +1,77 @@
-//! A reader asks whether a message waits, and is told of the end when its peer closes the pipe or is killed.
+//! Ask whether a message waits, and read to the end of a closed or killed peer.
 //!
 //! Python:  `conn.poll(timeout)`; `EOFError` from `conn.recv()`
-//! Differs: under Python's fork every process must first close its copies of the other's ends, or the end never comes.
-//! Needs:   pipe.rs
+//! Differs: with Python's fork every process must first close its copies of the other ends, or the end of file never
+//!          comes. A spawned child has its own end only.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! ipc-channel = "0.23"
-//! nix = { version = "0.31", features = ["process", "signal"] }
-//! rustix = { version = "1", features = ["net"] }
-//! serde = "1"
-//! tempfile = "3"
+//! multiproc = "0.1"
 //! ```
 
-use std::process::{self, Child, Stdio};
-use std::{os::unix::process::ExitStatusExt, thread, time::Duration};
+use std::time::{Duration, Instant};
+use std::{process, thread};
 
 use anyhow::{Context, Result, bail};
-use ipc_channel::IpcError;
-
-use crate::pipe::{Connection, role};
+use multiproc::{Connection, ConnectionError, Process, init, spawn, target};
 
 const SECOND: Duration = Duration::from_millis(100);
 
+type Pipe = Connection<String, String>;
+
 pub fn main() -> Result<()> {
-    if let Some(role) = role() {
-        return child(Connection::to_parent(role)?);
-    }
-    let (mut pipe, child) = Connection::<String, String>::spawn(Stdio::null())?;
-    poll(&mut pipe, SECOND);
-    pipe.send("Hello".to_owned()).context("send to the child")?;
-    poll(&mut pipe, 100 * SECOND);
+    init([target(child)]);
+    let (pipe, process) = start()?;
+    poll(&pipe, SECOND)?;
+    pipe.send(&"Hello".to_owned())
+        .context("send to the child")?;
+    poll(&pipe, 100 * SECOND)?;
     let greeting = pipe.recv().context("receive from the child")?;
     println!("Main process {} receive {greeting}", process::id());
-    expect_end_of_file(&mut pipe, child)?;
+    expect_end_of_file(&pipe, process)?;
 
-    let (mut pipe, mut child) = Connection::<String, String>::spawn(Stdio::null())?;
-    println!("Main process {} kill {}", process::id(), child.id());
-    child.kill().context("kill the child")?;
-    expect_end_of_file(&mut pipe, child)
+    let (pipe, process) = start()?;
+    println!("Main process {} kill {}", process::id(), process.pid());
+    process.kill()?;
+    expect_end_of_file(&pipe, process)
 }
 
-fn poll(pipe: &mut Connection<String, String>, timeout: Duration) {
-    let found = if pipe.poll(timeout) { "ready" } else { "empty" };
-    println!("Main process {} poll {found}", process::id());
+fn start() -> Result<(Pipe, Process)> {
+    let (pipe, childs_end) = Pipe::pair()?;
+    Ok((pipe, spawn(child, childs_end)?))
 }
 
-fn expect_end_of_file(pipe: &mut Connection<String, String>, mut child: Child) -> Result<()> {
-    match pipe.recv() {
-        Err(IpcError::Disconnected) => println!("Main process {} end of file", process::id()),
-        Err(error) => return Err(error).context("read to the end of file"),
-        Ok(message) => bail!("expected the end of file, received {message:?}"),
-    }
-    let status = child.wait().context("wait for the child")?;
-    match status.signal() {
-        Some(signal) => println!("Child process {} killed by signal {signal}", child.id()),
-        None => println!("Child process {} ended: {status}", child.id()),
-    }
+fn poll(pipe: &Pipe, timeout: Duration) -> Result<()> {
+    let start = Instant::now();
+    let found = if pipe.poll(timeout)? {
+        "ready"
+    } else {
+        "empty"
+    };
+    let seconds = start.elapsed().div_duration_f64(SECOND);
+    println!(
+        "Main process {} poll {found} after {seconds:.1} s",
+        process::id()
+    );
     Ok(())
 }
 
-fn child(mut pipe: Connection<String, String>) -> Result<()> {
+fn expect_end_of_file(pipe: &Pipe, child: Process) -> Result<()> {
+    match pipe.recv() {
+        Err(ConnectionError::Closed) => println!("Main process {} end of file", process::id()),
+        Err(error) => return Err(error).context("read to the end of file"),
+        Ok(message) => bail!("expected the end of file, received {message:?}"),
+    }
+    println!("Child process {} ended: {}", child.pid(), child.join()?);
+    Ok(())
+}
+
+fn child(pipe: Pipe) -> Result<()> {
     let Ok(greeting) = pipe.recv() else {
         return Ok(());
     };
     println!("Child process {} receive {greeting}", process::id());
     thread::sleep(SECOND);
-    pipe.send(greeting).context("send to the parent")
+    pipe.send(&greeting).context("send to the parent")
 }

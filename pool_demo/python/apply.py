@@ -11,5 +11,7 @@ def f():
 
 if __name__ == '__main__':
     with get_context('fork').Pool(5) as p:
-        print('{:.6f}'.format(p.apply(f)))
-        print('{:.6f}'.format(p.apply(f)))
+        start = time.time()
+        for name in ('first', 'second'):
+            end = p.apply(f) - start
+            print('{} task: done after {:.2f} s'.format(name, end / SECOND))

@@ -14,8 +14,8 @@ if __name__ == '__main__':
         start = time.time()
         result = p.apply_async(slow, (7,))
         try:
-            print('too early: {}'.format(result.get(SECOND)))
+            print('{} came in time'.format(result.get(SECOND)))
         except TimeoutError:
-            print('TimeoutError')
-        print('the value is {}'.format(result.get(SECOND * 100)))
-        print('after {:.2f} seconds'.format(time.time() - start))
+            print('TimeoutError after {:.2f} s'.format((time.time() - start) / SECOND))
+        value = result.get()
+        print('the value is {} after {:.2f} s'.format(value, (time.time() - start) / SECOND))

@@ -15,4 +15,4 @@ if __name__ == '__main__':
     with get_context('fork').Pool(5) as p:
         start = time.time()
         print(p.map(f, [1, 2, 3], 3))
-        print('took {:.2f} seconds'.format(time.time() - start))
+        print('took {:.2f} seconds'.format((time.time() - start) / SECOND))

@@ -1,41 +1,28 @@
 //! `multiprocessing.Pool`: worker processes that run tasks.
 //!
 //! What differs from Python, and why:
-//! - A task is a type with a name, its fields are the arguments: no function crosses into another process.
-//! - The workers are this program, spawned again. So a program with threads can start and replace them; Python forks.
-//! - A killed worker's task fails with an error that names the signal, and the worker is replaced. Python's caller waits
-//!   for ever. A pool that cannot start workers says why.
-//! - Waiting tasks of a terminated pool fail; Python's callers wait for ever.
-//! - For work that only wants to be fast, see thread_pool: in Rust, threads use all cores.
+//! - The workers are this program, started again, so a program with threads can start and replace them; Python forks.
+//!   `init`, first in `main`, turns such a process into a worker.
+//! - A task is a function by name. Its argument and its result travel as bytes; a tuple stands for several arguments.
+//! - When a worker is killed, its task fails with an error that names the signal, and the worker is replaced. Python's
+//!   caller waits without end. A pool that cannot start workers says why.
+//! - The waiting tasks of a terminated pool fail; Python's callers wait without end.
+//! - For work that only has to be fast, use threads: thread_pool shows how, and why.
+//!
+//! by_hand builds a small pool on socket pairs, and lists what that lacks.
 
 pub mod apply;
 pub mod apply_async;
+pub mod by_hand;
 pub mod callbacks;
-// Building blocks of other packages.
-#[path = "../../queue_demo/src/channel.rs"]
-pub mod channel;
-#[path = "../../queue_demo/src/event.rs"]
-pub mod event;
 pub mod get_timeout;
 pub mod long_tasks;
 pub mod map;
 pub mod map_async;
 pub mod map_chunksize;
-#[path = "../../queue_demo/src/memory.rs"]
-pub mod memory;
-#[path = "../../queue_demo/src/monitor.rs"]
-pub mod monitor;
-#[path = "../../fork_demo/src/multiprocessing.rs"]
-pub mod multiprocessing;
-pub mod pool;
-#[path = "../../queue_demo/src/ring.rs"]
-pub mod ring;
-#[path = "../../shm_demo/src/robust.rs"]
-pub mod robust;
-#[path = "../../queue_demo/src/socket.rs"]
-pub mod socket;
 pub mod task_error;
 pub mod thread_pool;
+pub mod word_count;
 pub mod worker_killed;
 
 demo::examples![
@@ -49,5 +36,7 @@ demo::examples![
     get_timeout,
     task_error,
     worker_killed,
-    thread_pool
+    thread_pool,
+    by_hand,
+    word_count
 ];

@@ -1,68 +1,35 @@
-//! Three items, and a worker for each: the results come in the order of the items.
+//! Map a function over a list with worker processes.
 //!
 //! Python:  `Pool.map`
-//! Notes:   they say that each item is by default a chunk of its own. A chunk has ceil(items / (4 * workers)) items, so
-//!          this holds for up to four items for each worker.
-//! Order:   `map` blocks until all is done. That three workers take part is usual, but no promise of `map`; here each is
-//!          busy for a second with its item.
-//! Usage:   map [ring], by default on sockets
-//! Variants: ring
-//! Needs:   fork_demo/multiprocessing.rs, pool.rs, queue_demo/channel.rs, queue_demo/event.rs
-//! Needs:   queue_demo/memory.rs, queue_demo/monitor.rs, queue_demo/ring.rs, queue_demo/socket.rs, shm_demo/robust.rs
+//! Differs: the notes say that a chunk is one item by default. A chunk has ceil(items / (4 * workers)) items, so that
+//!          is true for up to four items per worker.
+//! Order:   `map` blocks until all is done; the results are in the order of the items. Three workers take part because
+//!          each item takes a second; `map` itself does not promise it.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! bytemuck = { version = "1", features = ["derive"] }
-//! libc = "0.2"
-//! postcard = { version = "1", default-features = false, features = ["use-std"] }
-//! rustix = { version = "1", features = ["event", "fs", "mm", "net", "process", "thread"] }
-//! serde = { version = "1", features = ["derive"] }
+//! multiproc = "0.1"
 //! ```
 
 use std::os::unix::process::parent_id;
-use std::time::Duration;
-use std::{env, process, thread};
+use std::{process, thread, time::Duration};
 
 use anyhow::Result;
-use serde::{Deserialize, Serialize};
-
-use crate::channel::Channel;
-use crate::pool::{Pool, Task, entry, serve};
-use crate::ring::Ring;
-use crate::socket::Socket;
+use multiproc::{Pool, init, task};
 
 const SECOND: Duration = Duration::from_millis(100);
 
 pub fn main() -> Result<()> {
-    if env::args().any(|arg| arg == "ring") {
-        run::<Ring>()
-    } else {
-        run::<Socket>()
-    }
-}
-
-fn run<C: Channel + 'static>() -> Result<()> {
-    if serve::<C>(&[entry::<F>()])? {
-        return Ok(());
-    }
+    init([task(f)]);
     println!("main process pid is {}", process::id());
-    let pool = Pool::<C>::with_workers(5)?;
-    let results = pool.map([1, 2, 3].map(F), None)?;
-    println!("{results:?}");
+    let pool = Pool::with_workers(5)?;
+    println!("{:?}", pool.map(f, [1, 2, 3], None)?);
     Ok(())
 }
 
-/// Takes a second and says who has done it.
-#[derive(Serialize, Deserialize)]
-struct F(u32);
-
-impl Task for F {
-    const NAME: &str = "f";
-    type Output = (u32, u32, u32);
-
-    fn run(self) -> Result<(u32, u32, u32)> {
-        thread::sleep(SECOND);
-        Ok((self.0, process::id(), parent_id()))
-    }
+/// Takes a second and tells which process did it.
+fn f(x: u32) -> Result<(u32, u32, u32)> {
+    thread::sleep(SECOND);
+    Ok((x, process::id(), parent_id()))
 }

@@ -1,10 +1,10 @@
-//! What a Rust program should usually take instead: threads, which use all cores and share what they work on.
+//! Use threads instead of processes: they use all cores and share their data.
 //!
-//! Python:  `multiprocessing.pool.ThreadPool`, whose threads share one core because of the GIL
-//! Differs: nothing is copied to another process, a task may borrow what it works on, and no worker can be killed alone.
-//!          Processes remain for work that may crash, leak, or must be stopped from outside.
-//! Order:   as map, whose trace it shares; the id of a worker is its thread's.
-//! Linux:   `gettid`, and only because the worker's id is printed.
+//! Python:  `multiprocessing.pool.ThreadPool`, whose threads take turns on one core while they run Python code
+//! Differs: nothing is copied to another process, and a task may borrow its data, but one worker cannot be killed
+//!          alone. Use processes for work that may crash, leak, or must be stopped from outside.
+//! Order:   as in map; a worker's id is its thread's.
+//! Platform: Linux (`gettid`, only to print that id)
 //!
 //! ```cargo
 //! [dependencies]
@@ -31,7 +31,7 @@ pub fn main() -> Result<()> {
     Ok(())
 }
 
-/// Takes a second and says who has done it.
+/// Takes a second and tells which thread did it.
 fn f(x: u32) -> (u32, i32, u32) {
     thread::sleep(SECOND);
     (x, gettid().as_raw_nonzero().get(), process::id())

@@ -1,54 +1,33 @@
-//! A worker is killed in the middle of a task: the task fails, the worker is replaced, all other tasks are done.
+//! Kill a worker in its task: the task fails, a new worker does the rest.
 //!
-//! Python:  none: the caller waits for ever for the killed task (cpython #96062)
-//! Order:   the task kills its worker; who does the others, and when, is free.
-//! Usage:   worker_killed [ring], by default on sockets
-//! Variants: ring
-//! Needs:   fork_demo/multiprocessing.rs, pool.rs, queue_demo/channel.rs, queue_demo/event.rs
-//! Needs:   queue_demo/memory.rs, queue_demo/monitor.rs, queue_demo/ring.rs, queue_demo/socket.rs, shm_demo/robust.rs
+//! Python:  none: the caller waits without end for the killed task (cpython #96062)
+//! Order:   the task kills its worker; which worker does the others, and when, is free.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! bytemuck = { version = "1", features = ["derive"] }
-//! libc = "0.2"
-//! postcard = { version = "1", default-features = false, features = ["use-std"] }
-//! rustix = { version = "1", features = ["event", "fs", "mm", "net", "process", "thread"] }
-//! serde = { version = "1", features = ["derive"] }
+//! multiproc = "0.1"
+//! rustix = { version = "1", features = ["process"] }
 //! ```
 
-use std::time::Duration;
-use std::{env, process, thread};
+use std::{process, thread, time::Duration};
 
 use anyhow::{Context, Result};
+use multiproc::{Pool, init, task};
 use rustix::process::{Signal, getpid, kill_process};
-use serde::{Deserialize, Serialize};
-
-use crate::channel::Channel;
-use crate::pool::{Pool, Task, entry, serve};
-use crate::ring::Ring;
-use crate::socket::Socket;
 
 const SECOND: Duration = Duration::from_millis(100);
+const WORKERS: usize = 2;
 
 pub fn main() -> Result<()> {
-    if env::args().any(|arg| arg == "ring") {
-        run::<Ring>()
-    } else {
-        run::<Socket>()
-    }
-}
-
-fn run<C: Channel + 'static>() -> Result<()> {
-    if serve::<C>(&[entry::<Square>(), entry::<Who>()])? {
-        return Ok(());
-    }
-    let pool = Pool::<C>::with_workers(2)?;
+    init([task(square), task(who)]);
+    let pool = Pool::with_workers(WORKERS)?;
     print_workers(&pool)?;
-    let results: Result<Vec<_>, _> = (0..10)
-        .map(|number| pool.apply_async(Square(number)))
-        .collect();
-    for (number, result) in results?.iter().enumerate() {
+    let mut results = Vec::new();
+    for number in 0..10 {
+        results.push((number, pool.apply_async(square, number)?));
+    }
+    for (number, result) in results {
         match result.get() {
             Ok(square) => println!("{number} * {number} = {square}"),
             Err(error) => println!("{number}: {error}"),
@@ -57,43 +36,22 @@ fn run<C: Channel + 'static>() -> Result<()> {
     print_workers(&pool)
 }
 
-/// Kills its worker where the number is 5.
-#[derive(Serialize, Deserialize)]
-struct Square(u32);
-
-impl Task for Square {
-    const NAME: &str = "square";
-    type Output = u32;
-
-    fn run(self) -> Result<u32> {
-        if self.0 == 5 {
-            kill_process(getpid(), Signal::KILL).context("kill myself")?;
-        }
-        Ok(self.0 * self.0)
+/// Kills its worker if the number is 5.
+fn square(number: u32) -> Result<u32> {
+    if number == 5 {
+        kill_process(getpid(), Signal::KILL).context("kill this process")?;
     }
+    Ok(number * number)
 }
 
-fn print_workers<C: Channel + 'static>(pool: &Pool<C>) -> Result<()> {
-    let pids = pool.map([Who, Who], Some(1))?;
-    println!(
-        "main process {} has the workers {} and {}",
-        process::id(),
-        pids[0],
-        pids[1]
-    );
+fn print_workers(pool: &Pool) -> Result<()> {
+    let workers = pool.map(who, [(); WORKERS], Some(1))?;
+    println!("main process {} has the workers {workers:?}", process::id());
     Ok(())
 }
 
-/// Takes a second, so that the other worker does the other one.
-#[derive(Serialize, Deserialize)]
-struct Who;
-
-impl Task for Who {
-    const NAME: &str = "who";
-    type Output = u32;
-
-    fn run(self) -> Result<u32> {
-        thread::sleep(SECOND);
-        Ok(process::id())
-    }
+/// Takes a second, so that each worker does one.
+fn who((): ()) -> Result<u32> {
+    thread::sleep(SECOND);
+    Ok(process::id())
 }

@@ -1,86 +1,70 @@
-//! A queue with a limit: `put` waits for room, and who does not want to wait is told that it is full or empty.
+//! Limit a queue: wait for room or for an item, wait a second, or do not wait.
 //!
 //! Python:  `Queue(maxsize)`, `put_nowait` and `queue.Full`, `get(timeout=...)`, `get_nowait` and `queue.Empty`
-//! Order:   the third put returns only when a get has made room: after the child has begun.
-//! Usage:   bounded [ring], by default on sockets
-//! Variants: ring
-//! Needs:   channel.rs, event.rs, fork_demo/multiprocessing.rs, memory.rs, monitor.rs, queues.rs, ring.rs, shm_demo/robust.rs, socket.rs
+//! Order:   the `put` of one item too many returns when the child has made room by a `get`.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! bytemuck = { version = "1", features = ["derive"] }
-//! libc = "0.2"
-//! postcard = { version = "1", default-features = false, features = ["use-std"] }
-//! rustix = { version = "1", features = ["event", "fs", "mm", "net", "process", "thread"] }
-//! serde = "1"
+//! multiproc = "0.1"
 //! ```
 
-use std::{env, process, thread, time::Duration};
+use std::time::{Duration, Instant};
+use std::{process, thread};
 
-use anyhow::{Context, Result, bail, ensure};
-
-use crate::channel::Channel;
-use crate::multiprocessing::{Exit, fork};
-use crate::queues::{Queue, QueueError};
-use crate::ring::Ring;
-use crate::socket::Socket;
+use anyhow::{Result, bail, ensure};
+use multiproc::{Queue, QueueError, fork};
 
 const SECOND: Duration = Duration::from_millis(100);
+const ROOM: usize = 2;
 
 pub fn main() -> Result<()> {
-    if env::args().any(|arg| arg == "ring") {
-        run::<Ring>()
-    } else {
-        run::<Socket>()
+    let (main, queue) = (process::id(), Queue::bounded(ROOM)?);
+    for item in 0..ROOM {
+        queue.put(&item)?;
     }
-}
-
-fn run<C: Channel>() -> Result<()> {
-    let main = process::id();
-    let queue = Queue::<u32, C>::bounded(2)?;
-    queue.put(&1)?;
-    queue.put(&2)?;
-    let size = queue.len()?.context("this queue does not count")?;
-    println!("main process {main} put 2 items, qsize {size}");
+    println!(
+        "main process {main} put {ROOM} items, qsize {}",
+        queue.len()
+    );
     println!(
         "main process {main} put_nowait: {}",
-        refused(queue.try_put(&3))?
+        refused(|| queue.try_put(&ROOM))?
     );
-    println!(
-        "main process {main} put with a timeout: {}",
-        refused(queue.put_timeout(&3, SECOND))?
-    );
+    let late = refused(|| queue.put_timeout(&ROOM, SECOND))?;
+    println!("main process {main} put with a timeout: {late}");
     let child = fork(|| r(&queue))?;
-    let put = queue.put_timeout(&3, SECOND * 100);
-    put.context("put the third, while nobody gets: was the child killed?")?;
-    println!("main process {main} put the third");
+    queue.put(&ROOM)?;
+    println!("main process {main} put one more");
     let exit = child.join()?;
-    ensure!(exit == Exit::Code(0), "the child failed: {exit}");
+    ensure!(exit.success(), "the child failed: {exit}");
     println!(
         "main process {main} get_nowait: {}",
-        refused(queue.try_get())?
+        refused(|| queue.try_get())?
     );
-    println!(
-        "main process {main} get with a timeout: {}",
-        refused(queue.get_timeout(SECOND))?
-    );
+    let late = refused(|| queue.get_timeout(SECOND))?;
+    println!("main process {main} get with a timeout: {late}");
     Ok(())
 }
 
-fn r<C: Channel>(queue: &Queue<u32, C>) -> Result<u8> {
+fn r(queue: &Queue<usize>) -> Result<()> {
     thread::sleep(SECOND);
     println!("child process {} begins to get", process::id());
-    let got = [queue.get()?, queue.get()?, queue.get()?];
-    println!("child process {} got {got:?}", process::id());
-    Ok(0)
+    for _ in 0..=ROOM {
+        println!("child process {} got {}", process::id(), queue.get()?);
+    }
+    Ok(())
 }
 
-fn refused<T>(result: Result<T, QueueError>) -> Result<&'static str> {
-    match result {
-        Err(QueueError::Full) => Ok("full"),
-        Err(QueueError::Empty) => Ok("empty"),
-        Err(error) => Err(error.into()),
-        Ok(_) => bail!("there was room, or an item, where there is none"),
-    }
+/// Why the queue refused, and after how long.
+fn refused<T>(call: impl FnOnce() -> Result<T, QueueError>) -> Result<String> {
+    let start = Instant::now();
+    let why = match call() {
+        Err(QueueError::Full) => "full",
+        Err(QueueError::Empty) => "empty",
+        Err(error) => return Err(error.into()),
+        Ok(_) => bail!("the queue was neither full nor empty"),
+    };
+    let seconds = start.elapsed().div_duration_f64(SECOND);
+    Ok(format!("{why} after {seconds:.1} s"))
 }

@@ -1,53 +1,30 @@
-//! A consumer is killed while it waits in `get`; the others go on and nothing is lost.
+//! Kill a consumer that waits in `get`: the others go on and nothing is lost.
 //!
-//! Python:  none: the killed process keeps the queue's lock, and all others wait for ever
-//! Order:   the child is killed before the first item is put, and so takes none along.
-//! Usage:   consumer_killed [ring], by default on sockets
-//! Variants: ring
-//! Needs:   channel.rs, event.rs, fork_demo/multiprocessing.rs, memory.rs, monitor.rs, queues.rs, ring.rs, shm_demo/robust.rs, socket.rs
+//! Python:  none: a killed consumer can keep the queue's lock, and all others wait without end
+//! Order:   the child is killed before the first item is put, so it takes none with it.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! bytemuck = { version = "1", features = ["derive"] }
-//! libc = "0.2"
-//! postcard = { version = "1", default-features = false, features = ["use-std"] }
-//! rustix = { version = "1", features = ["event", "fs", "mm", "net", "process", "thread"] }
-//! serde = "1"
+//! multiproc = "0.1"
 //! ```
 
-use std::{env, process, thread, time::Duration};
+use std::{process, thread, time::Duration};
 
 use anyhow::{Result, ensure};
-
-use crate::channel::Channel;
-use crate::multiprocessing::{Exit, fork};
-use crate::queues::{Queue, QueueError};
-use crate::ring::Ring;
-use crate::socket::Socket;
+use multiproc::{Queue, fork};
 
 const SECOND: Duration = Duration::from_millis(100);
 
 pub fn main() -> Result<()> {
-    if env::args().any(|arg| arg == "ring") {
-        run::<Ring>()
-    } else {
-        run::<Socket>()
-    }
-}
-
-fn run<C: Channel>() -> Result<()> {
-    let queue = Queue::<u32, C>::new()?;
+    let (main, queue) = (process::id(), Queue::new()?);
     let killed = fork(|| r(&queue))?;
-    let others = (0..2)
-        .map(|_| fork(|| r(&queue)))
-        .collect::<Result<Vec<_>>>()?;
-    // Time for it to reach `get`. It gets nothing wherever it is killed.
+    let others = [fork(|| r(&queue))?, fork(|| r(&queue))?];
+    // Time to reach `get`. Killed anywhere else, it takes no item either.
     thread::sleep(SECOND);
     killed.kill()?;
     println!(
-        "main process {} killed {}, {}",
-        process::id(),
+        "main process {main} killed {}, {}",
         killed.pid(),
         killed.join()?
     );
@@ -57,18 +34,15 @@ fn run<C: Channel>() -> Result<()> {
     queue.close()?;
     for other in others {
         let exit = other.join()?;
-        ensure!(exit == Exit::Code(0), "a child failed: {exit}");
+        ensure!(exit.success(), "a child failed: {exit}");
     }
-    println!("main process {} joined the others", process::id());
+    println!("main process {main} joined the others");
     Ok(())
 }
 
-fn r<C: Channel>(queue: &Queue<u32, C>) -> Result<u8> {
-    loop {
-        match queue.get() {
-            Ok(item) => println!("child process {} got {item}", process::id()),
-            Err(QueueError::Closed) => return Ok(0),
-            Err(error) => return Err(error.into()),
-        }
+fn r(queue: &Queue<u32>) -> Result<()> {
+    for item in queue.iter() {
+        println!("child process {} got {}", process::id(), item?);
     }
+    Ok(())
 }

@@ -1,15 +1,10 @@
-//! Copies building blocks with loom's threads, locks and atomics, and a modelled futex, channel and `poll`, in the
-//! place of the real ones.
+//! Copies building blocks with loom's threads, locks and atomics, and a modelled channel, in the place of the real ones.
 
 use std::path::Path;
 use std::{env, error, fs};
 
 const BLOCKS: &[&str] = &[
     "async_demo/src/async_queue.rs",
-    "manager_demo/src/managers/caller.rs",
-    "manager_demo/src/managers/types/line.rs",
-    "manager_demo/src/managers/types/lock.rs",
-    "queue_demo/src/event.rs",
     "thread_demo/src/thread_queue.rs",
     "thread_demo/src/timers.rs",
 ];
@@ -26,33 +21,17 @@ fn main() -> Result<(), Box<dyn error::Error>> {
             .take_while(|line| *line != "#[cfg(test)]")
             .map(|line| line.to_owned() + "\n")
             .collect();
-        let text = match block.starts_with("manager_demo") {
-            true => for_managers(&text),
-            false => text,
-        };
         let text = text
             .replace("std::sync::atomic", "loom::sync::atomic")
-            .replace("std::sync::{", "crate::sync::{")
+            .replace("std::sync::Arc", "loom::sync::Arc")
+            .replace("parking_lot", "crate::sync")
             .replace("std::thread::", "crate::thread::")
             .replace("crossbeam_channel", "crate::channel")
-            .replace("tokio::sync::", "crate::tasks::")
-            .replace("rustix::io", "crate::futex")
-            .replace("rustix::thread::futex", "crate::futex");
+            .replace("tokio::sync::", "crate::tasks::");
         fs::write(
             Path::new(&folder).join(path.file_name().ok_or("no file")?),
             text,
         )?;
     }
     Ok(())
-}
-
-/// They wait in `poll`, look at a clock, and need weak references, which loom lacks.
-fn for_managers(text: &str) -> String {
-    text.replace("std::sync::atomic", "crate::poll")
-        .replace("std::sync::{", "crate::poll::{")
-        .replace("std::time::{", "crate::poll::{")
-        .replace("std::os::fd", "crate::poll")
-        .replace("rustix::event", "crate::poll")
-        .replace("rustix::io", "crate::poll")
-        .replace("pub(super)", "pub")
 }

@@ -1,15 +1,19 @@
 from multiprocessing import get_context
+import os
 
 PROCESSES = 4
-INCREMENTS = 10000
+INCREMENTS = 100000
 fork = get_context('fork')
 
 
 def count(locked, unlocked):
-    for _ in range(INCREMENTS):
+    for i in range(INCREMENTS):
         with locked.get_lock():
             locked.value += 1
-        unlocked.value += 1
+        n = unlocked.value
+        if i % 1000 == 0:
+            os.sched_yield()  # lets another process run between the two steps
+        unlocked.value = n + 1
 
 
 if __name__ == '__main__':

@@ -8,9 +8,11 @@ fork = get_context('fork')
 
 def give_up(lock):
     for block, timeout in ((False, None), (True, SECOND)):
+        start = time.time()
         if lock.acquire(block, timeout):
             raise SystemExit('acquired a lock that another process holds')
-        print('child process {} not acquired'.format(os.getpid()))
+        seconds = (time.time() - start) / SECOND
+        print('child process {} not acquired after {:.1f} s'.format(os.getpid(), seconds))
 
 
 def work(lock):

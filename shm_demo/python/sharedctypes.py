@@ -1,5 +1,6 @@
 from ctypes import Structure, c_double
 from multiprocessing import get_context
+import os
 
 fork = get_context('fork')
 
@@ -9,6 +10,7 @@ class Point(Structure):
 
 
 def modify(n, s, points):
+    print('child process {} ppid is {}'.format(os.getpid(), os.getppid()))
     n.value *= 7
     s.value = s.value.upper()
     for point in points:

@@ -1,9 +1,11 @@
 from multiprocessing import get_context
+import os
 
 fork = get_context('fork')
 
 
 def f(n, a):
+    print('child process {} ppid is {}'.format(os.getpid(), os.getppid()))
     n.value = 3.1415927
     for i in range(len(a)):
         a[i] = -a[i]

@@ -1,40 +1,35 @@
-//! The process that holds the lock is killed; the next owner gets the lock, is told, and repairs what it guards.
+//! Kill the process that holds a lock: the next owner is told and repairs the data.
 //!
-//! Python:  none: with CPython's Lock everybody waits for ever (cpython #88304)
+//! Python:  none: with CPython's Lock all others wait without end (cpython #88304)
 //! Order:   the child is killed in the middle of its change, so the next owner finds half of it.
-//! Needs:   fork_demo/multiprocessing.rs, robust.rs, shared.rs
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! bytemuck = "1"
-//! libc = "0.2"
-//! rustix = { version = "1", features = ["fs", "process", "shm"] }
-//! shared_memory = "0.12"
+//! multiproc = "0.1"
 //! ```
 
 use std::io::{self, PipeWriter, Read, Write};
 use std::{process, thread};
 
 use anyhow::{Context, Result, bail, ensure};
+use multiproc::synchronize::Acquired;
+use multiproc::{Array, fork};
 
-use crate::multiprocessing::{Exit, fork};
-use crate::robust::Acquired;
-use crate::shared::Array;
+/// The two accounts add up to this, except in the middle of a transfer.
+const SUM: i64 = 100;
 
 pub fn main() -> Result<()> {
-    // What the lock guards is whole when the two add up to 100.
-    let accounts = Array::new(&[100_i64, 0])?;
+    let (main, accounts) = (process::id(), Array::new(&[SUM, 0])?);
     let (mut half_done, writer) = io::pipe().context("make a pipe")?;
     let child = fork(|| transfer(&accounts, &writer))?;
+    // Otherwise the read below would wait for this process too, if the child died early.
     drop(writer);
-    half_done
-        .read_exact(&mut [0])
-        .context("wait for the child")?;
+    let read = half_done.read_exact(&mut [0]);
+    read.context("wait for the child")?;
     child.kill()?;
     println!(
-        "main process {} killed {}, {}",
-        process::id(),
+        "main process {main} killed {}, {}",
         child.pid(),
         child.join()?
     );
@@ -42,21 +37,20 @@ pub fn main() -> Result<()> {
     match accounts.acquire(true, None)? {
         Acquired::OwnerDied(mut accounts) => {
             println!(
-                "main process {} acquired, the owner died: {:?}",
-                process::id(),
+                "main process {main} acquired, the owner died: {:?}",
                 &*accounts
             );
-            accounts[1] = 100 - accounts[0];
-            accounts.repaired().context("repair")?;
+            accounts[1] = SUM - accounts[0];
+            accounts.repaired()?;
         }
-        _ => bail!("nobody was told that the owner died"),
+        _ => bail!("the owner's death was not reported"),
     }
     let exit = fork(|| look(&accounts))?.join()?;
-    ensure!(exit == Exit::Code(0), "the second child failed: {exit}");
+    ensure!(exit.success(), "the second child failed: {exit}");
     Ok(())
 }
 
-fn transfer(accounts: &Array<i64>, mut half_done: &PipeWriter) -> Result<u8> {
+fn transfer(accounts: &Array<i64>, mut half_done: &PipeWriter) -> Result<()> {
     let mut accounts = accounts.lock()?;
     println!("child process {} acquired: {:?}", process::id(), &*accounts);
     accounts[0] -= 30;
@@ -66,11 +60,8 @@ fn transfer(accounts: &Array<i64>, mut half_done: &PipeWriter) -> Result<u8> {
     }
 }
 
-fn look(accounts: &Array<i64>) -> Result<u8> {
-    println!(
-        "child process {} acquired: {:?}",
-        process::id(),
-        &*accounts.lock()?
-    );
-    Ok(0)
+fn look(accounts: &Array<i64>) -> Result<()> {
+    let accounts = accounts.lock()?;
+    println!("child process {} acquired: {:?}", process::id(), &*accounts);
+    Ok(())
 }

@@ -1,20 +1,20 @@
-//! `multiprocessing.Lock`, `Value`, `Array` and `sharedctypes`: memory that processes share, and the lock it needs.
+//! `multiprocessing.Lock`, `Value`, `Array` and `sharedctypes`: memory that processes share, and its lock.
 //!
 //! What differs from Python, and why:
-//! - Data is reached through its lock: `value.lock()?` derefs to it, and there is no unlocked way to forget.
-//! - `Drop` releases, so one release too many cannot be written; with Python it is an error when it runs.
-//! - Python's Lock is a semaphore: who is killed with it blocks everybody for ever. Here the next owner is told.
-//! - The children are forked, as Python's are on Linux up to 3.13: they inherit the mapping, which needs no name.
+//! - Shared data is reached through its lock: `value.lock()?` dereferences to it. Access without the lock does not
+//!   compile.
+//! - Dropping the guard releases the lock, so one release too many cannot be written; in Python it fails at run time.
+//! - Python's Lock is a semaphore: when its holder is killed, all others wait without end. Here the next owner is told.
+//! - The memory has no name, so a kill leaves nothing behind. Children inherit it by fork, or get it as an argument.
+//!
+//! by_hand shares memory with the shared_memory crate alone, and lists what that lacks.
 
+pub mod by_hand;
 pub mod counter;
 pub mod holder_killed;
 pub mod lock;
-// A building block of another package.
-#[path = "../../fork_demo/src/multiprocessing.rs"]
-pub mod multiprocessing;
+pub mod primes;
 pub mod rlock;
-pub mod robust;
-pub mod shared;
 pub mod sharedctypes;
 pub mod value_array;
 
@@ -24,5 +24,7 @@ demo::examples![
     value_array,
     sharedctypes,
     counter,
-    holder_killed
+    holder_killed,
+    by_hand,
+    primes
 ];

@@ -1,26 +1,21 @@
-//! Four processes take turns in a critical section; who does not want to wait gives up after a time.
+//! Let four processes take turns in a critical section, and give up on a held lock.
 //!
 //! Python:  `Lock.acquire(block=True, timeout=None)`, `Lock.release()`
-//! Differs: `Drop` releases, so one release too many cannot be written; with Python it is an error when it runs.
+//! Differs: dropping the guard releases the lock, so one release too many cannot be written.
 //! Order:   the sections never overlap; which process is next is free.
-//! Needs:   fork_demo/multiprocessing.rs, robust.rs, shared.rs
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! bytemuck = "1"
-//! libc = "0.2"
-//! rustix = { version = "1", features = ["fs", "process", "shm"] }
-//! shared_memory = "0.12"
+//! multiproc = "0.1"
 //! ```
 
-use std::{process, thread, time::Duration};
+use std::time::{Duration, Instant};
+use std::{process, thread};
 
 use anyhow::{Result, bail, ensure};
-
-use crate::multiprocessing::{Exit, fork};
-use crate::robust::Acquired;
-use crate::shared::Lock;
+use multiproc::synchronize::Acquired;
+use multiproc::{Lock, fork};
 
 const SECOND: Duration = Duration::from_millis(100);
 
@@ -28,40 +23,43 @@ pub fn main() -> Result<()> {
     let lock = Lock::new()?;
     let held = lock.lock()?;
     println!("main process {} acquired", process::id());
-    let impatient = fork(|| give_up(&lock))?.join()?;
-    ensure!(
-        impatient == Exit::Code(0),
-        "the impatient child failed: {impatient}"
-    );
+    let exit = fork(|| give_up(&lock))?.join()?;
+    ensure!(exit.success(), "the impatient child failed: {exit}");
     println!("main process {} release", process::id());
     drop(held);
 
-    let children = (0..4)
-        .map(|_| fork(|| work(&lock)))
-        .collect::<Result<Vec<_>>>()?;
+    let mut children = Vec::new();
+    for _ in 0..4 {
+        children.push(fork(|| work(&lock))?);
+    }
     for child in children {
         let exit = child.join()?;
-        ensure!(exit == Exit::Code(0), "a child failed: {exit}");
+        ensure!(exit.success(), "a child failed: {exit}");
     }
     Ok(())
 }
 
-fn give_up(lock: &Lock) -> Result<u8> {
+fn give_up(lock: &Lock) -> Result<()> {
     for (block, timeout) in [(false, None), (true, Some(SECOND))] {
-        match lock.acquire(block, timeout)? {
-            Acquired::TimedOut => println!("child process {} not acquired", process::id()),
-            _ => bail!("acquired a lock that another process holds"),
-        }
+        let start = Instant::now();
+        let Acquired::TimedOut = lock.acquire(block, timeout)? else {
+            bail!("acquired a lock that another process holds");
+        };
+        let seconds = start.elapsed().div_duration_f64(SECOND);
+        println!(
+            "child process {} not acquired after {seconds:.1} s",
+            process::id()
+        );
     }
-    Ok(0)
+    Ok(())
 }
 
-fn work(lock: &Lock) -> Result<u8> {
+fn work(lock: &Lock) -> Result<()> {
     for _ in 0..2 {
         let _held = lock.lock()?;
         println!("child process {} acquired", process::id());
         thread::sleep(SECOND / 5);
         println!("child process {} release", process::id());
     }
-    Ok(0)
+    Ok(())
 }

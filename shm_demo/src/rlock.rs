@@ -1,51 +1,45 @@
-//! The owner of an RLock may acquire it again; others get it when it is released as often.
+//! Acquire an RLock twice: other processes get it after two releases.
 //!
 //! Python:  `RLock.acquire()`, `RLock.release()`
-//! Differs: acquiring a plain Lock twice is an error here; with Python the process waits for itself, for ever.
-//! Needs:   fork_demo/multiprocessing.rs, robust.rs, shared.rs
+//! Differs: acquiring a plain `Lock` twice is an error here; in Python the process waits for itself without end.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! bytemuck = "1"
-//! libc = "0.2"
-//! rustix = { version = "1", features = ["fs", "process", "shm"] }
-//! shared_memory = "0.12"
+//! multiproc = "0.1"
 //! ```
 
 use std::process;
 
 use anyhow::{Result, ensure};
-
-use crate::multiprocessing::{Exit, fork};
-use crate::robust::Acquired;
-use crate::shared::RLock;
+use multiproc::synchronize::Acquired;
+use multiproc::{RLock, fork};
 
 pub fn main() -> Result<()> {
     let lock = RLock::new()?;
     let outer = lock.lock()?;
     let inner = lock.lock()?;
     println!("main process {} acquired twice", process::id());
-    look(&lock)?;
+    try_in_child(&lock)?;
     drop(inner);
     println!("main process {} released once", process::id());
-    look(&lock)?;
+    try_in_child(&lock)?;
     drop(outer);
     println!("main process {} released twice", process::id());
-    look(&lock)
+    try_in_child(&lock)
 }
 
-/// Has a child try to acquire the lock.
-fn look(lock: &RLock) -> Result<()> {
-    let child = fork(|| {
-        let found = match lock.acquire(false, None)? {
-            Acquired::TimedOut => "not acquired",
-            _ => "acquired",
-        };
-        println!("child process {} {found}", process::id());
-        Ok(0)
-    })?;
-    let exit = child.join()?;
-    ensure!(exit == Exit::Code(0), "the child failed: {exit}");
+fn try_in_child(lock: &RLock) -> Result<()> {
+    let exit = fork(|| try_it(lock))?.join()?;
+    ensure!(exit.success(), "the child failed: {exit}");
+    Ok(())
+}
+
+fn try_it(lock: &RLock) -> Result<()> {
+    let found = match lock.acquire(false, None)? {
+        Acquired::TimedOut => "not acquired",
+        _ => "acquired",
+    };
+    println!("child process {} {found}", process::id());
     Ok(())
 }

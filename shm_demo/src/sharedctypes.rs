@@ -1,23 +1,20 @@
-//! A struct with the layout of C is shared; both sides see its fields.
+//! Share a C struct: a child changes its fields and its parent sees them.
 //!
 //! Python:  `multiprocessing.sharedctypes` with a `ctypes.Structure`
-//! Differs: `Pod` checks when it compiles that the type is plain data: no pointers, no padding, any bytes are a value.
-//! Needs:   fork_demo/multiprocessing.rs, robust.rs, shared.rs
+//! Differs: deriving `Pod` compiles only for plain data: no pointers, no padding, and any bytes are a value.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
 //! bytemuck = { version = "1", features = ["derive"] }
-//! libc = "0.2"
-//! rustix = { version = "1", features = ["fs", "process", "shm"] }
-//! shared_memory = "0.12"
+//! multiproc = "0.1"
 //! ```
+
+use std::{os::unix::process::parent_id, process};
 
 use anyhow::{Result, ensure};
 use bytemuck::{Pod, Zeroable};
-
-use crate::multiprocessing::{Exit, fork};
-use crate::shared::{Array, Value};
+use multiproc::{Array, Value, fork};
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -31,7 +28,7 @@ pub fn main() -> Result<()> {
     let text = Array::new(b"hello world")?;
     let points = Array::new(&[(1.875, -6.25), (-5.75, 2.5)].map(|(x, y)| Point { x, y }))?;
     let exit = fork(|| modify(&number, &text, &points))?.join()?;
-    ensure!(exit == Exit::Code(0), "the child failed: {exit}");
+    ensure!(exit.success(), "the child failed: {exit}");
     println!("{}", number.get()?);
     println!("{}", String::from_utf8_lossy(&text.lock()?));
     for point in points.lock()?.iter() {
@@ -40,12 +37,13 @@ pub fn main() -> Result<()> {
     Ok(())
 }
 
-fn modify(number: &Value<i32>, text: &Array<u8>, points: &Array<Point>) -> Result<u8> {
+fn modify(number: &Value<i32>, text: &Array<u8>, points: &Array<Point>) -> Result<()> {
+    println!("child process {} ppid is {}", process::id(), parent_id());
     *number.lock()? *= 7;
     text.lock()?.make_ascii_uppercase();
     for point in points.lock()?.iter_mut() {
         point.x *= point.x;
         point.y *= point.y;
     }
-    Ok(0)
+    Ok(())
 }

@@ -1,37 +1,34 @@
-//! A child sets a number and negates an array, and its parent sees it.
+//! Set a number and negate an array in a child, and read both in its parent.
 //!
 //! Python:  `Value('d', 0.0)`, `Array('i', range(10))`
-//! Differs: the array is one slice behind one lock, where Python locks every single access.
-//! Needs:   fork_demo/multiprocessing.rs, robust.rs, shared.rs
+//! Differs: one guard gives access to the whole array; Python locks it for every single element.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! bytemuck = "1"
-//! libc = "0.2"
-//! rustix = { version = "1", features = ["fs", "process", "shm"] }
-//! shared_memory = "0.12"
+//! multiproc = "0.1"
 //! ```
 
-use anyhow::{Result, ensure};
+use std::{os::unix::process::parent_id, process};
 
-use crate::multiprocessing::{Exit, fork};
-use crate::shared::{Array, Value};
+use anyhow::{Result, ensure};
+use multiproc::{Array, Value, fork};
 
 pub fn main() -> Result<()> {
     let number = Value::new(0.0)?;
     let array = Array::new(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9])?;
     let exit = fork(|| f(&number, &array))?.join()?;
-    ensure!(exit == Exit::Code(0), "the child failed: {exit}");
+    ensure!(exit.success(), "the child failed: {exit}");
     println!("{}", number.get()?);
     println!("{:?}", &*array.lock()?);
     Ok(())
 }
 
-fn f(number: &Value<f64>, array: &Array<i32>) -> Result<u8> {
+fn f(number: &Value<f64>, array: &Array<i32>) -> Result<()> {
+    println!("child process {} ppid is {}", process::id(), parent_id());
     number.set(3.1415927)?;
     for n in array.lock()?.iter_mut() {
         *n = -*n;
     }
-    Ok(0)
+    Ok(())
 }

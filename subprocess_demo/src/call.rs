@@ -1,8 +1,8 @@
-//! A command runs as a child; its exit code, its death by a signal and its absence are three different things.
+//! Run a command; tell an exit code, death by a signal and a missing one apart.
 //!
 //! Python:  `subprocess.call(['nslookup', 'www.python.org'])`
-//! Usage:   call [COMMAND [ARGUMENT]...], by default four small commands
-//! Differs: Python returns -9 for a command killed by signal 9.
+//! Usage:   `call [COMMAND [ARGUMENT]...]`, by default four small commands
+//! Differs: Python returns -9 for a command that signal 9 has killed.
 //!
 //! ```cargo
 //! [dependencies]
@@ -34,14 +34,14 @@ pub fn main() -> Result<()> {
         report(call(&program.into(), &args)?);
     }
     match call(&"no-such-command".into(), &[]) {
-        Ok(status) => bail!("a command that does not exist ran: {status}"),
+        Ok(status) => bail!("the missing command ran: {status}"),
         Err(error) => println!("{error}"),
     }
     Ok(())
 }
 
-/// Blocks until the command has ended. It shares this program's terminal and streams, so Ctrl-C ends both; it outlives
-/// a caller that is killed, as with Python.
+/// Blocks until the command has ended. It shares this program's terminal and streams, so Ctrl-C ends both. If this program
+/// is killed, the command lives on, as with Python.
 fn call(program: &OsString, args: &[OsString]) -> Result<ExitStatus> {
     let name = program.to_string_lossy();
     match Command::new(program).args(args).status() {

@@ -1,59 +1,52 @@
-//! Input goes in, both outputs come back, however large: no pipe waits for another.
+//! Send a command its input, and read both its outputs at the same time.
 //!
 //! Python:  `Popen(stdin=PIPE, stdout=PIPE, stderr=PIPE)`, `communicate(input)`, `returncode`
 //! Differs: the notes ask nslookup, which needs a network; here a shell answers every line.
-//! Needs:   popen.rs
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! rustix = { version = "1", features = ["event", "process"] }
+//! subprocess = "1"
 //! ```
 
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-
-use crate::popen::communicate;
+use subprocess::{Capture, Exec, Redirection};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const MIB: usize = 1 << 20;
 
 pub fn main() -> Result<()> {
     let answer = "while read line; do echo \"read: $line\"; done; echo 'end of input' >&2; exit 3";
-    let mut command = Command::new("sh");
-    let output = communicate(
-        command.args(["-c", answer]),
-        b"set q=mx\npython.org\nexit\n",
-        LIMIT,
-    )?;
-    print!(
-        "{}",
-        String::from_utf8(output.stdout).context("decode stdout")?
-    );
-    println!(
-        "stderr: {}",
-        String::from_utf8(output.stderr)
-            .context("decode stderr")?
-            .trim_end()
-    );
-    println!(
-        "Exit code: {}",
-        output.status.code().context("the command was killed")?
-    );
+    let shell = Exec::cmd("sh").args(["-c", answer]);
+    let output = communicate(shell, b"set q=mx\npython.org\nexit\n".to_vec())?;
+    print!("{}", output.stdout_str());
+    println!("stderr: {}", output.stderr_str().trim_end());
+    println!("Exit code: {}", code(&output)?);
 
-    // The pipes hold 64 KiB each: one that writes it all before it reads would never end.
-    let mut command = Command::new("tee");
-    let output = communicate(command.arg("/dev/stderr"), &vec![b'.'; MIB], LIMIT)?;
-    println!(
-        "sent {MIB} bytes, received {} and {}",
-        output.stdout.len(),
-        output.stderr.len()
-    );
-    println!(
-        "Exit code: {}",
-        output.status.code().context("the command was killed")?
-    );
+    // A pipe holds 64 KiB, so a program that writes everything before it reads would block forever.
+    let tee = Exec::cmd("tee").arg("/dev/stderr");
+    let output = communicate(tee, vec![b'.'; MIB])?;
+    let (stdout, stderr) = (output.stdout.len(), output.stderr.len());
+    println!("sent {MIB} bytes, received {stdout} and {stderr}");
+    println!("Exit code: {}", code(&output)?);
     Ok(())
+}
+
+/// Writes the input and reads both outputs, each as soon as its pipe is ready, until the command has ended.
+fn communicate(command: Exec, input: Vec<u8>) -> Result<Capture> {
+    let name = command.to_cmdline_lossy();
+    let command = command
+        .stdin(input)
+        .stdout(Redirection::Pipe)
+        .stderr(Redirection::Pipe);
+    let job = command.start().with_context(|| format!("start {name}"))?;
+    let output = job.capture_timeout(LIMIT);
+    output.with_context(|| format!("communicate with {name}"))
+}
+
+fn code(output: &Capture) -> Result<u32> {
+    let code = output.exit_status.code();
+    code.with_context(|| format!("the command has no exit code: {}", output.exit_status))
 }

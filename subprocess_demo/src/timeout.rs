@@ -1,46 +1,60 @@
-//! A command that takes too long dies with all that it has started.
+//! Kill a command that takes too long, and every process that it has started.
 //!
 //! Python:  `communicate(timeout=...)`, `TimeoutExpired`, `os.killpg`
-//! Differs: Python leaves the killing to the caller, and `kill()` reaches the child alone: its own child would live on,
-//!          and with it the pipe, so that a second `communicate()` would wait for it.
-//! Needs:   popen.rs
+//! Differs: nothing. In both, `kill()` reaches only the child: its own child would live on and keep the pipe open, so that
+//!          reading to the end would block. So the command leads a process group, which is killed as a whole.
+//! Platform: Unix (process groups)
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! rustix = { version = "1", features = ["event", "process"] }
+//! libc = "0.2"
+//! subprocess = "1"
 //! ```
 
-use std::process::{self, Command};
+use std::io::{self, ErrorKind};
+use std::process;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-
-use crate::popen::{Error, communicate};
+use subprocess::unix::JobExt;
+use subprocess::{Exec, ExecExt, Redirection};
 
 const SECOND: Duration = Duration::from_millis(100);
 
-/// The shell waits for a shell of its own, which ticks for as long as somebody reads.
+/// The shell waits for a child shell, which ticks as long as its output is read.
 const TICK: &str = "while :; do echo tick; sleep 0.02; done & echo \"child $$ started $!\"; wait";
 
 pub fn main() -> Result<()> {
-    println!(
-        "main process {} waits {:.1} seconds",
-        process::id(),
-        (3 * SECOND).as_secs_f64()
-    );
-    let start = Instant::now();
-    match communicate(Command::new("sh").args(["-c", TICK]), b"", 3 * SECOND) {
-        Err(Error::TimedOut { output, .. }) => {
-            let said = String::from_utf8(output.stdout).context("decode stdout")?;
-            let children = said.lines().find(|line| line.starts_with("child"));
-            println!("{}", children.context("the command said nothing")?);
-            println!("timeout after {:.1} seconds", start.elapsed().as_secs_f64());
-            // The outputs were read to their ends, which come when the last process that has them open is gone.
-            println!("both are gone");
-            Ok(())
-        }
-        Err(error) => Err(error).context("run the command"),
-        Ok(output) => bail!("the command ended by itself: {}", output.status),
+    println!("main process {} waits 3 seconds", process::id());
+    let begun = Instant::now();
+    let shell = Exec::cmd("sh").args(["-c", TICK]);
+    let shell = shell.stdout(Redirection::Pipe).setpgid();
+    let mut job = shell.start().context("start the shell")?;
+    let mut pipes = job.communicate()?.limit_time(3 * SECOND);
+
+    let mut output = vec![];
+    let ended = pipes.read_to(&mut output, io::sink());
+    let seconds = begun.elapsed().as_secs_f64() / SECOND.as_secs_f64();
+    // In every case, because dropping the job waits for the command.
+    let killed = job.send_signal_group(libc::SIGKILL);
+    killed.context("kill the command's process group")?;
+    match ended {
+        Err(error) if error.kind() == ErrorKind::TimedOut => {}
+        Err(error) => return Err(error).context("read the command's output"),
+        Ok(()) => bail!("the command ended by itself: {}", job.wait()?),
     }
+    let output = String::from_utf8(output).context("decode the output")?;
+    let child = output.lines().find(|line| line.starts_with("child"));
+    println!("{}", child.context("the command printed nothing")?);
+    println!("timeout after {seconds:.6} seconds");
+
+    // The output ends when the last process that holds the pipe is gone.
+    let rest = pipes.read_to(io::sink(), io::sink());
+    rest.context("wait for the command's children")?;
+    println!(
+        "both are gone after signal {}",
+        job.wait()?.signal().unwrap_or(0)
+    );
+    Ok(())
 }

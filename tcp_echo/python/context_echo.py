@@ -2,6 +2,7 @@ from contextvars import ContextVar
 import asyncio
 
 client_addr_var = ContextVar('client_addr')
+TALKERS = 2
 
 
 def render_goodbye():
@@ -24,21 +25,24 @@ async def handle_request(reader, writer):
     writer.close()
 
 
-async def client(number, talks, addr, all_here):
-    reader, writer = await asyncio.open_connection(*addr)
-    print(f'client {number} is {writer.get_extra_info("sockname")}')
-    if talks:
+async def clients(addr):
+    clients = []
+    for number in range(1, TALKERS + 2):
+        reader, writer = await asyncio.open_connection(*addr)
+        print(f'client {number} is {writer.get_extra_info("sockname")}')
+        clients.append((number, reader, writer))
+    for number, reader, writer in clients[:TALKERS]:
         writer.write(f'hello from {number}\n'.encode())
         answer = await reader.readline()
         print(f'client {number} receives {answer.decode().rstrip()}')
-    await all_here.wait()
-    if talks:
-        writer.write(b'\n')
-    else:
-        writer.write_eof()
-    answer = await reader.read()
-    print(f'client {number} receives {answer.decode().rstrip()}')
-    writer.close()
+    for number, reader, writer in clients:
+        if number <= TALKERS:
+            writer.write(b'\n')
+        else:
+            writer.write_eof()
+        answer = await reader.read()
+        print(f'client {number} receives {answer.decode().rstrip()}')
+        writer.close()
 
 
 async def main():
@@ -47,8 +51,7 @@ async def main():
     print(f'Serving on {addr}')
 
     async with srv:
-        all_here = asyncio.Barrier(3)
-        await asyncio.gather(*(client(n, n < 3, addr, all_here) for n in (1, 2, 3)))
+        await clients(addr)
 
 
 if __name__ == '__main__':

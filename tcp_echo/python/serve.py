@@ -55,7 +55,7 @@ class Server:
         print(f'{name.name}: draining for at most {self.args.drain} s')
         server.close()
         self.stopping = True
-        # Who has begun no line is as one that has left. A StreamReader does not tell; its buffer does.
+        # Ends the input of clients that have begun no line. A StreamReader does not tell; its buffer does.
         for reader in self.tasks.values():
             if not reader._buffer:
                 reader.feed_eof()

@@ -2,7 +2,7 @@ import asyncio
 import ssl
 import tempfile
 
-# Python's library cannot make a certificate, so here is one for localhost. Whoever reads this knows its key.
+# Python's library cannot make a certificate, so here is one for localhost. Its key is public.
 CERTIFICATE = '''\
 -----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg2zwl3jqN4HFDO9Zm
@@ -84,7 +84,7 @@ async def main():
     async with server:
         await client(addr, CERTIFICATE)
         await asyncio.gather(*handlers)
-        print('A client that trusts nobody')
+        print('A client without a trusted certificate')
         await client(addr, None)
         await asyncio.gather(*handlers)
 

@@ -52,7 +52,7 @@ async def main():
     try:
         await ask(transport, client, 'four')
     except ConnectionRefusedError:
-        print('Client is told that nobody listens')
+        print('Client learns that no socket listens')
     transport.close()
 
 

@@ -1,39 +1,37 @@
-//! An echo server: each connection's task has its client's address in a context variable, for the farewell.
+//! Serve each TCP client in a task that keeps its address in a context variable.
 //!
 //! Python:  `asyncio.start_server`, `reader.readline()`, `client_addr_var = ContextVar('client_addr')`
-//! Differs: there is no server object: a loop accepts, and each connection is a task, wrapped so that it has a context
-//!          of its own. `read_until` has no limit, where `readline` fails at 64 KiB: see serve.
-//! Order:   a client's lines and the server's answers call for each other. All have connected, and two have been
-//!          answered, before one of them leaves; the third sends nothing, and gets its farewell all the same.
-//! Needs:   context_demo/contextvars.rs
+//! Differs: there is no server object: a loop accepts connections and spawns a task for each, wrapped in `in_context`.
+//!          `read_until` has no limit, where `readline` fails at 64 KiB; serve shows a limit.
+//! Order:   all clients are connected before the first one leaves. The last one sends nothing, and gets its farewell too.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! tokio = { version = "1", features = ["io-util", "macros", "net", "rt", "sync"] }
+//! contextvars = "0.1"
+//! tokio = { version = "1", features = ["io-util", "macros", "net", "rt"] }
 //! ```
 
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
+use contextvars::{ContextVar, in_context};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use crate::contextvars::{ContextVar, in_context};
-
 static CLIENT_ADDR: ContextVar<SocketAddr> = ContextVar::new("client_addr");
+/// The clients that send a line.
+const TALKERS: usize = 2;
 
 #[tokio::main(flavor = "current_thread")]
 pub async fn main() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await.context("listen")?;
-    let addr = listener.local_addr().context("the server's address")?;
+    let addr = listener.local_addr().context("read the server's address")?;
     println!("Serving on {}", tuple(addr));
     tokio::select! {
-        // A server that is dropped here drops its connections, too; by then all clients have left.
         failed = serve(listener) => failed,
-        ended = clients(addr) => ended,
+        ended = clients(addr) => ended, // Drops the server, and with it the connections that are left.
     }
 }
 
@@ -51,7 +49,7 @@ async fn serve(listener: TcpListener) -> Result<()> {
     }
 }
 
-/// Dropped at an await, it closes the connection, and what it has read of a line is lost.
+/// Cancelling it closes the connection and loses the part of a line that it has read.
 async fn handle_request(stream: TcpStream, addr: SocketAddr) -> Result<()> {
     CLIENT_ADDR.set(addr);
     let mut stream = BufReader::new(stream);
@@ -65,47 +63,52 @@ async fn handle_request(stream: TcpStream, addr: SocketAddr) -> Result<()> {
         stream.write_all(&line).await.context("write")?;
     }
     let goodbye = render_goodbye()?;
-    stream.write_all(goodbye.as_bytes()).await.context("part")
+    let written = stream.write_all(goodbye.as_bytes()).await;
+    written.context("write the farewell")
 }
 
-/// Knows the client without being told.
+/// Reads the address without getting it as an argument.
 fn render_goodbye() -> Result<String> {
     let addr = CLIENT_ADDR.get()?;
     Ok(format!("Good bye, client @ {}\n", tuple(addr)))
 }
 
 async fn clients(addr: SocketAddr) -> Result<()> {
-    let all = Barrier::new(3);
-    let (one, two) = (client(1, true, addr, &all), client(2, true, addr, &all));
-    tokio::try_join!(one, two, client(3, false, addr, &all)).map(drop)
-}
-
-/// One that does not talk only closes its side.
-async fn client(number: u32, talks: bool, addr: SocketAddr, all: &Barrier) -> Result<()> {
-    let stream = TcpStream::connect(addr).await.context("connect")?;
-    let own = stream.local_addr().context("the client's address")?;
-    println!("client {number} is {}", tuple(own));
-    let mut stream = BufReader::new(stream);
+    let mut clients = vec![];
+    for number in 1..=TALKERS + 1 {
+        let stream = TcpStream::connect(addr).await.context("connect")?;
+        let own = stream.local_addr().context("read the client's address")?;
+        println!("client {number} is {}", tuple(own));
+        clients.push((number, BufReader::new(stream)));
+    }
     let mut answer = String::new();
-    if talks {
+    for (number, stream) in clients.iter_mut().take(TALKERS) {
         let hello = format!("hello from {number}\n");
         stream.write_all(hello.as_bytes()).await.context("send")?;
-        stream.read_line(&mut answer).await.context("the echo")?;
+        stream
+            .read_line(&mut answer)
+            .await
+            .context("read the echo")?;
         println!("client {number} receives {}", answer.trim_end());
+        answer.clear();
     }
-    all.wait().await;
-    match talks {
-        true => stream.write_all(b"\n").await.context("send the last")?,
-        false => stream.shutdown().await.context("close this side")?,
+    for (number, mut stream) in clients {
+        match number {
+            1..=TALKERS => stream
+                .write_all(b"\n")
+                .await
+                .context("send an empty line")?,
+            _ => stream.shutdown().await.context("close this side")?,
+        }
+        let read = stream.read_to_string(&mut answer).await;
+        read.context("read the farewell")?;
+        println!("client {number} receives {}", answer.trim_end());
+        answer.clear();
     }
-    answer.clear();
-    let read = stream.read_to_string(&mut answer).await;
-    read.context("the farewell")?;
-    println!("client {number} receives {}", answer.trim_end());
     Ok(())
 }
 
-/// As Python shows an address.
+/// Formats an address as Python does.
 fn tuple(addr: SocketAddr) -> String {
     format!("('{}', {})", addr.ip(), addr.port())
 }

@@ -1,10 +1,10 @@
-//! A server and two clients in one program: both sides count to each other, until a client has had enough.
+//! Run a server and two clients in one program that count to each other.
 //!
 //! Python:  `asyncio.start_server`, `open_connection`, `reader.read(20)`, `wait(..., return_when=FIRST_EXCEPTION)`
-//! Differs: `try_join!` is FIRST_EXCEPTION: it ends with the first error and drops the other half. The notes connect
-//!          before the server listens, and never look for the end of the stream, which `read` tells for ever. Bytes
-//!          have no boundaries: a read may bring half a message or two, so each ends with a full stop here.
-//! Order:   each side's counts come in their order; how many the server gets to send depends on the machine.
+//! Differs: `try_join!` is FIRST_EXCEPTION: it returns the first error and drops the other half. The notes connect before
+//!          the server listens, and never check for the end of the stream. TCP keeps no message boundaries: one read may
+//!          return half a message or two, so each message ends with a full stop here.
+//! Order:   each side's counts arrive in order. How often the server sends depends on the machine.
 //!
 //! ```cargo
 //! [dependencies]
@@ -28,65 +28,54 @@ const SECOND: Duration = Duration::from_millis(100);
 #[tokio::main(flavor = "current_thread")]
 pub async fn main() -> Result<()> {
     let server = TcpListener::bind("127.0.0.1:0").await.context("listen")?;
-    let addr = server.local_addr().context("the server's address")?;
+    let addr = server.local_addr().context("read the server's address")?;
     println!("Serving on {}", tuple(addr));
-    let (client, other) = (tcp_client(addr), tcp_client(addr));
-    tokio::try_join!(tcp_server(server), client, other).map(drop)
+    let mut clients = JoinSet::new();
+    for _ in 0..2 {
+        clients.spawn(tcp_client(addr));
+    }
+    let ended = async {
+        while let Some(ended) = clients.join_next().await {
+            ended.context("wait for a client")??;
+        }
+        Ok(())
+    };
+    tokio::select! {
+        failed = tcp_server(server) => failed,
+        ended = ended => ended,
+    }
 }
 
 async fn tcp_server(server: TcpListener) -> Result<()> {
-    let mut agents = JoinSet::new();
-    for _ in 0..2 {
+    loop {
         let (stream, addr) = server.accept().await.context("accept")?;
-        agents.spawn(tcp_agent(stream, addr));
+        println!("Accept peer {}", tuple(addr));
+        let name = format!("Server receive from {}", tuple(addr));
+        tokio::spawn(talk(stream, name, "server", 0..u64::MAX));
     }
-    while let Some(ended) = agents.join_next().await {
-        ended.context("wait for an agent")?;
-    }
-    Ok(())
-}
-
-async fn tcp_agent(stream: TcpStream, addr: SocketAddr) {
-    println!("Accept peer {}", tuple(addr));
-    talk(
-        stream,
-        format!("Server receive from {}", tuple(addr)),
-        "server",
-        0..,
-    )
-    .await;
 }
 
 async fn tcp_client(addr: SocketAddr) -> Result<()> {
     let stream = TcpStream::connect(addr).await.context("connect")?;
-    let own = stream.local_addr().context("the client's address")?;
-    talk(
-        stream,
-        format!("Client {} receive", tuple(own)),
-        "client",
-        0..3,
-    )
-    .await;
+    let own = stream.local_addr().context("read the client's address")?;
+    let name = format!("Client {} receive", tuple(own));
+    talk(stream, name, "client", 0..3).await;
     Ok(())
 }
 
-/// Who is cancelled here loses what it has read of a message, and the peer what was not yet written of one.
-async fn talk(stream: TcpStream, name: String, side: &str, counts: impl Iterator<Item = u64>) {
+/// Cancelling it loses the part of a message that it has read, and the peer gets only a part of one.
+async fn talk(stream: TcpStream, name: String, side: &str, counts: std::ops::Range<u64>) {
     let (reader, writer) = stream.into_split();
-    // The writer is polled first, so that it has sent something before the reader may find the end.
+    // `biased` polls the writer first, so that it sends its first message before the reader can see the end.
     let Err(why) = tokio::try_join!(biased; write(writer, side, counts), read(reader, &name));
     println!("{name}: {why}");
 }
 
-/// When it has counted enough, the writer is dropped, and the peer reads the end of the stream.
-async fn write(
-    mut writer: OwnedWriteHalf,
-    side: &str,
-    counts: impl Iterator<Item = u64>,
-) -> Result<()> {
+/// Drops the writer after the last count, so that the peer reads the end of the stream.
+async fn write(mut to: OwnedWriteHalf, side: &str, counts: std::ops::Range<u64>) -> Result<()> {
     for count in counts {
         let message = format!("{side} count {count}.");
-        writer.write_all(message.as_bytes()).await?;
+        to.write_all(message.as_bytes()).await?;
         sleep(SECOND).await;
     }
     Ok(())
@@ -107,7 +96,7 @@ async fn read(mut reader: OwnedReadHalf, name: &str) -> Result<Infallible> {
     }
 }
 
-/// As Python shows an address.
+/// Formats an address as Python does.
 fn tuple(addr: SocketAddr) -> String {
     format!("('{}', {})", addr.ip(), addr.port())
 }

@@ -1,17 +1,18 @@
-//! A TCP server of lines that stays up, whatever its clients do, and ends in an orderly way.
+//! Serve lines over TCP with limits on clients, lines and time; drain at the end.
 //!
-//! Python:  `asyncio.start_server(..., limit=...)`, and what one writes around it: `timeout`, a count, `close`, `wait`
-//! Differs: asyncio accepts without a limit, waits for a silent client for ever, and buffers what a client does not
-//!          read, unless each handler awaits `drain`. Here a client is read only when its last answer is written.
-//! Blocks:  nothing, and a `Protocol` must not. `run` returns when `stop` is ready and all is drained.
-//! Limits:  `connections` clients are served at once. Who comes then is accepted, told so in a line, and closed; of
-//!          these there are at most as many, and further ones wait in the system's queue. A place is free when both
-//!          sides have closed, or a second after the server has. A connection's memory is at most 2 × `line` for its
-//!          line and twice what its answer takes.
-//! Errors:  each ends its own connection: a client that resets it, a panic in its `Protocol`. When the system has no
-//!          descriptor left, this is said on stderr, once a minute at most, and tried again ten times a second.
-//! Cancel:  who drops `run` closes all connections at once; what was read of a line is lost.
-//! Cost:    a read and a write for the lines that have come together, however many, and a timer.
+//! Python:  `asyncio.start_server(..., limit=...)`, with `timeout`, a count of clients, `close` and `wait` around it
+//! Differs: asyncio accepts without a limit, waits forever for a silent client, and buffers answers that a client does not read,
+//!          unless each handler awaits `drain`. This server reads from a client only after its last answer is written.
+//!
+//! `Limits::connections` clients are served at the same time. Later ones are accepted, told so in a line and closed; as many of
+//! these may be open, and further ones wait in the system's queue. A place is free when both sides have closed, or a second
+//! after the server has. The memory of a connection is at most 2 × `line`, and twice its answer.
+//!
+//! An error ends only its own connection: a reset by the client, or a panic in its `Protocol`. When the system has no
+//! descriptor left, the server prints that on stderr, at most once a minute, and tries again ten times a second.
+//! Cancelling `run` closes all connections at once. A `Protocol` must not block.
+//!
+//! Lines that arrive together cost one read and one write, and a timer.
 //!
 //! ```cargo
 //! [dependencies]
@@ -30,24 +31,25 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-/// How much is read at a time.
+/// The most bytes of one read.
 const CHUNK: usize = 8 << 10;
-/// How long a client that has been told its last line may take to read it and to close.
+/// The time that a client has to read its last line and close.
 const PARTING: Duration = Duration::from_secs(1);
-/// How long to wait for a descriptor, when none is left.
+/// The pause before it accepts again, when no descriptor is left.
 const RETRY: Duration = Duration::from_millis(100);
-/// How long it is until this is said again.
+/// The time until it prints this again.
 const REMIND: Duration = Duration::from_secs(60);
 
+/// The limits of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Clients served at once.
+    /// The number of clients that are served at the same time.
     pub connections: usize,
-    /// Bytes of a line, its end included.
+    /// The length of a line in bytes, including its end.
     pub line: usize,
-    /// The time for a client to send a whole line, and for it to read the answer.
+    /// The time that a client has to send a line, and to read the answer.
     pub idle: Duration,
-    /// The time for all clients to end the lines they have begun, once the server is told to stop.
+    /// The time that all clients have to end their lines when the server stops.
     pub drain: Duration,
 }
 
@@ -62,43 +64,55 @@ impl Default for Limits {
     }
 }
 
-/// What has come of all who connected.
+/// The number of clients, by how their connections ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Summary {
+    /// Clients that were served.
     pub served: u64,
+    /// Clients that were refused, because too many were connected.
     pub refused: u64,
-    /// Of those served: a client reset its connection or did not read, before its last line, or a `Protocol` panicked.
+    /// Served clients that reset the connection or did not read before their last line, or whose `Protocol` panicked.
     pub broken: u64,
-    /// Of those served: not ready when the time to drain was over.
+    /// Served clients that were connected when the time to drain was over.
     pub cut_off: usize,
 }
 
-/// What is said to the clients. Nothing here may block: it runs between two awaits.
+/// The answers to the clients. The methods run between two awaits, so they must not block.
 pub trait Protocol: Clone + Send + 'static {
-    /// Takes a line with its end, which only a client's last may lack, and adds to `answer`.
+    /// Adds the answer to a line to `answer`. Only the last line of a client may lack its end. `Break` ends the connection.
     fn line(&self, line: &[u8], peer: SocketAddr, answer: &mut Vec<u8>) -> ControlFlow<()>;
 
-    /// The last words, after a `Break`, when the client has sent its last, or when the server stops.
+    /// Adds the farewell to `answer`: after a `Break`, at the end of the client's input, or when the server stops.
     fn goodbye(&self, peer: SocketAddr, answer: &mut Vec<u8>);
 }
 
+/// A server that listens.
 pub struct Server {
     listener: TcpListener,
     limits: Limits,
 }
 
 impl Server {
-    /// Listens. Fails when the port is taken, or the address is not one of this machine.
+    /// Listens on an address.
+    ///
+    /// # Errors
+    ///
+    /// The system's error, if the port is in use or the address is not one of this machine.
     pub async fn bind(addr: SocketAddr, limits: Limits) -> io::Result<Server> {
         let listener = TcpListener::bind(addr).await?;
         Ok(Server { listener, limits })
     }
 
+    /// Returns the address on which it listens.
+    ///
+    /// # Errors
+    ///
+    /// The system's error.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Serves until `stop` is ready, then accepts nobody more, waits for the lines that were begun, and closes.
+    /// Serves until `stop` is ready. Then it accepts no more clients, waits until the begun lines have ended, and closes.
     pub async fn run(self, protocol: impl Protocol, stop: impl Future) -> Summary {
         let Server { listener, limits } = self;
         let (stopping, stopped) = watch::channel(false);
@@ -107,7 +121,7 @@ impl Server {
         let mut told: Option<Instant> = None;
         let mut stop = pin!(stop);
         loop {
-            // To serve one more, or else to tell one more that there is no place.
+            // Accept if one more can be served, or refused.
             let room = served.len().min(refused.len()) < limits.connections;
             let accepted = tokio::select! {
                 biased;
@@ -131,7 +145,7 @@ impl Server {
                 }
                 Err(error) => {
                     if told.is_none_or(|at| at.elapsed() >= REMIND) {
-                        writeln!(io::stderr(), "accept: {error}").ok(); // If nobody reads it, the server goes on.
+                        writeln!(io::stderr(), "accept: {error}").ok(); // Without a reader of stderr the server goes on.
                         told = Some(Instant::now());
                     }
                     sleep(RETRY).await;
@@ -181,7 +195,7 @@ async fn refuse(stream: TcpStream, connections: usize) {
     part(stream, full.as_bytes()).await;
 }
 
-/// One connection, from its first line to its last.
+/// Serves one connection, from its first line to its last.
 async fn converse(
     mut stream: TcpStream,
     peer: SocketAddr,
@@ -194,12 +208,12 @@ async fn converse(
     let mut deadline = Instant::now() + limits.idle;
     let mut last_line = false;
     loop {
-        // One byte more than a line may have tells that it is too long.
+        // One byte more than allowed shows that the line is too long.
         let begun = input.len();
         let room = limits.line + 1 - begun;
         input.reserve(room.min(CHUNK));
         let mut limited = (&mut stream).take(room as u64);
-        // Whichever is dropped here has read nothing.
+        // The future that loses has read nothing.
         let read = tokio::select! {
             biased;
             read = timeout_at(deadline, limited.read_buf(&mut input)) => read,
@@ -251,8 +265,8 @@ async fn converse(
     Ok(())
 }
 
-/// Writes the last line and waits until the client has closed, too: a connection that is closed while something is
-/// unread is reset, and then its client loses what it has not read. One that leaves without reading it loses nothing.
+/// Writes the last line and waits until the client has closed, too. Closing a connection with unread input resets it, and
+/// the client would lose the line.
 async fn part(mut stream: TcpStream, last: &[u8]) {
     let parting = async {
         stream.write_all(last).await?;
@@ -301,7 +315,7 @@ mod tests {
         (addr, tokio::spawn(server.run(Shout, pending::<()>())))
     }
 
-    /// Sends this and returns all that comes.
+    /// Sends the lines and returns the answers.
     async fn talk(addr: SocketAddr, lines: &str) -> io::Result<String> {
         let mut client = TcpStream::connect(addr).await?;
         client.write_all(lines.as_bytes()).await?;
@@ -328,13 +342,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_are_told_that_there_is_no_place() {
+    async fn refused_clients_get_a_line() {
         let (addr, _server) = start(1).await;
         let mut first = TcpStream::connect(addr).await.unwrap();
         first.write_all(b"a\n").await.unwrap();
         let mut echo = [0; 2];
         first.read_exact(&mut echo).await.unwrap();
-        // More than the server tells at the same time, and none of them closes.
+        // More clients than the server refuses at the same time, and none of them closes.
         let mut refused = vec![];
         for _ in 0..3 {
             refused.push(TcpStream::connect(addr).await.unwrap());
@@ -347,7 +361,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_drops_the_server_closes_all_connections() {
+    async fn dropping_the_server_closes_all_connections() {
         let (addr, server) = start(9).await;
         let mut client = TcpStream::connect(addr).await.unwrap();
         client.write_all(b"a\nhalf").await.unwrap();

@@ -1,10 +1,10 @@
-//! A connection that has begun in plain goes on under TLS: the client verifies the server, or leaves.
+//! Upgrade a plain connection to TLS; the client verifies the server or leaves.
 //!
 //! Python:  `await writer.start_tls(context, server_hostname='localhost')`, since 3.11
-//! Differs: an upgrade takes the stream and gives another, so nobody can go on in plain by mistake. What came in plain
-//!          behind the request must not count as said under TLS: the server refuses it. A stream that ends without
-//!          TLS's own end is an error. The certificate is made here, at start; Python's library cannot make one.
-//! Order:   each side goes on when it has heard of the other; a server that is refused is told so.
+//! Differs: an upgrade consumes the plain stream, so no code can go on in plain by mistake. Bytes that follow the request
+//!          in plain must not count as sent under TLS: the server refuses them. A stream that ends without TLS's own end
+//!          is an error. The program makes its certificate; Python's library cannot make one.
+//! Order:   each side waits for the other's message. A server whose certificate is refused gets an error.
 //!
 //! ```cargo
 //! [dependencies]
@@ -22,7 +22,7 @@ use anyhow::{Context, Result, ensure};
 use rcgen::generate_simple_self_signed;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -39,41 +39,39 @@ pub async fn main() -> Result<()> {
     let acceptor = TlsAcceptor::from(Arc::new(config));
 
     let listener = TcpListener::bind("127.0.0.1:0").await.context("listen")?;
-    let addr = listener.local_addr().context("the server's address")?;
+    let addr = listener.local_addr().context("read the server's address")?;
     println!("Serving on ('{}', {})", addr.ip(), addr.port());
     let trusting = client(addr, Some(certificate));
     tokio::try_join!(serve(&listener, &acceptor), trusting)?;
 
-    println!("A client that trusts nobody");
+    println!("A client without a trusted certificate");
     let (served, refused) = tokio::join!(serve(&listener, &acceptor), client(addr, None));
-    ensure!(served.is_err() && refused.is_err(), "nobody was trusted");
+    ensure!(
+        served.is_err() && refused.is_err(),
+        "an unknown certificate was trusted"
+    );
     Ok(())
 }
 
-/// Dropped at an await, it closes the connection, in the middle of a handshake, too.
+/// Cancelling it closes the connection, also in the middle of a handshake.
 async fn serve(listener: &TcpListener, acceptor: &TlsAcceptor) -> Result<()> {
     let (stream, _) = listener.accept().await.context("accept")?;
     let mut plain = BufReader::new(stream);
-    let mut line = String::new();
-    plain.read_line(&mut line).await.context("read in plain")?;
-    println!("Server receives in plain: {}", line.trim_end());
+    println!("Server receives in plain: {}", read_line(&mut plain).await?);
     ensure!(
         plain.buffer().is_empty(),
         "the client did not wait for the answer"
     );
-    plain
-        .write_all(b"go ahead\n")
-        .await
-        .context("answer in plain")?;
+    let answered = plain.write_all(b"go ahead\n").await;
+    answered.context("answer in plain")?;
 
     let accepted = acceptor.accept(plain.into_inner()).await;
-    let stream =
+    let tls =
         accepted.inspect_err(|_| println!("Server is told that its certificate is refused"))?;
     println!("Server is under TLS");
-    let mut tls = BufReader::new(stream);
-    line.clear();
-    tls.read_line(&mut line).await.context("read")?;
-    println!("Server receives under TLS: {}", line.trim_end());
+    let mut tls = BufReader::new(tls);
+    let line = read_line(&mut tls).await?;
+    println!("Server receives under TLS: {line}");
     tls.write_all(line.as_bytes()).await.context("answer")?;
     tls.shutdown().await.context("end TLS")
 }
@@ -85,19 +83,13 @@ async fn client(addr: SocketAddr, trusted: Option<CertificateDer<'static>>) -> R
         .with_root_certificates(roots)
         .with_no_client_auth();
     let mut plain = BufReader::new(TcpStream::connect(addr).await.context("connect")?);
-    plain
-        .write_all(b"STARTTLS\n")
-        .await
-        .context("ask in plain")?;
-    let mut answer = String::new();
-    plain
-        .read_line(&mut answer)
-        .await
-        .context("read in plain")?;
-    println!("Client receives in plain: {}", answer.trim_end());
+    let asked = plain.write_all(b"STARTTLS\n").await;
+    asked.context("ask in plain")?;
+    let answer = read_line(&mut plain).await?;
+    println!("Client receives in plain: {answer}");
     ensure!(
-        answer == "go ahead\n" && plain.buffer().is_empty(),
-        "no go ahead"
+        answer == "go ahead" && plain.buffer().is_empty(),
+        "the server refuses TLS: {answer}"
     );
 
     let name = ServerName::try_from("localhost").context("the server's name")?;
@@ -106,10 +98,15 @@ async fn client(addr: SocketAddr, trusted: Option<CertificateDer<'static>>) -> R
     let mut tls = connected.inspect_err(|_| println!("Client refuses the certificate"))?;
     println!("Client has verified localhost");
     tls.write_all(b"secret\n").await.context("write")?;
-    answer.clear();
-    tls.read_to_string(&mut answer)
-        .await
-        .context("read until TLS ends")?;
-    println!("Client receives under TLS: {}", answer.trim_end());
+    let mut echo = String::new();
+    let read = tls.read_to_string(&mut echo).await;
+    read.context("read until TLS ends")?;
+    println!("Client receives under TLS: {echo}");
     Ok(())
+}
+
+async fn read_line(stream: &mut (impl AsyncBufRead + Unpin)) -> Result<String> {
+    let mut line = String::new();
+    stream.read_line(&mut line).await.context("read a line")?;
+    Ok(line.trim_end().to_owned())
 }

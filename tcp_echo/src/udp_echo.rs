@@ -1,10 +1,11 @@
-//! Datagrams: each `send` is one `recv` or none at all, and the sender learns that nobody listens.
+//! Exchange UDP datagrams, and learn that no socket listens any more.
 //!
 //! Python:  `loop.create_datagram_endpoint` with a `DatagramProtocol`; asyncio has no streams for datagrams
-//! Differs: no callbacks: `recv_from` is awaited, and `error_received` is the error of the next `send` or `recv`. What
-//!          does not fit the buffer is cut off and lost. An empty datagram is sent (by asyncio since 3.13), and is not
-//!          the end. On a real network some get lost or come twice, so the client waits a limited time and asks again.
-//! Order:   the client prints what the server has printed and sent before.
+//! Differs: there are no callbacks: `recv_from` is awaited, and `error_received` is the error of the next `send` or `recv`.
+//!          A datagram that does not fit the buffer is cut off. An empty one is sent (by asyncio since 3.13) and does not
+//!          mean the end. On a real network datagrams get lost or arrive twice: the client waits a limited time, then
+//!          asks again.
+//! Order:   the client prints an answer after the server has printed and sent it.
 //!
 //! ```cargo
 //! [dependencies]
@@ -20,20 +21,20 @@ use anyhow::{Context, Result, bail};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
-/// Far longer than any answer takes.
+/// Much longer than an answer takes.
 const ANSWER: Duration = Duration::from_secs(2);
 
 #[tokio::main(flavor = "current_thread")]
 pub async fn main() -> Result<()> {
     let server = UdpSocket::bind("127.0.0.1:0").await.context("bind")?;
-    let addr = server.local_addr().context("the server's address")?;
+    let addr = server.local_addr().context("read the server's address")?;
     println!("Serving on {}", tuple(addr));
     let client = UdpSocket::bind("127.0.0.1:0").await.context("bind")?;
     client.connect(addr).await.context("connect")?;
-    let own = client.local_addr().context("the client's address")?;
+    let own = client.local_addr().context("read the client's address")?;
     println!("Client is {}", tuple(own));
 
-    // Who is dropped while it waits for a datagram loses none: it is taken whole, or stays for the next.
+    // Cancelling `recv_from` loses no datagram: it is read whole, or stays in the socket.
     tokio::select! {
         failed = serve(server) => failed?,
         asked = async {
@@ -46,9 +47,9 @@ pub async fn main() -> Result<()> {
 
     match ask(&client, "four").await {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            println!("Client is told that nobody listens");
+            println!("Client learns that no socket listens");
         }
-        other => bail!("the server has left, and this is the answer: {other:?}"),
+        other => bail!("the server has left, but the client got {other:?}"),
     }
     Ok(())
 }
@@ -57,7 +58,7 @@ async fn serve(server: UdpSocket) -> Result<()> {
     let mut buffer = [0; 1500];
     loop {
         let (count, addr) = server.recv_from(&mut buffer).await.context("receive")?;
-        let message = str::from_utf8(&buffer[..count]).context("understand it")?;
+        let message = str::from_utf8(&buffer[..count]).context("decode the message")?;
         println!("Server receives '{message}' from {}", tuple(addr));
         server
             .send_to(&buffer[..count], addr)
@@ -66,7 +67,7 @@ async fn serve(server: UdpSocket) -> Result<()> {
     }
 }
 
-/// Asks up to three times. Two answers to one question would be taken for answers to two: a real protocol numbers them.
+/// Asks up to three times. A late answer would count as the answer to the next question: a real protocol numbers them.
 async fn ask(client: &UdpSocket, message: &str) -> io::Result<String> {
     let mut buffer = [0; 1500];
     for _ in 0..3 {
@@ -78,7 +79,7 @@ async fn ask(client: &UdpSocket, message: &str) -> io::Result<String> {
     Err(io::ErrorKind::TimedOut.into())
 }
 
-/// As Python shows an address.
+/// Formats an address as Python does.
 fn tuple(addr: SocketAddr) -> String {
     format!("('{}', {})", addr.ip(), addr.port())
 }

@@ -1,10 +1,11 @@
-//! An echo server on a Unix socket, which learns from the system what process its client is.
+//! Serve on a Unix socket, and ask the system which process the client is.
 //!
 //! Python:  `asyncio.start_unix_server`, `asyncio.open_unix_connection`, `SO_PEERCRED`
-//! Differs: a path is left behind when its server ends, here and in Python before 3.13, and tokio does not remove a
-//!          dead server's path before it binds. This needs Linux: an abstract name, a null byte first, which is no file
-//!          and is gone with its server, however that ends. `peer_cred` tells which process has connected.
-//! Order:   the client prints what the server has printed and sent before.
+//! Differs: a path stays behind when its server ends, here and in Python before 3.13, and tokio does not remove a dead
+//!          server's path before it binds. An abstract name, which starts with a null byte, is not a file: it disappears
+//!          with its server, even if that is killed.
+//! Order:   the client prints a line after the server has printed and sent it.
+//! Platform: Linux (abstract names)
 //!
 //! ```cargo
 //! [dependencies]
@@ -25,16 +26,18 @@ pub async fn main() -> Result<()> {
     println!("Serving on {}", name.escape_default());
     tokio::try_join!(serve_one(listener), client(&name))?;
     let gone = UnixStream::connect(&name).await.is_err();
-    ensure!(gone, "the name is there without its server");
+    ensure!(gone, "the name has outlived its server");
     println!("the name is gone with the server");
     Ok(())
 }
 
-/// Dropped at an await, it closes the connection, and what it has read of a line is lost.
+/// Cancelling it closes the connection and loses the part of a line that it has read.
 async fn serve_one(listener: UnixListener) -> Result<()> {
     let (stream, _) = listener.accept().await.context("accept")?;
-    let peer = stream.peer_cred().context("who is it")?;
-    let pid = peer.pid().context("a peer without a pid")?;
+    let peer = stream.peer_cred().context("read the peer's credentials")?;
+    let pid = peer
+        .pid()
+        .context("the system did not tell the peer's pid")?;
     println!("Server accepts process {pid}");
     let mut stream = BufReader::new(stream);
     loop {
@@ -61,7 +64,10 @@ async fn client(name: &str) -> Result<()> {
     }
     stream.shutdown().await.context("close this side")?;
     let mut rest = vec![];
-    let rest = stream.read_to_end(&mut rest).await.context("the end")?;
+    let rest = stream
+        .read_to_end(&mut rest)
+        .await
+        .context("read until the end")?;
     println!("Client receives {rest} bytes more");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `serve` as a process, and clients that behave well, badly, or were written by others.
+//! Runs `serve` as a process, with clients that behave well or badly, and clients in Python, nc and telnet.
 //!
 //! Every wait has a limit, and every process ends with its test.
 
@@ -19,11 +19,11 @@ use rustix::process::{
     setrlimit,
 };
 
-/// Long enough for anything to happen, on any machine.
+/// The limit of a wait, longer than any wait takes.
 const LONG: Duration = Duration::from_secs(30);
-/// Long enough to see that something does not happen.
+/// The time in which something must not happen.
 const MOMENT: Duration = Duration::from_millis(100);
-/// More than the server ever needs, with the limits of these tests.
+/// The limit of the server's memory, with the limits of these tests.
 const MOST_MEMORY: u64 = 64 << 20;
 
 fn main() -> ExitCode {
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         half_a_line(args.next().unwrap().parse().unwrap());
     }
     let mut args = Arguments::from_args();
-    args.test_threads = Some(args.test_threads.unwrap_or(2)); // Enough for the waiting, and few enough for time limits.
+    args.test_threads = Some(args.test_threads.unwrap_or(2)); // The tests mostly wait; more of them would exceed their time limits.
     let tests: [(&str, fn()); 23] = [
         ("all_examples_but_the_server", all_examples_but_the_server),
         ("usage", usage),
@@ -85,7 +85,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&args, ours.into_iter().chain(others).collect()).exit_code()
 }
 
-/// Why a test with this program is not possible here.
+/// Returns the reason if the program cannot run here.
 fn lacks(program: &str) -> Option<String> {
     let new_enough = "import sys; sys.exit(sys.version_info < (3, 11))";
     let args: &[&str] = match program {
@@ -102,7 +102,7 @@ fn lacks(program: &str) -> Option<String> {
     }
 }
 
-/// A process that prints where it listens. It ends with its test.
+/// A server process that prints its address, and ends with its test.
 struct Server {
     child: Child,
     lines: Receiver<String>,
@@ -119,7 +119,7 @@ impl Server {
         Server::run_and_read(command, usize::MAX)
     }
 
-    /// Closes its output behind so many lines.
+    /// Closes its output after `most` lines.
     fn run_and_read(command: &mut Command, most: usize) -> Server {
         command
             .stdin(Stdio::null())
@@ -157,7 +157,7 @@ impl Server {
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
-    /// Stops it and returns its last line. It must end well, with nothing on stderr.
+    /// Stops the server and returns its last line. The exit code must be 0, and stderr empty.
     fn stop(mut self, signal: Signal) -> String {
         self.signal(signal);
         assert!(
@@ -170,7 +170,7 @@ impl Server {
         last
     }
 
-    /// Waits for its end.
+    /// Waits until it has ended.
     fn end(&mut self) -> (Option<i32>, String) {
         let status = wait(&mut self.child);
         let mut stderr = String::new();
@@ -183,7 +183,7 @@ impl Server {
         (status.code(), stderr)
     }
 
-    /// A client that gets an echo: the server is up.
+    /// Checks that a client gets an echo.
     fn serves(&self) {
         let mut client = connect(self.addr);
         assert_eq!(ask(&mut client, "are you there?\n"), "are you there?\n");
@@ -195,7 +195,7 @@ impl Server {
             .count()
     }
 
-    /// The most memory it has had, in bytes.
+    /// Returns its peak memory in bytes.
     fn memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let peak = status
@@ -235,7 +235,7 @@ fn wait(child: &mut Child) -> process::ExitStatus {
     }
 }
 
-/// Runs a command to its end, which must come in time.
+/// Runs a command, which must end in time.
 fn output(command: &mut Command) -> Output {
     command
         .stdin(Stdio::null())
@@ -262,7 +262,7 @@ fn ask(client: &mut TcpStream, line: &str) -> String {
     read_line(client)
 }
 
-/// Byte by byte, so that nothing is read that belongs to the next.
+/// Reads a line byte by byte, so that it reads nothing of the next line.
 fn read_line(client: &mut TcpStream) -> String {
     let (mut line, mut byte) = (vec![], [0]);
     while !line.ends_with(b"\n") && client.read(&mut byte).unwrap() > 0 {
@@ -291,37 +291,43 @@ fn all_examples_but_the_server() {
 }
 
 fn usage() {
-    let address = "takes an IP address and a port, such as 127.0.0.1:8081 or [::1]:8081, not";
-    let seconds = "takes seconds, more than 0 and at most 1000000, not";
-    let number = "takes a whole number from 1 to 1000000000, not";
+    let address = "expected an IP address and a port, such as 127.0.0.1:8081";
+    let seconds = "expected seconds, more than 0 and at most 1000000";
+    let invalid = |option: &str, value: &str, reason: &str| {
+        format!("invalid value '{value}' for '{option}': {reason}")
+    };
     for (args, complaint) in [
         (
             &["--addr", "localhost"][..],
-            format!("--addr {address} \"localhost\""),
+            invalid("--addr <IP:PORT>", "localhost", address),
         ),
         (
             &["--addr", "127.0.0.1:65536"],
-            format!("--addr {address} \"127.0.0.1:65536\""),
+            invalid("--addr <IP:PORT>", "127.0.0.1:65536", address),
         ),
         (
             &["--addr"],
-            "--addr needs a value: an IP address and a port, such as 127.0.0.1:8081 or [::1]:8081"
-                .to_owned(),
+            "a value is required for '--addr <IP:PORT>' but none was supplied".to_owned(),
         ),
         (
             &["--connect", "127.0.0.1"],
-            format!("--connect {address} \"127.0.0.1\""),
+            invalid("--connect <IP:PORT>", "127.0.0.1", address),
         ),
-        (&["--idle", "0"], format!("--idle {seconds} \"0\"")),
-        (&["--drain", "NaN"], format!("--drain {seconds} \"NaN\"")),
+        (
+            &["--connect", "127.0.0.1:1", "--idle", "1"],
+            "the argument '--connect <IP:PORT>' cannot be used with one or more of the other specified arguments".to_owned(),
+        ),
+        (&["--idle", "0"], invalid("--idle <SECONDS>", "0", seconds)),
+        (&["--idle", "inf"], invalid("--idle <SECONDS>", "inf", seconds)),
+        (&["--drain", "NaN"], invalid("--drain <SECONDS>", "NaN", seconds)),
         (
             &["--connections", "0"],
-            format!("--connections {number} \"0\""),
+            invalid("--connections <NUMBER>", "0", "0 is not in 1..=4294967295"),
         ),
-        (&["--line", "64K"], format!("--line {number} \"64K\"")),
+        (&["--line", "64K"], invalid("--line <BYTES>", "64K", "invalid digit found in string")),
         (
             &["--port", "80"],
-            "there is no option \"--port\"; --help names all".to_owned(),
+            "unexpected argument '--port' found".to_owned(),
         ),
     ] {
         let output = output(
@@ -329,13 +335,16 @@ fn usage() {
                 .arg("serve")
                 .args(args),
         );
-        assert_eq!(text(output.stderr), format!("serve: {complaint}\n"));
+        let text_of = text(output.stderr);
+        assert!(text_of.starts_with(&format!("serve: {complaint}")), "{text_of}");
+        assert!(text_of.ends_with("try '--help'.\n"), "{text_of}");
+        assert_eq!(text_of.lines().count(), 1, "{text_of}");
         assert_eq!(
             (text(output.stdout).as_str(), output.status.code()),
             ("", Some(2))
         );
     }
-    // An address that is well formed, but of no interface here.
+    // A valid address that is not one of this machine.
     let elsewhere = ["serve", "--addr", "192.0.2.1:8081"];
     let output = output(Command::new(env!("CARGO_BIN_EXE_tcp_echo")).args(elsewhere));
     let complaint = text(output.stderr);
@@ -428,7 +437,7 @@ fn line_limit() {
     let server = Server::start(&["--line", "8"]);
     let mut client = connect(server.addr);
     assert_eq!(ask(&mut client, "1234567\n"), "1234567\n");
-    // The answer to what came before is not lost.
+    // The answer to the lines before is not lost.
     client.write_all(b"short\n12345678\nshort\n").unwrap();
     assert_eq!(
         text(until_end(&mut client)),
@@ -437,7 +446,7 @@ fn line_limit() {
     assert_eq!(ask(&mut connect(server.addr), "1234567\n"), "1234567\n");
 }
 
-/// The client reads only when it has sent all, or when the server has closed.
+/// The client reads only after it has sent everything, or after the server has closed.
 fn long_line(bytes: usize) {
     let server = Server::start(&[]);
     let mut client = connect(server.addr);
@@ -445,7 +454,7 @@ fn long_line(bytes: usize) {
     let sent = (0..bytes >> 20).all(|_| client.write_all(&part).is_ok());
     if sent {
         let mut answer = String::new();
-        // A server that has waited long enough resets the connection.
+        // After the time limit the server resets the connection.
         if client.read_to_string(&mut answer).is_ok() {
             assert_eq!(answer, "error: a line has at most 65536 bytes\n");
         }
@@ -455,7 +464,7 @@ fn long_line(bytes: usize) {
     assert!(server.memory() < MOST_MEMORY, "{} bytes", server.memory());
 }
 
-/// The last answer has the time of every other.
+/// The last answer has the same time limit as every other.
 fn reads_late() {
     const MANY: usize = 20 << 20;
     let server = Server::start(&["--line", "30000000"]);
@@ -464,7 +473,7 @@ fn reads_late() {
     line.push(b'\n');
     client.write_all(&line).unwrap();
     client.write_all(b"\n").unwrap();
-    thread::sleep(Duration::from_millis(1500)); // More than it takes to part.
+    thread::sleep(Duration::from_millis(1500)); // Longer than a parting takes.
     let all = until_end(&mut client);
     assert_eq!(all.len(), line.len() + goodbye(&client).len());
     assert!(all.ends_with(goodbye(&client).as_bytes()));
@@ -489,7 +498,7 @@ fn never_reads() {
     assert_eq!(error.kind(), ErrorKind::WouldBlock);
     server.serves();
     assert!(server.memory() < MOST_MEMORY);
-    // Once it has waited long enough for the client to read, it closes.
+    // After the time limit for reading it closes.
     client.set_write_timeout(Some(LONG)).unwrap();
     let error = loop {
         if let Err(error) = client.write_all(lines.as_bytes()) {
@@ -544,7 +553,7 @@ fn connection_limit() {
     for _ in 0..5 {
         let mut third = connect(server.addr);
         let refusal = "error: 2 clients are connected, try again later\n";
-        // It may have begun to talk already.
+        // The client may have begun to talk already.
         third.write_all(b"let me in\n").unwrap();
         assert_eq!(text(until_end(&mut third)), refusal);
     }
@@ -582,7 +591,7 @@ fn thousand_clients() {
         .collect();
     let (mut served, mut told) = (0, 0);
     for client in &mut clients {
-        // One that was refused long ago is reset when it writes. What it was told before can still be read.
+        // A client that was refused long ago is reset when it writes. It can still read the line from before.
         client.write_all(b"hello\n").ok();
         match read_line(client).as_str() {
             "hello\n" => served += 1,
@@ -647,12 +656,12 @@ fn resets() {
     }
 }
 
-/// What the client that is killed does.
+/// The client that is killed.
 fn half_a_line(addr: SocketAddr) -> ! {
     let mut client = connect(addr);
     print!("{}", ask(&mut client, "connected\n"));
     client.write_all(b"half a li").unwrap();
-    until_end(&mut client); // Which it does not live to see, unless the server does not either.
+    until_end(&mut client); // It is killed during this wait.
     process::exit(0)
 }
 
@@ -689,7 +698,7 @@ fn no_descriptors() {
     assert_eq!(ask(&mut clients[0], "hello\n"), "hello\n");
     thread::sleep(5 * MOMENT);
     assert_eq!(ask(&mut clients[0], "hello\n"), "hello\n");
-    // Who waits is served when others leave.
+    // A waiting client is served when another one leaves.
     let mut last = clients.pop().unwrap();
     drop(clients);
     assert_eq!(ask(&mut last, "hello\n"), "hello\n");
@@ -708,7 +717,7 @@ fn drained() {
     let [mut between, mut ends, mut never] = <[TcpStream; 3]>::try_from(clients).unwrap();
     ends.write_all(b"a line that").unwrap();
     never.write_all(b"a line that").unwrap();
-    thread::sleep(MOMENT); // The server cannot say that it has read half a line.
+    thread::sleep(MOMENT); // The server does not report that it has read half a line.
     let begun = Instant::now();
     server.signal(Signal::INT);
     assert_eq!(server.line(), "SIGINT: draining for at most 2 s");
@@ -758,7 +767,7 @@ fn terminated() {
     assert_eq!(last, "clients served: 1, refused: 0, broken: 0, cut off: 0");
 }
 
-/// Two clients at once, by asyncio.
+/// Two asyncio clients at the same time.
 const CLIENT: &str = r"
 import asyncio, sys
 
@@ -795,7 +804,7 @@ fn python_client() {
 
 const TWIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/python/serve.py");
 
-/// The echo server of the notes, on a port that is free.
+/// The notes' echo server, on a free port.
 const NOTES: &str = r"
 import asyncio
 import contextvars
@@ -828,7 +837,7 @@ async def main():
 asyncio.run(main())
 ";
 
-/// Our session with a server that is Python's.
+/// Runs our session with a Python server.
 fn python_server(args: &[&str]) {
     let server = Server::run(Command::new("python3").arg("-u").args(args));
     let addr = server.addr.to_string();
@@ -848,7 +857,7 @@ fn python_server(args: &[&str]) {
     assert_eq!(lines, format!("Client is {own}\n{rest}"));
 }
 
-/// Runs a program with this input, and returns its output.
+/// Runs a program with this input and returns its output.
 fn fed(command: &mut Command, input: &str, keep_open: bool) -> String {
     command
         .stdin(Stdio::piped())

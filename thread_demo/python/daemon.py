@@ -1,4 +1,4 @@
-import queue  # the standard one: run this with `python3 -P`, as there is a queue.py in this folder
+import queue  # The standard module: run this with `python3 -P`, because this folder has a queue.py.
 import threading
 
 q = queue.Queue()
@@ -16,4 +16,4 @@ for item in range(3):
     q.put(item)
 
 q.join()
-print('main ends, the worker waits for more')
+print('main ends while the worker waits for more')

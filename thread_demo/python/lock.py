@@ -12,7 +12,7 @@ def acquire():
     print('main tried: the lock is taken')
     begun = time.monotonic()
     assert not lock.acquire(timeout=SECOND)
-    print('main waited {:.6f} seconds: the lock is taken'.format(time.monotonic() - begun))
+    print('main waited {:.6f} seconds: the lock is taken'.format((time.monotonic() - begun) / SECOND))
 
     def wait():
         with lock:
@@ -39,7 +39,7 @@ def count():
     tl = [threading.Thread(target=add) for _ in range(4)]
     [t.start() for t in tl]
     [t.join() for t in tl]
-    print('four threads counted to {}'.format(counter))
+    print('the threads counted to {}'.format(counter))
 
 
 def fail():
@@ -49,9 +49,9 @@ def fail():
     def transfer():
         with lock:
             accounts[0] -= 30
-            print('the thread fails with the lock')
             raise RuntimeError('half of the transfer is done')
 
+    threading.excepthook = lambda args: print('the thread panics with the lock: {}'.format(args.exc_value))
     t = threading.Thread(target=transfer)
     t.start()
     t.join()

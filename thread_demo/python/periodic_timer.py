@@ -2,6 +2,7 @@ import threading
 import time
 
 SECOND = 0.1
+TIMES = 3
 
 begun = time.monotonic()
 times = 0
@@ -12,7 +13,7 @@ def r():
     global times
     times += 1
     print("Time's up")
-    if times == 3:
+    if times == TIMES:
         enough.set()
     else:
         threading.Timer(2 * SECOND, r).start()
@@ -20,4 +21,4 @@ def r():
 
 threading.Timer(2 * SECOND, r).start()
 enough.wait()
-print('three times in {:.6f} seconds'.format((time.monotonic() - begun) / SECOND))
+print('{} times in {:.6f} seconds'.format(TIMES, (time.monotonic() - begun) / SECOND))

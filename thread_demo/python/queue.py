@@ -1,4 +1,4 @@
-import queue  # the standard one: run this with `python3 -P`, as there is a queue.py in this folder
+import queue  # The standard module: run this with `python3 -P`, because this folder has a queue.py.
 import threading
 import time
 

@@ -1,6 +1,7 @@
 import threading
 
-ready = threading.Barrier(5)
+THREADS = 4
+ready = threading.Barrier(THREADS + 1)
 go = threading.Event()
 message = ''
 
@@ -12,7 +13,7 @@ def run(tid):
     print('thread {}: {}'.format(tid, message))
 
 
-threads = [threading.Thread(target=run, args=(tid,)) for tid in range(4)]
+threads = [threading.Thread(target=run, args=(tid,)) for tid in range(THREADS)]
 for t in threads:
     t.start()
 ready.wait()

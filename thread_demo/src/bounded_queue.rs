@@ -1,14 +1,15 @@
-//! A queue of two places: `put` waits for room and `get` for an item, as long as they are told to.
+//! Limit a queue to two items, so that `put` waits for room and `get` for an item.
 //!
 //! Python:  `queue.Queue(maxsize)`, `put_nowait`, `put(timeout=...)`, `queue.Full`, `get_nowait`, `get(timeout=...)`, `queue.Empty`
-//! Differs: an item for which there was no room comes back with the error.
-//! Order:   the thread's `put` returns when main has made room.
+//! Differs: an item that finds no room comes back with the error.
+//! Order:   the thread's `put` returns after main has made room.
 //! Needs:   thread_queue.rs
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
 //! crossbeam-channel = "0.5"
+//! parking_lot = "0.13"
 //! ```
 
 use std::fmt::Display;
@@ -42,7 +43,7 @@ pub fn main() -> Result<()> {
     refused("get with a timeout", || items.get_timeout(SECOND))
 }
 
-/// Prints why, and after which time.
+/// Prints the error, and the time that the call took.
 fn refused<T, E: Display>(what: &str, call: impl FnOnce() -> Result<T, E>) -> Result<()> {
     let begun = Instant::now();
     let Err(error) = call() else {

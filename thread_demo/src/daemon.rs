@@ -1,15 +1,16 @@
-//! A daemon thread does not hold the program: it waits for work when main ends, and ends with it.
+//! Leave a daemon thread waiting for work when main ends.
 //!
 //! Python:  `Thread(target=worker, daemon=True)`
-//! Differs: every thread of a Rust program is one: the end of `main` ends the process. It stops wherever it is, and drops
-//!          nothing, so it must hold nothing that has to be cleaned up. See queue for a worker that ends by itself.
-//! Order:   what main has joined is done; what the thread would do later never is.
+//! Differs: every thread of a Rust program is a daemon thread: the end of `main` ends the process. The thread stops where it
+//!          is and drops nothing, so it must not hold anything that needs cleanup. queue shows a worker that ends by itself.
+//! Order:   main joins the queue, so three items are done before it ends.
 //! Needs:   thread_queue.rs
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
 //! crossbeam-channel = "0.5"
+//! parking_lot = "0.13"
 //! ```
 
 use std::sync::LazyLock;
@@ -19,17 +20,17 @@ use anyhow::Result;
 
 use crate::thread_queue::{Consumer, Producer, queue};
 
-/// A static is never dropped, so the worker never sees an end.
+/// A static is never dropped, so the worker never sees the end of the queue.
 static Q: LazyLock<Producer<u32>> = LazyLock::new(|| {
     let (q, items) = queue(0);
     let run = move || {
-        // Nobody joins it, so it says itself what went wrong.
+        // No thread joins it, so it reports its error itself.
         if let Err(error) = worker(&items) {
             eprintln!("the worker failed: {error:#}");
         }
     };
     if let Err(error) = thread::Builder::new().spawn(run) {
-        eprintln!("start the worker: {error}"); // And the queue has no consumer, which `put` reports.
+        eprintln!("start the worker: {error}"); // `put` then fails, because the queue has no consumer.
     }
     q
 });
@@ -39,7 +40,7 @@ pub fn main() -> Result<()> {
         Q.put(item)?;
     }
     Q.join()?;
-    println!("main ends, the worker waits for more");
+    println!("main ends while the worker waits for more");
     Ok(())
 }
 

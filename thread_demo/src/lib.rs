@@ -1,10 +1,10 @@
-//! `threading` and `queue`: threads, what they share, and what they keep to themselves.
+//! `threading` and `queue`: threads, and the data that they share or keep for themselves.
 //!
 //! What differs from Python, and why:
-//! - Threads run at the same time, on all cores: there is no GIL. What they share is therefore behind a lock, or atomic, or
-//!   not written to; anything else does not compile.
-//! - A lock owns what it guards, and the guard that `lock` returns gives it back when it goes out of scope.
-//! - Every thread is a daemon thread: the end of `main` ends the program. Who wants to wait joins, or uses a scope.
+//! - Threads run at the same time, on all cores: there is no GIL. So shared data is behind a lock, atomic, or read-only;
+//!   anything else does not compile.
+//! - A lock owns the data that it guards. `lock` returns a guard, which releases the lock at the end of its scope.
+//! - Every thread is a daemon thread: the end of `main` ends the program. To wait for a thread, join it or use a scope.
 //! - A panic in a thread comes out of its `join`; an exception in a Python thread is only printed.
 
 pub mod all_cores;

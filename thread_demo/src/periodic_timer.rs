@@ -1,14 +1,15 @@
-//! A periodic timer calls its function again and again, until the function says that it is enough.
+//! Call a function periodically until it says that it is done.
 //!
 //! Python:  a new `threading.Timer` each time, started by the function
-//! Notes:   they call `t.start()` once more in the function, which is a RuntimeError: a thread starts only once.
-//! Differs: one timer, one thread. What ends it is what the function returns, or a `cancel`.
-//! Order:   a call begins an interval after the one before has ended.
+//! Differs: one timer, one thread. The function's result ends it, or a `cancel`. The notes call `t.start()` again in the
+//!          function, which is a RuntimeError: a thread starts only once.
+//! Order:   a call begins an interval after the one before has returned.
 //! Needs:   timers.rs
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
+//! parking_lot = "0.13"
 //! ```
 
 use std::ops::ControlFlow;
@@ -18,6 +19,7 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::timers::Timer;
 
+const TIMES: u32 = 3;
 const SECOND: Duration = Duration::from_millis(100);
 
 pub fn main() -> Result<()> {
@@ -26,14 +28,14 @@ pub fn main() -> Result<()> {
     let r = move || {
         times += 1;
         println!("Time's up");
-        match times {
-            3 => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
+        match times < TIMES {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
         }
     };
     let t = Timer::periodic(2 * SECOND, r).context("start the timer")?;
     t.join().map_err(|_| anyhow!("the function panicked"))?;
     let seconds = begun.elapsed().as_secs_f64() / SECOND.as_secs_f64();
-    println!("three times in {seconds:.6} seconds");
+    println!("{TIMES} times in {seconds:.6} seconds");
     Ok(())
 }

@@ -1,16 +1,16 @@
-//! A worker takes thirty items from a queue; `join` returns when all of them are done.
+//! Give a worker thread thirty items, and join the queue until all are done.
 //!
 //! Python:  `queue.Queue`, `put`, `get`, `task_done`, `join`, and a worker that is a daemon thread
-//! Differs: dropping the producer tells the worker that nothing more will come, so it ends and can be joined; for the
-//!          daemon see daemon. Should the worker fail in the middle of an item, `join` is an error.
-//! Order:   the items are done in the order in which they were put, before `join` returns; one `task_done` too many is an
-//!          error.
+//! Differs: dropping the producer ends the queue, so the worker returns and can be joined; daemon shows the other way. If the
+//!          worker fails in the middle of an item, `join` is an error.
+//! Order:   the items are done in the order of the puts, and before `join` returns. One `task_done` too many is an error.
 //! Needs:   thread_queue.rs
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
 //! crossbeam-channel = "0.5"
+//! parking_lot = "0.13"
 //! ```
 
 use std::thread;
@@ -37,7 +37,7 @@ pub fn main() -> Result<()> {
     println!("the worker has ended");
     match ended?.task_done() {
         Err(error) => println!("{error}"),
-        Ok(()) => bail!("nothing was left to be done, and nobody noticed"),
+        Ok(()) => bail!("one task_done too many was accepted"),
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
-//! Scoped threads borrow what they work on: four threads change a part of one array each.
+//! Let scoped threads borrow parts of one array, and change them.
 //!
 //! Python:  `Thread(target=double, args=(numbers, i))`, and a `join` of each
-//! Differs: the scope joins every thread that was started in it, so that a thread may borrow from the function around it.
-//!          Two threads with the same part, or a look at the array before all are joined, do not compile.
-//! Order:   the four lines come in any order; the last line comes last.
+//! Differs: the scope joins every thread that was started in it, so a thread may borrow from the function around it. Two threads
+//!          with the same part, or reading the array before all are joined, do not compile.
+//! Order:   the threads' lines come in any order, main's line last.
 //!
 //! ```cargo
 //! [dependencies]

@@ -1,9 +1,9 @@
-//! One thread waits for two channels at once, and for no longer than it wants to.
+//! Wait for two channels at once, with a time limit.
 //!
-//! Python:  one `queue.Queue` for everything, each item with a word for its kind; two queues cannot be waited for together
-//! Differs: `select!` takes what comes first from whichever channel has it. A channel whose senders are gone is always
-//!          ready, with an error; `never()` takes its place.
-//! Order:   the items of a channel keep their order, those of different channels do not.
+//! Python:  one `queue.Queue` for everything, with a kind in each item; Python cannot wait for two queues at once
+//! Differs: `select!` takes the first item that arrives on any of the channels. A channel without senders is always ready, with
+//!          an error, so `never()` replaces it.
+//! Order:   the items of one channel keep their order, those of different channels interleave.
 //!
 //! ```cargo
 //! [dependencies]
@@ -31,7 +31,7 @@ pub fn main() -> Result<()> {
             println!("nothing came in {seconds:.6} seconds");
         }
     }
-    // A send fails when nobody is left to receive, and then there is nothing to be done here.
+    // A send fails only after main has returned; then the items are not wanted.
     thread::spawn(move || (0..3).try_for_each(|number| send_number.send(number)));
     thread::spawn(move || ["spam", "ham", "eggs"].map(|word| send_word.send(word)));
     let mut open = 2;

@@ -1,8 +1,8 @@
-//! Four named threads sleep ten times each, and main waits for all of them.
+//! Start named threads from a function, and join them all.
 //!
 //! Python:  `Thread(target=loop, name=...)`, `start()`, `join()`, `current_thread().name`
-//! Differs: `spawn` starts the thread at once. A panic comes out of `join`; after an exception Python's `join` says nothing.
-//! Order:   the lines of a thread keep their order, those of different threads do not; the last line comes last.
+//! Differs: `spawn` starts the thread at once. A panic comes out of `join`; Python's `join` tells nothing of an exception.
+//! Order:   the lines of one thread keep their order, those of different threads interleave. main's line comes last.
 //!
 //! ```cargo
 //! [dependencies]

@@ -1,9 +1,9 @@
-//! A variable that every thread has for itself: none sees what another has stored in it.
+//! Give every thread its own value of a variable.
 //!
 //! Python:  `var = threading.local()`
-//! Differs: a `static`, with the value that it has at first in every thread; Python's has no attribute until it is set. The
-//!          value is dropped when its thread ends.
-//! Order:   all have set their value before any looks at it; the lines of the threads come in any order, main's last.
+//! Differs: a `static`, which has its initial value in every thread; Python's has no attribute until it is set. The value is
+//!          dropped when its thread ends.
+//! Order:   all threads set their value before one of them reads its own. main's line is the last one.
 //!
 //! ```cargo
 //! [dependencies]
@@ -30,7 +30,8 @@ pub fn main() -> Result<()> {
             let all_have_set = &all_have_set;
             scope.spawn(move || {
                 let found = VAR.replace(Some(tid));
-                all_have_set.wait(); // Nothing may panic before, or the others would wait for ever.
+                // For the demonstration: without it the lines could be the same for a shared variable.
+                all_have_set.wait();
                 println!("thread {tid} found {}", text(found));
                 println!("thread {tid} has {}", text(VAR.get()));
             });

@@ -1,35 +1,38 @@
-//! `Queue`: items go from threads to threads, each to one of them, in the order in which they were put.
+//! Pass items between threads in a queue that knows when all of them are done.
 //!
 //! Python:  `queue.Queue`
-//! Differs: it has two ends. Dropping the last [`Producer`] closes it: consumers read to the end and leave, where Python's
-//!          are daemon threads that wait for ever, or are sent a sentinel. When the last [`Consumer`] is gone, `put` fails
-//!          and gives the item back. A consumer that panics in the middle of an item makes `join` an error at once;
-//!          Python's `join` waits for ever. Workers that put items themselves have a producer each, and so never see the
-//!          end by themselves: after `join`, put a sentinel for each of them.
-//! Instead: where nobody joins, the channel of crossbeam-channel itself, which this is made of.
+//! Differs: the queue has two ends. Dropping the last [`Producer`] closes it: consumers read to its end and return, where
+//!          Python's wait forever as daemon threads, or get a sentinel. When the last [`Consumer`] is gone, `put` fails and
+//!          returns the item. A consumer that panics in the middle of an item makes `join` an error at once; Python's `join`
+//!          waits forever. A worker that puts items itself owns a producer, so it never sees the end: after `join`, put a
+//!          sentinel for each of them.
+//!
+//! Where no thread calls `join`, use the channel of crossbeam-channel, on which this is built.
 //!
 //! ```cargo
 //! [dependencies]
 //! crossbeam-channel = "0.5"
+//! parking_lot = "0.13"
 //! ```
 
 use std::cell::Cell;
 use std::error::Error;
 use std::fmt::{self, Debug, Display, Formatter};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{
     Receiver, RecvTimeoutError, SendTimeoutError, Sender, TryRecvError, TrySendError,
 };
+use parking_lot::{Condvar, Mutex};
 
-/// Makes a queue of at most `maxsize` items; of any number if 0.
+/// Creates a queue of at most `maxsize` items, or without a limit if it is 0.
 ///
-/// Every item is got once; those of one producer in their order. What waits looks again for some microseconds, and then
-/// sleeps until what it waits for has come. Of several that wait, any may be first.
+/// Every item is delivered once, those of one producer in order. A call that waits spins for some microseconds and then
+/// sleeps. Of several that wait, any may be first.
 ///
-/// Cost: what the channel of crossbeam costs, and one atomic addition for each item put and each item done.
+/// It costs as much as crossbeam's channel, and one atomic addition for each put and each `task_done`.
 pub fn queue<T>(maxsize: usize) -> (Producer<T>, Consumer<T>) {
     let (sender, receiver) = match maxsize {
         0 => crossbeam_channel::unbounded(),
@@ -52,31 +55,31 @@ pub fn queue<T>(maxsize: usize) -> (Producer<T>, Consumer<T>) {
     (Producer { items, tasks }, consumer)
 }
 
-/// The end of a queue where items are put. A clone is another producer of the same queue.
+/// The end of a queue that puts items. A clone is another producer of the same queue.
 #[derive(Debug)]
 pub struct Producer<T> {
     items: Sender<T>,
     tasks: Arc<Tasks>,
 }
 
-/// The end of a queue where items are got. Every thread has its own: a clone is another consumer of the same queue.
+/// The end of a queue that gets items. Every thread needs its own: a clone is another consumer of the same queue.
 #[derive(Debug)]
 pub struct Consumer<T> {
     items: Receiver<T>,
-    /// Items that this consumer got and has not reported as done.
+    /// The number of items that this consumer got and has not reported as done.
     in_hand: Cell<usize>,
-    /// Behind `items`, so that nothing can be put any more when this says that nobody is left.
+    /// Declared after `items`, so that no item can be put any more when `abandoned` is set.
     consumers: Arc<Consumers>,
 }
 
-/// What `join` waits for.
+/// The state that `join` waits for.
 #[derive(Debug)]
 struct Tasks {
-    /// Items put, or about to be, and not reported as done.
+    /// The number of items that were put, or are being put, and are not reported as done.
     unfinished: AtomicUsize,
-    /// A consumer has ended with an item in its hands.
+    /// Set when a consumer was dropped with an unfinished item.
     lost: AtomicBool,
-    /// There is no consumer any more.
+    /// Set when the last consumer was dropped.
     abandoned: AtomicBool,
     lock: Mutex<()>,
     changed: Condvar,
@@ -86,47 +89,47 @@ struct Tasks {
 #[derive(Debug)]
 struct Consumers(Arc<Tasks>);
 
-/// Why an item was not put, and the item.
+/// The reason why an item was not put, and the item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PutError<T> {
-    /// There was no room in time; Python's `queue.Full`.
+    /// The queue had no room in time; Python's `queue.Full`.
     Full(T),
-    /// There is no consumer any more.
+    /// The queue has no consumer any more.
     Closed(T),
 }
 
-/// Why no item was got.
+/// The reason why no item was delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GetError {
-    /// There was no item in time; Python's `queue.Empty`.
+    /// The queue had no item in time; Python's `queue.Empty`.
     Empty,
-    /// Nothing is left, and there is no producer any more; Python 3.13's `queue.ShutDown`.
+    /// The queue is empty and has no producer any more; Python 3.13's `queue.ShutDown`.
     Closed,
 }
 
-/// `task_done` was called more often than the consumer has got items; Python's `ValueError`.
+/// `task_done` was called more often than the consumer got items; Python's `ValueError`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooManyTasksDone;
 
-/// Not all items are done, and nobody is left who would do them.
+/// Some items are not done, and no consumer will do them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unfinished;
 
 impl<T> Producer<T> {
-    /// Adds an item; blocks while there is no room.
+    /// Adds an item, blocking while the queue is full.
     ///
     /// # Errors
     ///
-    /// [`PutError::Closed`], also if the last consumer is dropped while this waits.
+    /// [`PutError::Closed`] if the queue has no consumer, also if the last one is dropped during the wait.
     pub fn put(&self, item: T) -> Result<(), PutError<T>> {
         self.count(|| self.items.send(item).map_err(|e| PutError::Closed(e.0)))
     }
 
-    /// Adds an item; Python's `put(item, timeout=...)`.
+    /// Adds an item, waiting for room at most this long; Python's `put(item, timeout=...)`.
     ///
     /// # Errors
     ///
-    /// [`PutError::Full`] if there is no room in time, [`PutError::Closed`].
+    /// [`PutError::Full`] if the queue has no room in time, [`PutError::Closed`] if it has no consumer.
     pub fn put_timeout(&self, item: T, timeout: Duration) -> Result<(), PutError<T>> {
         let put = || self.items.send_timeout(item, timeout);
         self.count(|| {
@@ -137,11 +140,11 @@ impl<T> Producer<T> {
         })
     }
 
-    /// Adds an item if there is room; Python's `put_nowait`.
+    /// Adds an item if the queue has room; Python's `put_nowait`.
     ///
     /// # Errors
     ///
-    /// [`PutError::Full`], [`PutError::Closed`].
+    /// [`PutError::Full`] if the queue has no room, [`PutError::Closed`] if it has no consumer.
     pub fn try_put(&self, item: T) -> Result<(), PutError<T>> {
         self.count(|| {
             self.items.try_send(item).map_err(|error| match error {
@@ -151,18 +154,18 @@ impl<T> Producer<T> {
         })
     }
 
-    /// An item counts before it is there: whoever gets it may be done with it before `put` returns.
+    /// Counts an item before it is put, because a consumer may be done with it before `put` returns.
     fn count(&self, put: impl FnOnce() -> Result<(), PutError<T>>) -> Result<(), PutError<T>> {
         self.tasks.unfinished.fetch_add(1, Ordering::Relaxed);
         put().inspect_err(|_| self.tasks.finish(1))
     }
 
-    /// Blocks until every item that was put has been reported as done.
+    /// Blocks until every item has been reported as done.
     ///
     /// # Errors
     ///
-    /// [`Unfinished`], at once, if a consumer has ended with an item in its hands, by a panic for instance; or if all
-    /// have ended and something is not done, be it an item that another producer's `put` is just being refused.
+    /// [`Unfinished`] as soon as a consumer is dropped with an unfinished item, for instance by a panic. Also if all
+    /// consumers are gone and an item is left, even one that another producer's `put` is just failing to add.
     pub fn join(&self) -> Result<(), Unfinished> {
         let tasks = &self.tasks;
         let mut left = 0;
@@ -172,40 +175,39 @@ impl<T> Producer<T> {
                 tasks.lost.load(Ordering::Relaxed) || tasks.abandoned.load(Ordering::Relaxed);
             left > 0 && !over
         };
-        let joined = tasks.changed.wait_while(tasks.lock(), pending);
-        drop(joined.unwrap_or_else(PoisonError::into_inner));
+        tasks.changed.wait_while(&mut tasks.lock.lock(), pending);
         if left > 0 || tasks.lost.load(Ordering::Relaxed) {
             return Err(Unfinished);
         }
         Ok(())
     }
 
-    /// How many items wait; another thread may change that at once. Python's `qsize()`.
+    /// Returns the number of waiting items, which other threads may change at once. Python's `qsize()`.
     pub fn len(&self) -> usize {
         self.items.len()
     }
 
-    /// Whether no item waits; another thread may put one at once. Python's `empty()`.
+    /// Returns `true` if no item waits, which other threads may change at once. Python's `empty()`.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 }
 
 impl<T> Consumer<T> {
-    /// Takes the first item; blocks while there is none.
+    /// Takes the first item, blocking while the queue is empty.
     ///
     /// # Errors
     ///
-    /// [`GetError::Closed`], also if the last producer is dropped while this waits.
+    /// [`GetError::Closed`] if the queue is empty and has no producer, also if the last one is dropped during the wait.
     pub fn get(&self) -> Result<T, GetError> {
         self.hand(self.items.recv().map_err(|_| GetError::Closed))
     }
 
-    /// Takes the first item; Python's `get(timeout=...)`.
+    /// Takes the first item, waiting for it at most this long; Python's `get(timeout=...)`.
     ///
     /// # Errors
     ///
-    /// [`GetError::Empty`] if there is no item in time, [`GetError::Closed`].
+    /// [`GetError::Empty`] if no item arrives in time, [`GetError::Closed`] if none can arrive.
     pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
         let got = self.items.recv_timeout(timeout);
         self.hand(got.map_err(|error| match error {
@@ -214,11 +216,11 @@ impl<T> Consumer<T> {
         }))
     }
 
-    /// Takes the first item if there is one; Python's `get_nowait`.
+    /// Takes the first item if the queue has one; Python's `get_nowait`.
     ///
     /// # Errors
     ///
-    /// [`GetError::Empty`], [`GetError::Closed`].
+    /// [`GetError::Empty`] if the queue is empty, [`GetError::Closed`] if it also has no producer.
     pub fn try_get(&self) -> Result<T, GetError> {
         self.hand(self.items.try_recv().map_err(|error| match error {
             TryRecvError::Empty => GetError::Empty,
@@ -230,11 +232,11 @@ impl<T> Consumer<T> {
         got.inspect(|_| self.in_hand.set(self.in_hand.get() + 1))
     }
 
-    /// Reports that an item which this consumer got is done. Never blocks.
+    /// Reports one of this consumer's items as done. Never blocks.
     ///
     /// # Errors
     ///
-    /// [`TooManyTasksDone`] if all that it got is done already.
+    /// [`TooManyTasksDone`] if all its items are reported already.
     pub fn task_done(&self) -> Result<(), TooManyTasksDone> {
         let left = self.in_hand.get().checked_sub(1);
         self.in_hand.set(left.ok_or(TooManyTasksDone)?);
@@ -242,12 +244,12 @@ impl<T> Consumer<T> {
         Ok(())
     }
 
-    /// How many items wait; another thread may change that at once. Python's `qsize()`.
+    /// Returns the number of waiting items, which other threads may change at once. Python's `qsize()`.
     pub fn len(&self) -> usize {
         self.items.len()
     }
 
-    /// Whether no item waits; another thread may put one at once. Python's `empty()`.
+    /// Returns `true` if no item waits, which other threads may change at once. Python's `empty()`.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
@@ -290,21 +292,17 @@ impl Drop for Consumers {
 }
 
 impl Tasks {
-    /// What was done comes before the end of `join`.
+    /// Everything that a consumer did happens before the return of `join`.
     fn finish(&self, count: usize) {
         if self.unfinished.fetch_sub(count, Ordering::Release) == count {
             self.notify();
         }
     }
 
-    /// Whoever looks under the lock has either seen the change or waits by now.
+    /// Locks before it notifies: `join` checks under the lock, so it has seen the change or is waiting by now.
     fn notify(&self) {
-        drop(self.lock());
+        drop(self.lock.lock());
         self.changed.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, ()> {
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,21 +1,22 @@
-//! A thread that is a value: its fields are its state, its method is what it runs, and `join` gives it back.
+//! Make a value run as a thread, and get it back from `join`.
 //!
 //! Python:  `class T(Thread)` with `__init__`, `run` and a lock of the class
-//! Differs: nothing is inherited. A trait says what can be run, so a list may hold threads of many types. What Python reads
-//!          from the object after `join`, Rust gets back from `join`. The class attribute is a `static`.
-//! Order:   as thread_function.
+//! Differs: nothing is inherited. A trait defines `run`, so one list can hold threads of several types. Python reads the
+//!          object's attributes after `join`; in Rust `join` returns the value. The class attribute is a `static`.
+//! Order:   as in thread_function.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
 //! fastrand = "2"
+//! parking_lot = "0.13"
 //! ```
 
-use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use parking_lot::Mutex;
 
 const SECOND: Duration = Duration::from_millis(100);
 
@@ -50,10 +51,10 @@ struct T {
 }
 
 impl T {
-    /// Prints while no other `T` does. One `println!` is never torn; it is two in a row that need the lock.
+    /// Prints while no other `T` prints. A single `println!` is never torn; several in a row would need the lock.
     fn lock_print(&self, text: &str) {
         static LOCK: Mutex<()> = Mutex::new(());
-        let _guard = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = LOCK.lock();
         println!("thread {} {text}", self.tid);
     }
 }

@@ -1,13 +1,14 @@
-//! A timer calls a function after a time, once; one that is cancelled before never does.
+//! Call a function once after a delay, or cancel it first.
 //!
 //! Python:  `threading.Timer(5, r)`, `start()`, `cancel()`
-//! Differs: `cancel` says whether it came in time; Python's returns nothing. A timer that is dropped is cancelled.
-//! Order:   the function is called when main waits in `join`; a cancel wakes the timer's thread, whatever its interval.
+//! Differs: `cancel` returns whether it came in time; Python's returns nothing. Dropping a timer cancels it.
+//! Order:   main joins the timer, so the function has returned before main goes on. A cancel wakes the timer's thread at once.
 //! Needs:   timers.rs
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
+//! parking_lot = "0.13"
 //! ```
 
 use std::time::{Duration, Instant};

@@ -1,28 +1,29 @@
-//! `Timer`: a function is called when a time has passed, once or again and again, unless it is cancelled before.
+//! Call a function after a delay, once or periodically, unless it is cancelled.
 //!
 //! Python:  `threading.Timer`
-//! Differs: a timer that exists is started, so it cannot be started twice. `cancel` says whether it came in time, and
-//!          dropping the timer cancels it. A periodic timer is one timer; Python needs a new one for each time.
+//! Differs: a timer is started when it is created, so it cannot be started twice. `cancel` returns whether it came in time, and
+//!          dropping the timer cancels it. A periodic timer is one timer; Python needs a new one for each call.
 //!
 //! ```cargo
 //! [dependencies]
+//! parking_lot = "0.13"
 //! ```
 
 use std::ops::ControlFlow;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use std::{io, mem};
 
+use parking_lot::{Condvar, Mutex};
+
 /// A thread that waits, and then calls a function.
 ///
-/// One thread for each timer, as with Python; it sleeps until its time has come or it is cancelled. A [`Duration`] is
-/// never negative; with zero the function is called at once, and with [`Duration::MAX`] never.
+/// Each timer has a thread, as with Python, which sleeps until the time is over or the timer is cancelled. With an interval
+/// of zero it calls the function at once, and with [`Duration::MAX`] never.
 ///
-/// Nothing is called after [`Timer::cancel`] has returned `true`, whatever races. Dropping the timer cancels it, and does
-/// not wait for a call that has begun. The end of `main` ends the program, timers or not: join what is to be waited for.
-///
-/// Cost: one thread; a wait and at most one wake-up (futex).
+/// The function is not called after [`Timer::cancel`] has returned `true`. Dropping the timer cancels it, and does not wait
+/// for a call that has begun. The end of `main` ends the program with all its timers: join those that must finish.
 #[derive(Debug)]
 #[must_use = "a timer that is dropped is cancelled"]
 pub struct Timer {
@@ -38,19 +39,19 @@ struct Shared {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// The function is to be called when the time has come.
+    /// The function will be called when the time is over.
     Waiting,
-    /// It is being called, or has been called for the last time.
+    /// The function is being called, or was called for the last time.
     Called,
     Cancelled,
 }
 
 impl Timer {
-    /// Calls the function once, an interval after the start; Python's `Timer(interval, function)` and `start()`.
+    /// Starts a timer that calls the function once; Python's `Timer(interval, function)` and `start()`.
     ///
     /// # Errors
     ///
-    /// The system has no thread for it.
+    /// The system's error if it refuses a thread.
     pub fn once(interval: Duration, function: impl FnOnce() + Send + 'static) -> io::Result<Timer> {
         Timer::start(move |shared| {
             if shared.due(interval) {
@@ -59,12 +60,13 @@ impl Timer {
         })
     }
 
-    /// Calls the function again and again, until it breaks: an interval after the start, and then always an interval
-    /// after it has returned, so that calls never overlap nor pile up.
+    /// Starts a timer that calls the function until it breaks, each time an interval after the call before has returned.
+    ///
+    /// So calls never overlap, and never queue up.
     ///
     /// # Errors
     ///
-    /// The system has no thread for it.
+    /// The system's error if it refuses a thread.
     pub fn periodic(
         interval: Duration,
         mut function: impl FnMut() -> ControlFlow<()> + Send + 'static,
@@ -91,21 +93,21 @@ impl Timer {
         })
     }
 
-    /// No call will begin any more. Returns at once; also the function itself, or another thread, may call it.
+    /// Prevents further calls, and returns immediately. The function itself may call this, and any other thread.
     ///
-    /// `true` if a call was waited for, which will never come. `false` if it comes too late for that: the function is
-    /// being called, or all is over. (A periodic timer ends all the same.)
+    /// Returns `true` if it prevented a call, and `false` if it came too late: the function is being called, or was called for
+    /// the last time. A periodic timer ends in both cases.
     pub fn cancel(&self) -> bool {
-        let before = mem::replace(&mut *self.shared.lock(), State::Cancelled);
+        let before = mem::replace(&mut *self.shared.state.lock(), State::Cancelled);
         self.shared.cancelled.notify_one();
         before == State::Waiting
     }
 
-    /// Waits until the last call has returned, or the timer has been cancelled; Python's `join()`.
+    /// Blocks until the last call has returned, or the timer is cancelled; Python's `join()`.
     ///
     /// # Errors
     ///
-    /// What the function panicked with.
+    /// The payload of the function's panic.
     pub fn join(mut self) -> thread::Result<()> {
         self.thread.take().map_or(Ok(()), JoinHandle::join)
     }
@@ -118,18 +120,11 @@ impl Drop for Timer {
 }
 
 impl Shared {
-    /// Nothing panics under this lock.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for the interval. Says whether a call is due, which from then on cannot be cancelled.
+    /// Waits for the interval. Returns `true` if a call is due; from then on it cannot be cancelled.
     fn due(&self, interval: Duration) -> bool {
         let waiting = |state: &mut State| *state == State::Waiting;
-        let (mut state, _) = self
-            .cancelled
-            .wait_timeout_while(self.lock(), interval, waiting)
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
+        self.cancelled.wait_while_for(&mut state, waiting, interval);
         let due = waiting(&mut state);
         if due {
             *state = State::Called;
@@ -137,9 +132,9 @@ impl Shared {
         due
     }
 
-    /// After a call: says whether there may be another, because nobody has cancelled meanwhile.
+    /// Returns `true` after a call if the timer was not cancelled meanwhile.
     fn again(&self) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let again = *state == State::Called;
         if again {
             *state = State::Waiting;

@@ -1,9 +1,9 @@
-//! Main waits until four threads are ready, and not until they end.
+//! Wait until all threads are ready, not until they finish.
 //!
 //! Python:  `threading.Barrier`, or a `Semaphore` that is acquired four times
-//! Differs: every thread takes a clone of crossbeam's `WaitGroup` along, and dropping it is the report, which a thread
-//!          that panics makes, too. A barrier must know beforehand how many there are, and waits for ever for one that fails.
-//! Order:   a thread goes on when main has said so, which it does when all have reported.
+//! Differs: every thread owns a clone of crossbeam's `WaitGroup`, and dropping it is the report. A thread that panics drops it,
+//!          too. A barrier must know the number of threads in advance, and waits forever for one that fails.
+//! Order:   main says go after all threads have reported, and a thread goes on after that.
 //!
 //! ```cargo
 //! [dependencies]
@@ -21,7 +21,9 @@ pub fn main() -> Result<()> {
     let ready = WaitGroup::new();
     let message = RwLock::new("");
     thread::scope(|scope| {
-        let mut held = message.write().map_err(|_| anyhow!("a thread panicked"))?;
+        let mut held = message
+            .write()
+            .map_err(|_| anyhow!("a thread has panicked"))?;
         for tid in 0..4 {
             let (ready, message) = (ready.clone(), &message);
             scope.spawn(move || run(tid, ready, message));

@@ -1,25 +1,25 @@
-//! Lines from the console, while the loop goes on; Ctrl-C and Ctrl-D are noticed at once.
+//! Read lines from the console while the loop goes on, and react to Ctrl-C.
 //!
 //! Python:  `loop.add_reader(0, callback)`, or `await asyncio.to_thread(input)`; aioconsole
-//! Differs: `tokio::io::stdin` and `to_thread(input)` read in a thread that cannot be cancelled: after Ctrl-C the
-//!          program hangs until a line is typed. `Console` has the loop watch the terminal. Where a loop cannot watch
-//!          it (on Windows), use a thread of your own that sends lines through a channel, and do not wait for its end.
-//! Order:   main is at the keyboard of a pseudo-terminal, and types only when the console has ticked three times.
-//!          Ctrl-C is a key: the terminal throws the half line away and sends SIGINT to the process in front.
-//! Linux:   the other side of a pseudo-terminal is opened without its name; elsewhere by `ptsname`.
-//! Needs:   console.rs, fork_demo/multiprocessing.rs
+//! Differs: `tokio::io::stdin` and `to_thread(input)` read in a thread that cannot be cancelled: after Ctrl-C the program hangs
+//!          until a line is typed. With `Console` the loop watches the terminal. Where a loop cannot watch it, as on Windows,
+//!          use a thread that sends lines through a channel, and do not join it.
+//! Order:   main types on a pseudo-terminal, and only after the console has ticked three times. Ctrl-C is a key: the terminal
+//!          discards the half line and sends SIGINT to the process in front.
+//! Platform: Linux (`TIOCGPTPEER`; elsewhere, open the terminal by `ptsname`)
+//! Needs:   console.rs
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! libc = "0.2"
 //! rustix = { version = "1", features = ["event", "process", "pty", "stdio"] }
 //! tokio = { version = "1", features = ["macros", "net", "rt", "signal", "time"] }
 //! ```
 
+use std::env;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::process;
+use std::process::{self, Command};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -31,21 +31,26 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::interval;
 
 use crate::console::Console;
-use crate::multiprocessing::{Exit, Process, command, role};
 
 const SECOND: Duration = Duration::from_millis(100);
+/// Set for the child, which is this program at the other end of the terminal.
+const CONSOLE: &str = "CONSOLE_INPUT_CHILD";
 
 pub fn main() -> Result<()> {
-    if role().as_deref() == Some("console") {
+    if env::var_os(CONSOLE).is_some() {
         return at_the_console();
     }
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    let keyboard = openpt(flags).context("make a terminal")?;
+    let keyboard = openpt(flags).context("create a terminal")?;
     grantpt(&keyboard).context("grant the terminal")?;
     unlockpt(&keyboard).context("unlock the terminal")?;
     let terminal = ioctl_tiocgptpeer(&keyboard, flags).context("open the terminal")?;
-    let console = command("console")?.stdin(terminal).spawn();
-    let console = Process::from(console.context("start this program again")?);
+    let this = env::current_exe().context("find this program")?;
+    let mut console = Command::new(this);
+    console.args(env::args_os().skip(1));
+    // If main is killed, the terminal closes, and the console reads the end.
+    let console = console.env(CONSOLE, "1").stdin(terminal).spawn();
+    let mut console = console.context("start this program again")?;
 
     let mut keyboard = File::from(keyboard);
     for (name, keys) in [
@@ -54,17 +59,17 @@ pub fn main() -> Result<()> {
         ("another", "再见\n"),
         ("Ctrl-D", "\x04"),
     ] {
-        wait_for_ticks(&mut keyboard).context("look at the terminal: was the console killed?")?;
+        wait_for_ticks(&mut keyboard).context("read the terminal, whose other end may be gone")?;
         println!("main {} types {name}", process::id());
         let typed = keyboard.write_all(keys.as_bytes());
         typed.context("type")?;
     }
-    let exit = console.join()?;
-    ensure!(exit == Exit::Code(0), "the console failed: {exit}");
+    let exit = console.wait().context("wait for the console")?;
+    ensure!(exit.success(), "the console failed: {exit}");
     Ok(())
 }
 
-/// Reads what the console shows until it has shown three dots.
+/// Reads the screen until the console has shown three dots.
 fn wait_for_ticks(keyboard: &mut File) -> Result<()> {
     let mut shown = Vec::new();
     while !shown.ends_with(b"...") {
@@ -77,7 +82,7 @@ fn wait_for_ticks(keyboard: &mut File) -> Result<()> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn at_the_console() -> Result<()> {
-    // What a terminal's window does for its shell: Ctrl-C reaches the process in front.
+    // Makes this the process in front, which Ctrl-C reaches, as a terminal's window does for its shell.
     setsid().context("begin a session")?;
     ioctl_tiocsctty(stdin()).context("take the terminal")?;
     let mut ctrl_c = signal(SignalKind::interrupt()).context("listen for Ctrl-C")?;
@@ -88,7 +93,7 @@ async fn at_the_console() -> Result<()> {
     let (id, mut ticks) = (process::id(), 0);
     loop {
         select! {
-            // Each tick drops this future; what it has read of a line stays in the console.
+            // Each tick cancels this future; a half line that it has read stays in the console.
             line = console.line() => match line? {
                 Some(line) => println!("console {id} reads {line} after {ticks} ticks"),
                 None => break,

@@ -1,11 +1,10 @@
-//! A file is written and read without blocking the loop, also where a read takes long.
+//! Write and read a file without blocking the loop, also when a read takes long.
 //!
 //! Python:  `await asyncio.to_thread(file.write, text)`; aiofiles
-//! Differs: `tokio::fs` is what aiofiles is, a thread pool: files are always ready, so no loop can watch them. Each
-//!          call is a trip to the pool; who makes many puts them into one `spawn_blocking` with `std::fs`. `write_all`
-//!          returns when the text is handed over, and it is `flush` that waits for it and tells of an error: dropped
-//!          without it, a file may fail in silence.
-//! Order:   each step is awaited. The read of the pipe returns only what the loop writes meanwhile.
+//! Differs: `tokio::fs` is a thread pool, as aiofiles is: files are always ready, so no loop can watch them. Each call is a trip
+//!          to the pool, so put many calls into one `spawn_blocking` with `std::fs`. `write_all` returns before the text is
+//!          written; `flush` waits for it and returns the error. A file that is dropped without it may fail silently.
+//! Order:   main awaits each step. The read of the pipe returns only text that the loop writes meanwhile.
 //!
 //! ```cargo
 //! [dependencies]
@@ -29,22 +28,22 @@ pub async fn main() -> Result<()> {
     write_and_read().await?;
     slow_read().await?;
     let missing = tokio::fs::read_to_string("/nowhere/at/all").await;
-    let error = missing.err().context("it is not missing")?;
+    let error = missing.err().context("the missing file exists")?;
     ensure!(error.kind() == ErrorKind::NotFound, "{error}");
     println!("no such file");
     Ok(())
 }
 
 async fn write_and_read() -> Result<()> {
-    // A file without a name: whatever happens, nothing is left.
+    // A file without a name, so nothing is left behind in any case.
     let file = spawn_blocking(tempfile).await?;
-    let mut file = File::from_std(file.context("make a temporary file")?);
-    // Dropped at one of these awaits, part of the text may be in the file.
+    let mut file = File::from_std(file.context("create a temporary file")?);
+    // Cancelled at one of these awaits, it may leave a part of the text in the file.
     let written = file.write_all("第一行\n第二行\n".as_bytes()).await;
     written.context("write")?;
-    file.flush().await.context("write")?;
+    file.flush().await.context("flush")?;
     println!("wrote {} bytes", file.metadata().await?.len());
-    file.rewind().await.context("go back to the beginning")?;
+    file.rewind().await.context("rewind")?;
     let mut lines = BufReader::new(file).lines();
     while let Some(line) = lines.next_line().await.context("read a line")? {
         println!("read {line}");
@@ -52,9 +51,9 @@ async fn write_and_read() -> Result<()> {
     Ok(())
 }
 
-/// A pipe that is opened as a file: the read blocks a thread of the pool until something is written.
+/// Reads a pipe as a file. The read blocks a thread of the pool until the loop writes.
 async fn slow_read() -> Result<()> {
-    let (reader, mut writer) = pipe().context("make a pipe")?;
+    let (reader, mut writer) = pipe().context("create a pipe")?;
     let mut file = File::from_std(fs::File::from(OwnedFd::from(reader)));
     let reading = tokio::spawn(async move {
         println!("a read begins");

@@ -1,12 +1,11 @@
-//! A blocking function runs in another thread while the loop goes on; it returns, fails, or outlives who waited for it.
+//! Run a blocking function in another thread while the loop goes on.
 //!
 //! Python:  `await asyncio.to_thread(function, *args)`
-//! Differs: `spawn_blocking` begins at once, where the coroutine that `to_thread` returns (the notes: a future) does
-//!          nothing until it is awaited. Python's takes the context variables along; a task-local must be moved into
-//!          the closure. In neither can the thread be cancelled: it ends by itself, and the runtime's end waits for
-//!          it.
-//! Order:   the function waits for a word from the loop, and so ends only if the loop is not blocked.
-//! Linux:   `gettid`, the number that the kernel knows a thread by.
+//! Differs: `spawn_blocking` begins at once; the coroutine that `to_thread` returns (the notes: a future) does nothing until it is
+//!          awaited. Python's copies the context variables; a task-local must be moved into the closure. Neither can cancel
+//!          the thread: it ends by itself, and the end of the runtime waits for it.
+//! Order:   the function waits for a message from the loop, so it ends only if the loop is not blocked.
+//! Platform: Linux (`gettid`)
 //!
 //! ```cargo
 //! [dependencies]
@@ -32,19 +31,22 @@ pub async fn main() -> Result<()> {
     let call = spawn_blocking(move || blocking(told));
     println!("the loop goes on in thread {}", gettid());
     tell.send(41).context("tell the function")?;
-    // Dropped at this await, the result is lost; the function runs on.
-    println!("it returned {}", call.await.context("it panicked")??);
+    // Cancelling this await loses the result; the function runs on.
+    println!("it returned {}", call.await.context("join the function")??);
 
     let (_, nothing) = mpsc::channel();
     let call = spawn_blocking(move || blocking(nothing));
-    let failed = call.await.context("it panicked")?;
-    println!("it failed: {}", failed.err().context("it did not")?);
+    let failed = call.await.context("join the function")?;
+    println!(
+        "it failed: {}",
+        failed.err().context("the function did not fail")?
+    );
 
     cannot_be_cancelled().await
 }
 
 fn blocking(told: Receiver<u32>) -> Result<u32> {
-    let number = told.recv().ok().context("nobody tells anything")?;
+    let number = told.recv().ok().context("the loop sent nothing")?;
     println!("the function was told {number} in thread {}", gettid());
     Ok(number + 1)
 }
@@ -56,13 +58,18 @@ async fn cannot_be_cancelled() -> Result<()> {
     let call = spawn_blocking(move || {
         begun.send(()).ok();
         wait.recv().ok();
-        println!("the function ends all the same");
+        println!("the function ends later");
         ended.send(()).ok();
     });
-    has_begun.await.context("wait for the function's begin")?;
-    // The timeout drops the handle. To stop such a function, tell it: by a channel, or a flag that it looks at.
-    ensure!(timeout(SECOND, call).await.is_err(), "it has ended");
-    println!("nobody waits for it any more");
+    has_begun
+        .await
+        .context("wait until the function has begun")?;
+    // The timeout drops the handle. To stop such a function, use a channel or a flag that it checks.
+    ensure!(
+        timeout(SECOND, call).await.is_err(),
+        "the function has ended too early"
+    );
+    println!("main stops waiting for it");
     go_on.send(()).context("let the function go on")?;
-    has_ended.await.context("wait for the function's end")
+    has_ended.await.context("wait until the function has ended")
 }

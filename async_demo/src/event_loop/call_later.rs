@@ -1,13 +1,11 @@
-//! Timers by the loop's own clock: after a delay, at a time, the same time twice, and two that are cancelled.
+//! Set timers after a delay or at a time, and cancel two of them.
 //!
 //! Python:  `loop.call_later(delay, f)`, `loop.call_at(when, f)`, `loop.time()`, `TimerHandle.cancelled()`
-//! Differs: times are an `Instant` and a `Duration` rather than floats. A handle of a callback that was called cannot
-//!          be cancelled any more: `cancel` returns `false`; Python marks it as cancelled all the same.
-//! Tokio:   `tokio::time::sleep` and `sleep_until` in a task; what cancels them is to drop them, or
-//!          `JoinHandle::abort`.
-//! Order:   timers go off in the order of their times, however late; those of one time in the order in which they
-//!          were set.
-//! Needs:   handle.rs, remote.rs, runtime.rs, task.rs
+//! Differs: times are an `Instant` and a `Duration`, not floats. `cancel` returns `false` after the callback was called; Python
+//!          marks the handle as cancelled all the same. With tokio, use `sleep` and `sleep_until` in a task; dropping them or
+//!          `JoinHandle::abort` cancels them.
+//! Order:   timers fire in the order of their times; those of the same time in the order of their creation.
+//! Needs:   runtime.rs
 //!
 //! ```cargo
 //! [dependencies]

@@ -1,12 +1,11 @@
-//! Another thread hands callbacks to a loop that sleeps, and stops it.
+//! Submit callbacks from another thread to a sleeping loop, and stop it.
 //!
 //! Python:  `loop.call_soon_threadsafe(callback)`
-//! Differs: the loop itself does not leave its thread, which the compiler checks; `Remote` does, and can do only
-//!          this. With Python `call_soon` from another thread is a race, and the loop sleeps on. The notes say that
-//!          only other threads may call it; its own thread may too.
-//! Tokio:   a `runtime::Handle` is for any thread: `handle.spawn(future)`.
-//! Order:   callbacks of one thread run in the order in which it handed them in; it prints nothing itself before.
-//! Needs:   handle.rs, remote.rs, runtime.rs, task.rs
+//! Differs: the loop cannot leave its thread, which the compiler checks; a `Remote` can, and has only this method. In Python,
+//!          `call_soon` from another thread is a race, and the loop sleeps on. The notes say that only other threads may call
+//!          it; the loop's own thread may, too. With tokio, any thread can use a `runtime::Handle`: `handle.spawn(future)`.
+//! Order:   the callbacks of one thread run in the order in which it submitted them.
+//! Needs:   runtime.rs
 //!
 //! ```cargo
 //! [dependencies]
@@ -16,10 +15,9 @@
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 
-use crate::remote::Remote;
-use crate::runtime::EventLoop;
+use crate::runtime::{EventLoop, Remote};
 
 const SECOND: Duration = Duration::from_millis(100);
 
@@ -27,7 +25,7 @@ pub fn main() -> Result<()> {
     let event_loop = EventLoop::new();
     let remote = event_loop.remote().clone();
     let owner = thread::current().id();
-    let other = thread::spawn(move || hand_in(&remote, owner));
+    let other = thread::spawn(move || submit(&remote, owner));
     println!("the loop runs, and has nothing to do");
     event_loop.run_forever()?;
     println!("the loop was stopped");
@@ -35,12 +33,12 @@ pub fn main() -> Result<()> {
     event_loop.close()?;
     match event_loop.remote().call_soon_threadsafe(EventLoop::stop) {
         Err(error) => println!("{error}"),
-        Ok(()) => println!("a closed loop takes work"),
+        Ok(()) => bail!("the closed loop took a callback"),
     }
     Ok(())
 }
 
-fn hand_in(remote: &Remote, owner: thread::ThreadId) -> Result<()> {
+fn submit(remote: &Remote, owner: thread::ThreadId) -> Result<()> {
     for number in 1..=3 {
         thread::sleep(SECOND);
         remote.call_soon_threadsafe(move |_| {

@@ -1,12 +1,11 @@
-//! Debug mode reports a callback that holds up the loop, by its name and its time.
+//! Report callbacks that block the loop too long, by name and time.
 //!
 //! Python:  `loop.set_debug(True)`, `loop.slow_callback_duration`, `logging.getLogger("asyncio").setLevel(...)`
-//! Differs: one method sets the duration and the mode, and the report goes to the exception handler; asyncio logs it
-//!          as a warning. `Duration::MAX` ends the reports, as a higher log level does there.
-//! Tokio:   has no such mode. The crate tokio-console shows how long each task is polled, in a build with `--cfg
-//!          tokio_unstable`; a future around one's own that measures each `poll` needs nothing of the kind.
+//! Differs: one method sets the duration and the mode, and the exception handler gets the report; asyncio logs a warning.
+//!          `Duration::MAX` switches it off, as a higher log level does there. tokio has no such mode: tokio-console shows the
+//!          polls of each task, in a build with `--cfg tokio_unstable`; or wrap your future to measure each `poll`.
 //! Order:   a callback is reported when it has returned, before the next one runs.
-//! Needs:   handle.rs, remote.rs, runtime.rs, task.rs
+//! Needs:   runtime.rs
 //!
 //! ```cargo
 //! [dependencies]
@@ -32,7 +31,7 @@ pub fn main() -> Result<()> {
         event_loop.call_soon(last)?;
         event_loop.run_forever()?;
     }
-    println!("the second time nobody was told");
+    println!("the second time nothing was reported");
     event_loop.close()?;
     Ok(())
 }
@@ -41,7 +40,7 @@ fn quick(_: &EventLoop) {
     println!("quick runs");
 }
 
-/// Stands for work that belongs into a thread.
+/// Stands for work that belongs in a thread.
 fn slow(_: &EventLoop) {
     println!("slow runs");
     thread::sleep(5 * SECOND);

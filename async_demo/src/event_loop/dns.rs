@@ -1,12 +1,10 @@
-//! Names become addresses while the loop goes on.
+//! Resolve names to addresses while the loop goes on.
 //!
 //! Python:  `loop.getaddrinfo(host, port)`
-//! Differs: `lookup_host` gives socket addresses and nothing else: no families or protocols, and no `getnameinfo`,
-//!          for which there is the crate dns-lookup. Both run the system's blocking `getaddrinfo` in a thread, so
-//!          dropping it leaves that thread at work. A resolver that is asynchronous itself is the crate
-//!          hickory-resolver.
-//! Order:   one look-up after the other; what `localhost` is differs from machine to machine, but it is always this
-//!          one.
+//! Differs: `lookup_host` returns socket addresses only: no families or protocols. For `getnameinfo` use the crate dns-lookup. Both
+//!          run the system's blocking `getaddrinfo` in a thread, which cancelling does not stop. The crate hickory-resolver is
+//!          asynchronous itself.
+//! Order:   one look-up after the other. The addresses of `localhost` differ between machines, but are always loopback.
 //!
 //! ```cargo
 //! [dependencies]
@@ -20,7 +18,7 @@ use tokio::net::lookup_host;
 #[tokio::main(flavor = "current_thread")]
 pub async fn main() -> Result<()> {
     for (host, port) in [("127.0.0.1", 8081), ("::1", 8888)] {
-        // What is an address already is not looked up.
+        // An address needs no look-up.
         for address in lookup_host((host, port))
             .await
             .context("look up an address")?

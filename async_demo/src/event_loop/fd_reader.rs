@@ -1,13 +1,13 @@
-//! The loop watches a file descriptor of one's own and says when it can be read.
+//! Let the loop watch a file descriptor, and read it when it is ready.
 //!
 //! Python:  `loop.add_reader(fd, callback)`, `loop.remove_reader(fd)`
-//! Differs: no callback: `readable` is awaited, in a loop of one's own. `AsyncFd` takes the descriptor, stops
-//!          watching it when it is dropped, and wants it non-blocking. `register` is unsafe since the loop trusts
-//!          that nobody closes the descriptor behind its back; the safe `AsyncFd::new` is deprecated for that.
-//! Notes:   asyncio asks epoll level-triggered: it calls again as long as anything can be read. tokio is told once
-//!          (edge-triggered) and remembers it, until `try_io` has seen EAGAIN: so read until then, or go through
-//!          `try_io`. Dropping `readable` loses nothing.
-//! Order:   the next byte is written when the last one was read; the end of file comes when the writer is closed.
+//! Differs: there is no callback: await `readable`. `AsyncFd` owns the descriptor, needs it non-blocking, and stops watching when
+//!          it is dropped. `register` is unsafe because the loop trusts that the descriptor stays open; the safe
+//!          `AsyncFd::new` is deprecated for that reason. asyncio uses epoll level-triggered: it calls again as long as data
+//!          is left. tokio is told once (edge-triggered) and remembers it until `try_io` sees EAGAIN. Cancelling `readable`
+//!          loses nothing.
+//! Order:   the next message is written after the last one was read; the end of file comes when the writer is closed.
+//! Platform: Unix
 //!
 //! ```cargo
 //! [dependencies]
@@ -23,11 +23,13 @@ use anyhow::{Context, Result};
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::unix::AsyncFd;
 
+const MESSAGES: u32 = 3;
+
 #[tokio::main(flavor = "current_thread")]
 pub async fn main() -> Result<()> {
     let flags = PipeFlags::NONBLOCK | PipeFlags::CLOEXEC;
-    let (reader, writer) = pipe_with(flags).context("make a pipe")?;
-    // SAFETY: an OwnedFd is open as long as it exists, and is always the same descriptor.
+    let (reader, writer) = pipe_with(flags).context("create a pipe")?;
+    // SAFETY: an OwnedFd keeps the same descriptor open as long as it lives.
     let reader = unsafe { AsyncFd::register(reader) }.context("watch the pipe")?;
     let mut writer = Some(writer);
     println!("the loop watches an empty pipe");
@@ -45,8 +47,8 @@ pub async fn main() -> Result<()> {
             break;
         }
         println!("readable: {}", String::from_utf8_lossy(&buffer[..read]));
-        if round == 3 {
-            writer = None; // Closes it.
+        if round == MESSAGES {
+            writer = None; // Closes the pipe.
         }
     }
     drop(reader);
@@ -57,7 +59,7 @@ pub async fn main() -> Result<()> {
 async fn read(fd: &AsyncFd<OwnedFd>, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         let mut ready = fd.readable().await?;
-        // An error here is not the read's: it was EAGAIN, and the descriptor no longer counts as readable.
+        // An `Err` means that the read got EAGAIN, and that the descriptor no longer counts as readable.
         if let Ok(read) = ready.try_io(|fd| Ok(rustix::io::read(fd, &mut *buffer)?)) {
             return read;
         }

@@ -1,12 +1,12 @@
-//! Both ends of a pipe as streams of the loop: lines, then more than the pipe can hold, then the end.
+//! Use both ends of a pipe as streams, with more data than the pipe holds.
 //!
 //! Python:  `loop.connect_read_pipe`, `loop.connect_write_pipe`
-//! Differs: `pipe::pipe` makes both ends, `Sender::from_owned_fd` takes one that is there, for instance from a child;
-//!          no protocol, transport or `drain`: `write_all` returns when the pipe has taken everything, so a slow
-//!          reader holds the writer up by itself.
-//! Notes:   `write_all` that is dropped at its await has written some of it, and nobody knows how much; `read_line`
-//!          that is dropped loses what it has read of the line; `read_until` keeps it.
+//! Differs: `pipe::pipe` creates both ends; `Sender::from_owned_fd` takes an existing one, for instance from a child. There is no
+//!          protocol, transport or `drain`: `write_all` returns when the pipe has taken everything, which is back-pressure.
+//!          Cancelling `write_all` leaves an unknown part written; cancelling `read_line` loses a part of the line, which
+//!          `read_until` keeps.
 //! Order:   only the reader prints, in the order of the pipe.
+//! Platform: Unix
 //!
 //! ```cargo
 //! [dependencies]
@@ -18,19 +18,20 @@ use anyhow::{Context, Result};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
 
+const LINES: u32 = 3;
 const MANY: usize = 1 << 20;
 
 #[tokio::main(flavor = "current_thread")]
 pub async fn main() -> Result<()> {
-    let (sender, receiver) = pipe::pipe().context("make a pipe")?;
+    let (sender, receiver) = pipe::pipe().context("create a pipe")?;
     tokio::try_join!(write(sender), read(receiver))?;
     println!("both ends are closed");
     Ok(())
 }
 
-/// Ends by dropping the sender, which is the end of file for the reader.
+/// Drops the sender at its end, which is the end of file for the reader.
 async fn write(mut sender: pipe::Sender) -> Result<()> {
-    for number in 1..=3 {
+    for number in 1..=LINES {
         let line = format!("line {number}\n");
         sender
             .write_all(line.as_bytes())
@@ -45,7 +46,7 @@ async fn write(mut sender: pipe::Sender) -> Result<()> {
 
 async fn read(receiver: pipe::Receiver) -> Result<()> {
     let mut reader = BufReader::new(receiver);
-    for _ in 0..3 {
+    for _ in 0..LINES {
         let mut line = String::new();
         reader.read_line(&mut line).await.context("read a line")?;
         println!("got {}", line.trim_end());

@@ -1,12 +1,10 @@
-//! What the loop sleeps in, which is another system call on each system, and what follows from that.
+//! See which system call the loop sleeps in, and what follows from it.
 //!
 //! Python:  `SelectorEventLoop` (`selectors.DefaultSelector`: epoll, kqueue), `ProactorEventLoop` (IOCP, on Windows)
-//! Differs: tokio sleeps in the same (crate mio), and there is nothing to choose.
-//! Notes:   epoll (Linux) and kqueue (macOS, BSD) say that something *can* be done; the program then does it. IOCP
-//!          says that it *was* done. asyncio has two kinds of loops for the two, and on Windows either add_reader or
-//!          subprocesses; tokio looks alike on all. Regular files are always ready for epoll and kqueue, so both read
-//!          them in threads. Unix only: `AsyncFd`, `tokio::signal::unix`, `tokio::net::unix`. Windows only: named
-//!          pipes, `tokio::signal::windows`.
+//! Differs: tokio sleeps in the same calls (crate mio), and there is nothing to choose. epoll (Linux) and kqueue (macOS, BSD) say
+//!          that something *can* be done; IOCP says that it *was* done. asyncio has a kind of loop for each, and on Windows
+//!          either add_reader or subprocesses; tokio looks alike everywhere. Regular files are always ready for epoll and
+//!          kqueue, so both read them in threads. Only on Unix: `AsyncFd`, `tokio::signal::unix`. Only on Windows: named pipes.
 //! Order:   one line after the other.
 //!
 //! ```cargo
@@ -26,7 +24,7 @@ pub fn main() -> Result<()> {
     let event_loop = Builder::new_current_thread()
         .enable_io()
         .build()
-        .context("make the runtime")?;
+        .context("create the runtime")?;
     println!("while there is a loop: {}", descriptors()?);
     drop(event_loop);
     println!("after the loop: {}", descriptors()?);
@@ -41,9 +39,9 @@ const SELECTOR: &str = if cfg!(any(target_os = "linux", target_os = "android")) 
     "kqueue"
 };
 
-/// Whether this process has a descriptor of the selector; only Linux shows that, in `/proc`.
+/// Looks for a descriptor of epoll in `/proc`, which only Linux has.
 fn descriptors() -> Result<&'static str> {
-    let fds = fs::read_dir("/proc/self/fd").context("list my descriptors")?;
+    let fds = fs::read_dir("/proc/self/fd").context("list the descriptors of this process")?;
     let links = fds.filter_map(|fd| fs::read_link(fd.ok()?.path()).ok());
     let mut epoll = links.filter(|link| link.to_string_lossy() == "anon_inode:[eventpoll]");
     Ok(if epoll.next().is_some() {

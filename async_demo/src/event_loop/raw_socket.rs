@@ -1,12 +1,11 @@
-//! Sockets without streams: bind, listen, accept, connect, and each read and write as the system call that it is.
+//! Use sockets without streams: bind, listen, accept, connect, read, write.
 //!
 //! Python:  `loop.sock_accept`, `sock_connect`, `sock_recv`, `sock_sendall`
-//! Differs: `TcpSocket` is the socket before it is connected or listens; then it is a `TcpStream`, whose `try_read`
-//!          and `try_write` are recv and send that fail with `WouldBlock` rather than wait. `readable` and `writable`
-//!          wait. `TcpListener::from_std` and `TcpStream::from_std` take a socket that is there (and non-blocking).
-//! Notes:   dropping `readable` loses nothing, dropping `sock_recv_all` what it has got. `sock_sendall` that is
-//!          dropped has sent some of it, and nobody knows how much.
-//! Order:   each side in its own order; the server answers when it has everything, which the client has sent before.
+//! Differs: a `TcpSocket` is not connected and does not listen yet. As a `TcpStream`, its `try_read` and `try_write` are recv and
+//!          send, which fail with `WouldBlock` instead of waiting; `readable` and `writable` wait. `TcpListener::from_std` and
+//!          `TcpStream::from_std` take an existing (non-blocking) socket. Cancelling `readable` loses nothing, `sock_recv_all`
+//!          the bytes so far; a cancelled `sock_sendall` has sent an unknown part.
+//! Order:   the server answers after it has received everything, which the client has sent before.
 //!
 //! ```cargo
 //! [dependencies]
@@ -25,10 +24,10 @@ const MANY: usize = 1 << 20;
 
 #[tokio::main(flavor = "current_thread")]
 pub async fn main() -> Result<()> {
-    let socket = TcpSocket::new_v4().context("make a socket")?;
+    let socket = TcpSocket::new_v4().context("create a socket")?;
     socket.bind("127.0.0.1:0".parse()?).context("bind")?;
     let listener = socket.listen(1).context("listen")?;
-    let address = listener.local_addr().context("ask for the address")?;
+    let address = listener.local_addr().context("read the address")?;
     println!("the server listens");
     tokio::try_join!(serve(listener), ask(address))?;
     println!("all sockets are closed");
@@ -47,19 +46,19 @@ async fn serve(listener: TcpListener) -> Result<()> {
 }
 
 async fn ask(address: SocketAddr) -> Result<()> {
-    let socket = TcpSocket::new_v4().context("make a socket")?;
+    let socket = TcpSocket::new_v4().context("create a socket")?;
     let mut socket = socket.connect(address).await.context("connect")?;
     println!("client: connected");
     sock_sendall(&socket, &vec![b'x'; MANY])
         .await
         .context("send")?;
-    socket.shutdown().await.context("end what I send")?;
+    socket.shutdown().await.context("close this side")?;
     let answer = sock_recv_all(&socket).await.context("receive")?;
     println!("client: {}", String::from_utf8_lossy(&answer));
     Ok(())
 }
 
-/// Until the other side sends no more.
+/// Receives until the other side closes.
 async fn sock_recv_all(socket: &TcpStream) -> io::Result<Vec<u8>> {
     let (mut buffer, mut got) = (vec![0; 1 << 16], Vec::new());
     loop {

@@ -1,12 +1,11 @@
-//! A loop runs until it is stopped, runs again, and is closed; what is ready when it is stopped still runs.
+//! Run a loop until it is stopped, run it again, and close it.
 //!
 //! Python:  `loop.run_forever()`, `stop`, `close`, `is_running`, `is_closed`
-//! Differs: `new_event_loop` takes no argument, other than in the notes. A callback is handed the loop.
-//! Tokio:   `Runtime::block_on(future)` runs until the future returns, and may be called again. What would be `stop`
-//!          is a future that becomes ready, and what would be `close` is the end of the `Runtime`, which nobody can
-//!          use then.
-//! Order:   one thread, one queue: callbacks run in the order in which they were handed in.
-//! Needs:   handle.rs, remote.rs, runtime.rs, task.rs
+//! Differs: `new_event_loop` takes no argument, unlike in the notes. A callback gets the loop as its argument. With tokio,
+//!          `Runtime::block_on(future)` runs until the future returns, and can be called again. A future that becomes ready
+//!          takes the place of `stop`, and dropping the `Runtime` that of `close`.
+//! Order:   one thread and one queue: callbacks run in the order of the calls. Callbacks that are ready at `stop` still run.
+//! Needs:   runtime.rs
 //!
 //! ```cargo
 //! [dependencies]
@@ -38,15 +37,15 @@ pub fn main() -> Result<()> {
     })?;
     event_loop.run_forever()?;
     event_loop.close()?;
-    event_loop.close()?; // Nothing is left to be done, so it does nothing.
+    event_loop.close()?; // Closing a closed loop does nothing.
     println!("a loop that was closed twice is {}", state(&event_loop));
     match event_loop.call_soon(|_| println!("never called")) {
         Err(error) => println!("call_soon: {error}"),
-        Ok(_) => bail!("a closed loop takes work"),
+        Ok(_) => bail!("the closed loop took a callback"),
     }
     match event_loop.run_forever() {
         Err(error) => println!("run_forever: {error}"),
-        Ok(()) => bail!("a closed loop runs"),
+        Ok(()) => bail!("the closed loop ran"),
     }
     Ok(())
 }

@@ -1,13 +1,11 @@
-//! Two generators are left in the middle: one is closed and waited for, the other ends with the loop.
+//! Leave two generators midway: close one, and let the other end with the loop.
 //!
 //! Python:  `async def` with `yield`, `aclose()`, `loop.shutdown_asyncgens()`
-//! Differs: an async generator is a task that sends what it yields through a channel, or a `Stream` (crates futures,
-//!          async-stream). What is `finally` there is a destructor here, so nothing has to be shut down: whatever
-//!          drops the future, be it the end of the runtime, runs it. But a destructor cannot await. Cleanup that has
-//!          to await comes after the loop in `numbers`, and needs somebody who drops the receiver and then waits for
-//!          the task.
-//! Notes:   the task is ahead of its reader by the items that the channel holds: a generator is not.
-//! Order:   the end of the receiver wakes `send`, the task ends, and with it `close` returns.
+//! Differs: an async generator is a task that sends its values through a channel (which lets it run ahead of its reader), or a
+//!          `Stream` (crates futures, async-stream). Its `finally` is a destructor, so dropping the future in any way runs
+//!          it, and there is nothing to shut down. A destructor cannot await. Cleanup that awaits goes after the loop in
+//!          `numbers`; then drop the receiver and wait for the task.
+//! Order:   dropping the receiver wakes `send`, the task ends, and then `close` returns.
 //!
 //! ```cargo
 //! [dependencies]
@@ -71,7 +69,7 @@ impl Generator {
 async fn numbers(name: &'static str, sender: Sender<u32>) {
     let _cleanup = Cleanup(name);
     let mut number = 0;
-    // If it is dropped at this await, the number is lost; nobody would have got it.
+    // Cancelling it at this await loses only a number that the reader would not have got.
     while sender.send(number).await.is_ok() {
         number += 1;
     }
@@ -81,6 +79,6 @@ struct Cleanup(&'static str);
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
-        writeln!(io::stdout(), "{} cleans up", self.0).ok(); // A second panic would abort.
+        writeln!(io::stdout(), "{} cleans up", self.0).ok(); // A panic here may abort.
     }
 }

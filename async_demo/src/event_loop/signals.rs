@@ -1,14 +1,11 @@
-//! Signals as events of the loop: SIGUSR1 is answered, SIGTERM ends the program in good order.
+//! Handle signals as events of the loop: SIGUSR1 reloads, SIGTERM ends the program.
 //!
 //! Python:  `loop.add_signal_handler(signal, callback)`, `remove_signal_handler`
-//! Differs: a signal is a stream; who handles it awaits `recv`, so there are no callbacks and nothing to be removed.
-//!          But tokio's handler stays for as long as the process lives: a dropped stream does not bring the default
-//!          back.
-//! Notes:   signals do not queue, with Python neither: two that come before `recv` looks are one. Dropping `recv`
-//!          loses none. In the notes' executor `stop` is the handler, and lacks the two arguments that it is called
-//!          with.
-//! Order:   the handlers are there before the first signal is sent, and the second one is sent when the first was
-//!          handled.
+//! Differs: a signal is a stream: await `recv`, so there are no callbacks and nothing to remove. But tokio keeps its handler for
+//!          the life of the process: dropping the stream does not restore the default. Signals do not queue, here and in
+//!          Python: two that arrive before `recv` runs count as one. Cancelling `recv` loses none.
+//! Order:   the handlers are installed before the first signal is sent, and each signal is sent after the one before was handled.
+//! Platform: Unix
 //!
 //! ```cargo
 //! [dependencies]
@@ -41,10 +38,10 @@ pub async fn main() -> Result<()> {
             }
         }
     }
-    println!("the program ends in good order");
+    println!("the program ends normally");
     Ok(())
 }
 
 fn send(signal: Signal) -> Result<()> {
-    kill_process(getpid(), signal).context("send a signal to myself")
+    kill_process(getpid(), signal).context("send a signal to this process")
 }

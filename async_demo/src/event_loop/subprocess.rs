@@ -1,13 +1,12 @@
-//! Commands as children: one that answers, one that fails, one that takes too long, and one that is not there.
+//! Run commands that answer, fail, take too long, or do not exist.
 //!
 //! Python:  `asyncio.create_subprocess_exec`, `communicate`, `wait`, `kill`, `returncode`
-//! Differs: death by a signal is a status of its own, where Python has a negative returncode. `communicate` is
-//!          `wait_with_output`, and beside it a write, since one after the other would hang when both pipes are full.
-//! Notes:   dropping a `Child` leaves the process running, and `kill_on_drop(true)` sends SIGKILL. That does not
-//!          wait: tokio reaps the child some time later, as long as a runtime is there; and it reaches neither the
-//!          children's children nor anything at all when this program is SIGKILLed itself. `kill().await` kills, and
-//!          waits.
+//! Differs: death by a signal is a status of its own; Python has a negative returncode. `communicate` is `wait_with_output` and a
+//!          write at the same time; in turn they would block when both pipes are full. Dropping a `Child` lets it run on,
+//!          unless `kill_on_drop(true)` kills it, without waiting: tokio reaps it later. That reaches neither its own
+//!          children, nor the child of a parent that is SIGKILLed. `kill().await` kills and waits.
 //! Order:   one command after the other.
+//! Platform: Unix (signals)
 //!
 //! ```cargo
 //! [dependencies]
@@ -34,10 +33,13 @@ pub async fn main() -> Result<()> {
     let fails = communicate(spawn("sh", &["-c", "echo no such thing >&2; exit 3"])?, b"").await?;
     print("sh", &fails);
 
-    // It waits for input that never comes, and ends with the pipe if this program is killed.
+    // cat waits for input that never comes. If this program is killed, the pipe closes and cat ends.
     let mut cat = spawn("cat", &[])?;
-    let input = cat.stdin.take(); // Or `wait` would close it.
-    ensure!(timeout(SECOND, cat.wait()).await.is_err(), "cat has ended");
+    let input = cat.stdin.take(); // Otherwise `wait` closes it.
+    ensure!(
+        timeout(SECOND, cat.wait()).await.is_err(),
+        "cat has ended too early"
+    );
     println!("cat takes too long");
     cat.kill().await.context("kill cat")?;
     let status = cat.wait().await.context("wait for cat")?;
@@ -58,7 +60,7 @@ fn spawn(program: &str, args: &[&str]) -> Result<Child> {
     command.spawn().with_context(|| format!("start {program}"))
 }
 
-/// Dropping it kills the child, and loses what was read so far.
+/// Cancelling it kills the child and loses the output that was read.
 async fn communicate(mut child: Child, input: &[u8]) -> Result<Output> {
     let stdin = child.stdin.take();
     let write = async {
@@ -66,9 +68,9 @@ async fn communicate(mut child: Child, input: &[u8]) -> Result<Output> {
             return Ok(());
         };
         match stdin.write_all(input).await {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()), // It need not read all.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()), // A command need not read all its input.
             written => written,
-        } // And the pipe is closed.
+        } // Drops the pipe, which is the end of the input.
     };
     let ((), output) = tokio::try_join!(write, child.wait_with_output()).context("communicate")?;
     Ok(output)

@@ -1,16 +1,17 @@
-//! The smallest item comes first, whenever it was put; a full queue refuses, or lets its producer wait.
+//! Get the smallest item first, and wait for room in a full queue.
 //!
 //! Python:  `asyncio.PriorityQueue(maxsize)`, `put_nowait` and `QueueFull`, items `(priority, data)`
-//! Differs: what is compared is known when it is compiled, where Python fails at the second item that has no order. As
-//!          with Python equal priorities keep no order: here the rest of the tuple decides.
-//! Cancel:  a `put` that is dropped while it waits for room has put nothing; its item is gone with it.
-//! Order:   one thread runs both. The producer waits for room when main gets the first, and main waits until it has
-//!          used it.
+//! Differs: items without an order do not compile; Python fails at the second one. Equal priorities keep no order, here and in
+//!          Python: the rest of the tuple decides. A `put` that is cancelled while it waits has put nothing, and its item is
+//!          dropped.
+//! Order:   one thread runs both. The producer waits for room when main gets the first item, and main waits until the producer
+//!          has used it.
 //! Needs:   async_queue.rs
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
+//! parking_lot = "0.13"
 //! tokio = { version = "1", features = ["macros", "rt", "sync"] }
 //! ```
 
@@ -25,13 +26,14 @@ type Tasks = PriorityQueue<(u32, &'static str)>;
 
 #[tokio::main(flavor = "current_thread")]
 pub async fn main() -> Result<()> {
-    let queue = Arc::new(Tasks::new(4));
-    for task in [(3, "test"), (2, "write b"), (1, "design"), (2, "write a")] {
+    let tasks = [(3, "test"), (2, "write b"), (1, "design"), (2, "write a")];
+    let queue = Arc::new(Tasks::new(tasks.len()));
+    for task in tasks {
         queue.try_put(task)?;
     }
     match queue.try_put((4, "publish")) {
         Err(QueueFull((_, task))) => println!("{task}: the queue is full"),
-        Ok(()) => bail!("there was room for five"),
+        Ok(()) => bail!("the queue had more room than its size"),
     }
 
     let begun = Arc::new(Notify::new());

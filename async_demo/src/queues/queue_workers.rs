@@ -1,18 +1,18 @@
-//! Three workers share twenty items of random length; when all are done the workers, who wait for more, are cancelled.
+//! Share items among workers, and cancel the workers when all items are done.
 //!
 //! Python:  `asyncio.Queue`, `put_nowait`, `get`, `task_done`, `await queue.join()`, `worker.cancel()`
-//! Differs: a worker that fails would leave `join` waiting for ever, so main waits for both: `select!` takes what is
-//!          first.
-//! Cancel:  at its `get` a worker loses nothing; at its `sleep` it would lose the item in its hands, and is never there
-//!          once `join` has returned.
-//! Order:   a worker prints after `task_done`, so `join` may have returned by then; but it is cancelled only at an
-//!          await, and main waits for its end before it prints.
+//! Differs: a worker that fails would leave `join` waiting, so main waits for both: `select!` takes the first. A worker that is
+//!          cancelled at its `get` loses nothing. At its `sleep` it would lose an item, but there it is never cancelled once
+//!          `join` has returned.
+//! Order:   a worker prints after `task_done`, when `join` may have returned. It is cancelled only at an await, and main waits
+//!          for its end before it prints.
 //! Needs:   async_queue.rs
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! fastrand = { version = "2", default-features = false, features = ["std"] }
+//! fastrand = "2"
+//! parking_lot = "0.13"
 //! tokio = { version = "1", features = ["macros", "rt", "sync", "time"] }
 //! ```
 
@@ -26,16 +26,18 @@ use tokio::time::sleep;
 use crate::async_queue::Queue;
 
 const SECOND: Duration = Duration::from_millis(100);
+const WORKERS: usize = 3;
+const ITEMS: usize = 20;
 
 #[tokio::main(flavor = "current_thread")]
 pub async fn main() -> Result<()> {
     let queue = Arc::new(Queue::new(0));
     let mut workers = JoinSet::new();
-    for i in 0..3 {
+    for i in 0..WORKERS {
         workers.spawn(worker(format!("worker-{i}"), Arc::clone(&queue)));
     }
     let mut total_sleep_time = 0.0;
-    for _ in 0..20 {
+    for _ in 0..ITEMS {
         let sleep_for = 0.05 + 0.95 * fastrand::f64();
         total_sleep_time += sleep_for;
         queue.try_put(sleep_for)?;
@@ -46,7 +48,7 @@ pub async fn main() -> Result<()> {
         () = queue.join() => {}
         Some(ended) = workers.join_next() => {
             ended.context("wait for a worker")??;
-            bail!("a worker has ended by itself");
+            bail!("a worker ended too early");
         }
     }
     let total_slept_for = started_at.elapsed().as_secs_f64() / SECOND.as_secs_f64();
@@ -61,7 +63,7 @@ pub async fn main() -> Result<()> {
     }
     println!("====");
     println!("{cancelled} workers were cancelled");
-    println!("3 workers slept in parallel for {total_slept_for:.2} seconds");
+    println!("{WORKERS} workers slept in parallel for {total_slept_for:.2} seconds");
     println!("total expected sleep time: {total_sleep_time:.2} seconds");
     Ok(())
 }

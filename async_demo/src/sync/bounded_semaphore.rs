@@ -1,11 +1,10 @@
-//! A semaphore that notices one release too many: permits that one task acquires, another gives back.
+//! Acquire a permit in one task, release it in another; one release is too many.
 //!
 //! Python:  `asyncio.BoundedSemaphore(2)`, `acquire()`, `release()`, `ValueError`
-//! Differs: tokio has none, as a permit that is dropped cannot be released twice. For permits that outlive the task
-//!          that acquired them there is the block: `forget`, and `release` by whoever it is; once too often is an
-//!          error.
-//! Cancel:  a permit that is not yet forgotten is released; in `acquire` nothing is lost but the place in line.
-//! Order:   one job begins for each free permit; the third begins when main has ended the first.
+//! Differs: tokio has none, because a dropped permit cannot be released twice. The block is for permits that outlive the task
+//!          that acquired them: `forget` the permit there, and call `release` elsewhere. One release too many is an error. A
+//!          cancelled task releases a permit that it has not forgotten.
+//! Order:   one job begins for each free permit. The third begins after main has ended the first.
 //! Needs:   bounded_semaphore.rs
 //!
 //! ```cargo
@@ -35,18 +34,18 @@ pub async fn main() -> Result<()> {
     println!("{} are free", sem.available());
     match sem.release() {
         Err(error) => println!("{error}"),
-        Ok(()) => bail!("nobody had acquired it, and nobody noticed"),
+        Ok(()) => bail!("one release too many was accepted"),
     }
     Ok(())
 }
 
-/// A job has its permit until main ends it, when this has long gone on.
+/// Starts jobs. Each keeps its permit until main ends it.
 async fn start_jobs(sem: Arc<BoundedSemaphore>, begins: mpsc::UnboundedSender<u32>) -> Result<()> {
     for job in 1..=4 {
         let permit = sem.acquire().await;
         println!("job {job} begins");
         permit.forget();
-        begins.send(job).context("main has gone")?;
+        begins.send(job).context("main is gone")?;
     }
     Ok(())
 }

@@ -1,11 +1,10 @@
-//! Tasks wait until what a lock guards has changed; its owner notifies one of them, or all.
+//! Wait until the data under a lock has changed; notify one waiter or all.
 //!
 //! Python:  `asyncio.Condition`, `async with cond:`, `await cond.wait()`, `wait_for`, `notify(n)`, `notify_all()`
-//! Differs: tokio has none; the block's guard is the only one who can wait and notify. Wait with a predicate, as a task
-//!          may find that another one was quicker.
-//! Notes:   nobody notifies there, so their `wait` waits for ever. Here the first one does so too, with a time limit.
-//! Cancel:  a `wait` that is dropped does not get the lock back, unlike Python's; its notification goes to the next.
-//! Order:   main gives one ticket when all three wait, waits for the task that takes it, and then gives the other two.
+//! Differs: tokio has no condition; only the block's guard can wait and notify. Wait with a predicate, because another task may
+//!          be faster. The notes never notify, so their `wait` never returns; the first one here has a time limit. A cancelled
+//!          `wait` does not get the lock back, unlike Python's, and passes its notification on.
+//! Order:   main gives one ticket when all tasks wait, joins the task that takes it, and then gives the other tickets.
 //! Needs:   condition.rs
 //!
 //! ```cargo
@@ -24,6 +23,7 @@ use tokio::time::timeout;
 use crate::condition::{Condition, ConditionGuard};
 
 const SECOND: Duration = Duration::from_millis(100);
+const TASKS: u32 = 3;
 
 #[derive(Default)]
 struct Office {
@@ -35,20 +35,23 @@ struct Office {
 pub async fn main() -> Result<()> {
     let office = Arc::new(Condition::new(Office::default()));
     let begun = Instant::now();
-    let nobody = timeout(SECOND, office.lock().await.wait()).await;
-    ensure!(nobody.is_err(), "somebody has notified");
+    let notified = timeout(SECOND, office.lock().await.wait()).await;
+    ensure!(notified.is_err(), "the wait was notified");
     let waited = begun.elapsed().as_secs_f64() / SECOND.as_secs_f64();
-    println!("nobody notified in {waited:.6} seconds");
+    println!("no notification in {waited:.6} seconds");
 
     let mut tasks = JoinSet::new();
-    for n in 1..=3 {
+    for n in 1..=TASKS {
         tasks.spawn(take(n, Arc::clone(&office)));
     }
-    let all_wait = office.lock().await.wait_for(|office| office.waiting == 3);
+    let all_wait = office
+        .lock()
+        .await
+        .wait_for(|office| office.waiting == TASKS);
     give(all_wait.await, 1);
-    let first = tasks.join_next().await.context("nobody waits")??;
+    let first = tasks.join_next().await.context("join the first task")??;
     println!("task {first} was first");
-    give(office.lock().await, 2);
+    give(office.lock().await, TASKS - 1);
     while let Some(ended) = tasks.join_next().await {
         ended.context("wait for a task")?;
     }
@@ -69,7 +72,7 @@ fn give(mut office: ConditionGuard<Office>, n: u32) {
 async fn take(n: u32, office: Arc<Condition<Office>>) -> u32 {
     let mut office = office.lock().await;
     office.waiting += 1;
-    office.notify_all(); // Main is one of those who wait, and may not be the first.
+    office.notify_all(); // Main waits for this, and may not be the first in line.
     println!("task {n} waits");
     let mut office = office.wait_for(|office| office.tickets > 0).await;
     office.tickets -= 1;

@@ -1,11 +1,11 @@
-//! A lock that is held across awaits: one task at a time, and a task that is cancelled gives it back.
+//! Hold a lock across awaits, and release it by cancelling the task.
 //!
 //! Python:  `asyncio.Lock`, `async with lock:`, `acquire()` and `release()` in `try ... finally`
-//! Differs: the lock owns what it guards, and the end of its guard releases it, so one release too many cannot be
-//!          written. Where no await stands between lock and release, `std::sync::Mutex` is enough, and quicker.
-//! Cancel:  in `lock` nothing is lost but the place in line. With the guard, what was left to do: nobody is told that
-//!          the accounts are half changed, so await nothing between two halves.
-//! Order:   the sections are one after the other, whoever is first; main looks when the cancelled task has ended.
+//! Differs: the lock owns its data, and dropping the guard releases it, so releasing it twice does not compile. Without an await
+//!          between lock and release, `std::sync::Mutex` is enough, and faster. A task that is cancelled in `lock` loses its
+//!          place in the line. With the guard it leaves half a change behind without an error: await nothing between two
+//!          halves.
+//! Order:   the sections follow each other in any order. main looks after the cancelled task has ended.
 //!
 //! ```cargo
 //! [dependencies]
@@ -31,10 +31,10 @@ pub async fn main() -> Result<()> {
     for n in 1..=3 {
         tasks.spawn(count(n, Arc::clone(&lock)));
     }
-    ensure!(lock.try_lock().is_err(), "two have the lock");
+    ensure!(lock.try_lock().is_err(), "main got the lock twice");
     let waited = timeout(SECOND, lock.lock()).await;
-    ensure!(waited.is_err(), "two have the lock");
-    println!("main waited in vain and releases the lock");
+    ensure!(waited.is_err(), "main got the lock twice");
+    println!("main waited too long and releases the lock");
     drop(guard);
     while let Some(ended) = tasks.join_next().await {
         ended.context("wait for a task")?;
@@ -61,7 +61,7 @@ async fn cancel() -> Result<()> {
     half_done.notified().await;
     task.abort();
     let cancelled = task.await.is_err_and(|error| error.is_cancelled());
-    ensure!(cancelled, "the task has ended by itself");
+    ensure!(cancelled, "the task was not cancelled");
     println!("main has the lock and finds {:?}", accounts.lock().await);
     Ok(())
 }

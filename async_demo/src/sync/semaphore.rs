@@ -1,53 +1,55 @@
-//! Nine tasks, of which at most three are inside at once, and three at once are.
+//! Let at most three of nine tasks run a section at the same time.
 //!
 //! Python:  `asyncio.Semaphore(3)`, `async with sem:`, `acquire()` and `release()`
-//! Differs: `acquire` gives a permit, which is released when it is dropped. What Python does with a `release()` of its
-//!          own is `forget` and `add_permits`: with them a number grows, and nobody notices; see bounded_semaphore.
-//! Cancel:  in `acquire` nothing is lost but the place in line; the permit of a cancelled task is released.
-//! Order:   a task leaves when three are inside, which a barrier sees. Who they are is free.
+//! Differs: `acquire` returns a permit, and dropping it releases it, also in a task that is cancelled. Python's explicit
+//!          `release()` is `add_permits`, which can add too many without an error; bounded_semaphore refuses that.
+//! Order:   one thread runs all tasks, so three have entered before the first one wakes. A leaving task lets the next one in.
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
-//! tokio = { version = "1", features = ["macros", "rt-multi-thread", "sync"] }
+//! tokio = { version = "1", features = ["macros", "rt", "sync", "time"] }
 //! ```
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use tokio::sync::{Barrier, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
-#[tokio::main]
+const SECOND: Duration = Duration::from_millis(100);
+const PERMITS: u32 = 3;
+const TASKS: u32 = 9;
+
+#[tokio::main(flavor = "current_thread")]
 pub async fn main() -> Result<()> {
-    let sem = Arc::new(Semaphore::new(3));
-    let three = Arc::new(Barrier::new(3));
+    let sem = Arc::new(Semaphore::new(PERMITS as usize));
     let mut tasks = JoinSet::new();
-    for n in 1..=9 {
-        tasks.spawn(task(n, Arc::clone(&sem), Arc::clone(&three)));
+    for n in 1..=TASKS {
+        tasks.spawn(task(n, Arc::clone(&sem)));
     }
     while let Some(ended) = tasks.join_next().await {
         ended.context("wait for a task")??;
     }
 
-    let permits = sem.acquire_many(3).await?;
-    ensure!(sem.try_acquire().is_err(), "there were more than three");
-    println!("main has all three: locked");
+    let permits = sem.acquire_many(PERMITS).await?;
+    ensure!(sem.try_acquire().is_err(), "there were more permits");
+    println!("main has all {PERMITS}: locked");
     drop(permits);
 
-    sem.add_permits(1); // Of nobody's.
-    let permits = sem.acquire_many(4).await?;
-    println!(
-        "one release too many: now there are {}",
-        permits.num_permits()
-    );
+    sem.add_permits(1); // One that was never acquired.
+    let permits = sem.acquire_many(PERMITS + 1).await?;
+    let number = permits.num_permits();
+    println!("one release too many: now there are {number}");
     Ok(())
 }
 
-async fn task(n: u32, sem: Arc<Semaphore>, three: Arc<Barrier>) -> Result<()> {
+async fn task(n: u32, sem: Arc<Semaphore>) -> Result<()> {
     let _permit = sem.acquire().await?;
     println!("task {n} enters");
-    three.wait().await;
+    sleep(SECOND).await;
     println!("task {n} leaves");
     Ok(())
 }

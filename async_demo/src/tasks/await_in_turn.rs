@@ -1,9 +1,8 @@
-//! Two coroutines are awaited in turn: the second begins when the first has ended, so 1 and 2 seconds make 3.
+//! Await two coroutines in turn, so that their times add up.
 //!
 //! Python:  `await say_after(1, 'hello')`
-//! Differs: nothing. Where `main` is dropped at one of these awaits, the coroutine that it awaits is dropped with it,
-//!          since it is a part of `main` and no task.
-//! Order:   nothing runs at the same time.
+//! Differs: nothing. Cancelling `main` at one of these awaits drops the awaited coroutine, which is a part of `main`, not a task.
+//! Order:   the second coroutine begins after the first has ended.
 //!
 //! ```cargo
 //! [dependencies]

@@ -1,10 +1,10 @@
-//! Cancelling a task: its cleanup runs; too early it never begins, too late it has its result; and one that may refuse.
+//! Cancel tasks: in time, too early, too late, and one that refuses.
 //!
 //! Python:  `Task.cancel()`, `asyncio.CancelledError`, `Task.result()`
-//! Differs: `abort` drops the future at the await it stands at. Nothing is thrown, so it can neither refuse nor await
-//!          in its cleanup, and between two awaits it is not cancelled at all. A task that is to have a say is asked: a
-//!          `watch` for one or many askers and tasks, as tokio-util's `CancellationToken`.
-//! Order:   a task has begun when it has notified `main`, and has ended when it is joined.
+//! Differs: `abort` drops the future at its await. It throws nothing, so the task can neither refuse nor await in its cleanup,
+//!          and it is not cancelled between two awaits. To let a task decide, ask it: through a `watch` channel, or tokio-util's
+//!          `CancellationToken`.
+//! Order:   a task notifies `main` when it has begun, and has ended when it is joined.
 //!
 //! ```cargo
 //! [dependencies]
@@ -36,10 +36,10 @@ pub async fn main() -> Result<()> {
         yield_now().await;
     }
     task.abort();
-    println!("too late: {}", task.await.context("join a done one")?);
+    println!("too late: {}", task.await.context("join a finished task")?);
 
     let (ask, asked) = watch::channel(false);
-    let task = tokio::spawn(stubborn(asked)); // Asked too early it is asked when it looks.
+    let task = tokio::spawn(stubborn(asked)); // A question that comes early waits in the channel.
     ask.send(true).context("ask the stubborn one")?;
     println!("refused: {}", task.await.context("join the stubborn one")??);
     Ok(())
@@ -50,7 +50,7 @@ async fn cancel(task: JoinHandle<()>) -> Result<()> {
     let ended = task.await.err();
     ensure!(
         ended.is_some_and(|error| error.is_cancelled()),
-        "not cancelled"
+        "the task was not cancelled"
     );
     Ok(())
 }
@@ -66,15 +66,15 @@ struct Cleanup;
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
-        writeln!(io::stdout(), "the sleeper cleans up").ok(); // A second panic would abort.
+        writeln!(io::stdout(), "the sleeper cleans up").ok(); // A panic here may abort.
     }
 }
 
 async fn stubborn(mut asked: watch::Receiver<bool>) -> Result<&'static str> {
     println!("the stubborn one begins");
     let end = asked.wait_for(|asked| *asked).await;
-    end.context("nobody is left to ask")?;
+    end.context("the asking end is gone")?;
     println!("the stubborn one is asked to end");
-    yield_now().await; // What comes after may await.
+    yield_now().await; // It may await after that.
     Ok("a result all the same")
 }

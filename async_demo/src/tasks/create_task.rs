@@ -1,10 +1,10 @@
-//! Two tasks run at the same time, 1 and 2 seconds in 2 seconds; and a task runs while `main` sleeps.
+//! Run two tasks at the same time, and another one while `main` sleeps.
 //!
 //! Python:  `asyncio.create_task(say_after(1, 'hello'))`, `task.done()`
-//! Differs: `spawn` needs no name kept: Python's loop holds a task weakly, so one that nobody keeps may be collected.
-//!          On one thread, tokio asks the future of `main` before the tasks that are due, whatever the order of their
-//!          timers; a `main` that is spawned takes its turn, as Python's does.
-//! Order:   one thread runs all tasks, and their timers go off in the order of their times, however late.
+//! Differs: a task without a handle runs on. Python's loop holds tasks weakly, so such a task may be collected. On one thread
+//!          tokio polls the future of `main` before the tasks that are due, in any order of their timers. A spawned
+//!          `main` takes its turn, as Python's does.
+//! Order:   one thread runs all tasks, and timers fire in the order of their times.
 //!
 //! ```cargo
 //! [dependencies]

@@ -1,11 +1,11 @@
-//! A task whose handle is dropped runs on, and ends at the latest with the runtime, which cleans up after it.
+//! Drop a task's handle: the task runs on, at the longest until the runtime ends.
 //!
-//! Python:  `asyncio.create_task(coro)` without a name for the task; `asyncio.run` cancels what is left
-//! Differs: Python's loop holds tasks weakly, so one that nobody keeps may be collected while it waits; here the
-//!          runtime owns them. At its end each is dropped at the await it stands at, in no certain order, and not
-//!          asked: a cleanup that awaits needs a word before, as in `cancel`. With several threads, the end of the
-//!          runtime waits until each task that is just running has come to an await.
-//! Order:   main ends when the task has said that it runs; the runtime is dropped after that.
+//! Python:  `asyncio.create_task(coro)` without a name for the task; `asyncio.run` cancels the tasks that are left
+//! Differs: Python's loop holds tasks weakly, so a task without a reference may be collected while it waits; here the runtime
+//!          owns them. Its end drops each task at its await, in any order, without asking. A cleanup that awaits needs a
+//!          request in time, as in `cancel`. With several threads, the runtime waits until each running task has reached an
+//!          await.
+//! Order:   main ends after the task has reported that it runs; the runtime is dropped after that.
 //!
 //! ```cargo
 //! [dependencies]
@@ -32,7 +32,7 @@ pub async fn main() -> Result<()> {
 async fn detached(runs: oneshot::Sender<()>) -> Result<()> {
     println!("the task runs");
     let _cleanup = Cleanup;
-    runs.send(()).map_err(|()| anyhow!("nobody waits"))?;
+    runs.send(()).map_err(|()| anyhow!("main is gone"))?;
     pending().await // Dropped here, with the runtime.
 }
 
@@ -40,6 +40,6 @@ struct Cleanup;
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
-        writeln!(io::stdout(), "the task cleans up").ok(); // A second panic would abort.
+        writeln!(io::stdout(), "the task cleans up").ok(); // A panic here may abort.
     }
 }

@@ -1,10 +1,10 @@
-//! A function is called when a task is done, and given how it ended: with a result, an error, or cancelled.
+//! Call a function when a task ends, with its result, error or cancellation.
 //!
 //! Python:  `Task.add_done_callback(callback)`, `Task.result()`, `Task.exception()`, `Task.cancelled()`
-//! Differs: tokio has no callbacks: a second task awaits the first and calls. At the end of the first task itself the
-//!          call would be lost when that is cancelled. The result is lent to the function and then handed on; what a
-//!          task is cancelled by is its `AbortHandle`, because its handle is where it is awaited.
-//! Order:   one after the other; the callbacks of a task are called in the order in which they were added.
+//! Differs: tokio has no callbacks: a second task awaits the first one and calls the function. A call at the end of the first
+//!          task would be lost when that is cancelled. The function borrows the result, and the second task returns it. Its
+//!          handle is moved there, so an `AbortHandle` cancels the first task.
+//! Order:   the callbacks of a task are called in the order in which they were added.
 //!
 //! ```cargo
 //! [dependencies]
@@ -40,7 +40,7 @@ pub async fn main() -> Result<()> {
         .context("join the task")?
         .is_ok()
     {
-        bail!("it did not fail");
+        bail!("the task did not fail");
     }
 
     let task = tokio::spawn(pending());
@@ -48,19 +48,19 @@ pub async fn main() -> Result<()> {
     let called = add_done_callback(task, |ended| callback("cancelled", ended));
     cancel.abort();
     if called.await.context("join the callback")?.is_ok() {
-        bail!("it was not cancelled");
+        bail!("the task was not cancelled");
     }
     println!("main ends");
     Ok(())
 }
 
-/// Calls the function when the task has ended, however it ends; at once when it has. Returns how it ended.
+/// Calls the function when the task has ended, in whatever way. The returned task has the result of the first one.
 fn add_done_callback<T: Send + 'static>(
     task: JoinHandle<T>,
     callback: impl FnOnce(&Result<T, JoinError>) + Send + 'static,
 ) -> JoinHandle<Result<T, JoinError>> {
     tokio::spawn(async move {
-        let ended = task.await; // Dropped here, with the loop: nobody is called. The task ends as well.
+        let ended = task.await; // Dropped here, with the loop, it calls nothing.
         callback(&ended);
         ended
     })

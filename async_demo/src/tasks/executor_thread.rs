@@ -1,19 +1,20 @@
-//! One executor for the whole program, made by who needs it first; a coroutine of another loop awaits what it runs.
+//! Share one executor thread in a program; await its work from another loop.
 //!
 //! Python:  `@singleton class DefaultAsyncTaskExecutor(Thread)`, `asyncio.wrap_future(concurrent_future)`
-//! Differs: `LazyLock` makes it once, also when several threads come at once. A `static` is never dropped, so the end
-//!          of `main` stops and joins it. The notes write `super.__init__` without its call, do not show their
-//!          `singleton`, and never close the loop. Waiting in the executor's own thread is an error; Python's waits
-//!          for ever.
-//! Order:   each line is printed after what it tells of has been awaited.
-//! Linux:   `gettid`, the number that the kernel knows a thread by.
+//! Differs: `LazyLock` creates it once, also when several threads come at once. A `static` is never dropped, so the end of `main`
+//!          stops and joins it. The notes write `super.__init__` without its call, do not show their `singleton`, and never
+//!          close the loop. Waiting on the executor's own thread is an error; Python's waits forever.
+//! Order:   each line is printed after the work that it reports.
+//! Platform: Linux (`gettid`)
 //! Needs:   task_executor.rs
 //!
 //! ```cargo
 //! [dependencies]
 //! anyhow = "1"
+//! parking_lot = "0.13"
 //! rustix = { version = "1", features = ["thread"] }
 //! tokio = { version = "1", features = ["macros", "rt", "signal", "sync"] }
+//! tokio-util = { version = "0.7", features = ["rt"] }
 //! ```
 
 use std::sync::LazyLock;
@@ -34,28 +35,28 @@ pub async fn main() -> Result<()> {
     let (asked, ran) = other.await.context("wait for the thread")??;
     println!("another thread {asked} asked, thread {ran} ran it");
 
-    // A coroutine there waits for one here: awaiting its handle does not block this loop.
+    // A coroutine there waits for one here. Awaiting its handle does not block this loop.
     let (answer, question) = oneshot::channel();
     let there = run_coro(question)?;
     let here = tokio::spawn(async { answer.send("the main loop went on while it waited") });
-    println!("{}", there.await?.context("there is no answer")?);
-    here.await?.ok().context("nobody wants the answer")?;
+    println!("{}", there.await?.context("wait for the answer")?);
+    here.await?.ok().context("the answer was not taken")?;
 
     let own = run_coro(async { anyhow::Ok(run_coro(async {})?.wait()) })?;
-    let refused = own.await??.err().context("it was not refused")?;
+    let refused = own.await??.err().context("the call was not refused")?;
     println!("refused: {refused}");
 
     spawn_blocking(stop).await.context("wait for the thread")?
 }
 
-/// The executor of this program.
+/// Returns the executor of this program, which the first caller creates.
 fn executor() -> Result<&'static TaskExecutor, ExecutorError> {
     static EXECUTOR: LazyLock<Result<TaskExecutor, ExecutorError>> =
         LazyLock::new(TaskExecutor::started);
     EXECUTOR.as_ref().map_err(Clone::clone)
 }
 
-/// Dropping the handle loses the result; the coroutine runs to its end all the same.
+/// Runs the coroutine on the executor. Dropping the handle loses the result; the coroutine runs on.
 fn run_coro<T: Send + 'static>(
     coro: impl Future<Output = T> + Send + 'static,
 ) -> Result<TaskHandle<T>, ExecutorError> {
@@ -65,7 +66,9 @@ fn run_coro<T: Send + 'static>(
 fn stop() -> Result<()> {
     executor()?.stop(Stop::Drain);
     executor()?.join()?;
-    let refused = run_coro(async {}).err().context("it was not refused")?;
+    let refused = run_coro(async {})
+        .err()
+        .context("the call was not refused")?;
     println!("refused: {refused}");
     Ok(())
 }

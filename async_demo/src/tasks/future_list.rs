@@ -1,10 +1,9 @@
-//! Five tasks set a future each; the results are printed in the order of the list, after the slowest has come.
+//! Complete futures from other tasks, and collect the results in list order.
 //!
 //! Python:  `future_list = [loop.create_future() for i in range(5)]`, `[await future for future in future_list]`
-//! Differs: a future that somebody else sets is a `oneshot` channel. The tasks are joined at the end, because a task's
-//!          error is seen by who awaits it, and by nobody else.
-//! Order:   one thread runs all tasks, and their timers go off in the order of their times, however late; `main` awaits
-//!          one result after the other, and prints when it has them all.
+//! Differs: such a future is a `oneshot` channel. `main` joins the tasks at the end, because only a join returns a task's error.
+//! Order:   one thread runs all tasks, and timers fire in the order of their times. `main` awaits the results in turn, and
+//!          prints them when it has all.
 //!
 //! ```cargo
 //! [dependencies]
@@ -19,13 +18,14 @@ use tokio::sync::oneshot::{self, Sender};
 use tokio::time::sleep;
 
 const SECOND: Duration = Duration::from_millis(100);
+const TASKS: u32 = 5;
 
 #[tokio::main(flavor = "current_thread")]
 pub async fn main() -> Result<()> {
     let (mut tasks, mut futures) = (Vec::new(), Vec::new());
-    for i in 0..5 {
+    for i in 0..TASKS {
         let (set_result, future) = oneshot::channel();
-        tasks.push(tokio::spawn(task(i, 5 - i, set_result)));
+        tasks.push(tokio::spawn(task(i, TASKS - i, set_result)));
         futures.push(future);
     }
     let mut results = Vec::new();
@@ -45,6 +45,6 @@ async fn task(i: u32, block_time: u32, future: Sender<u32>) -> Result<()> {
     println!("任务{i}阻塞之前");
     sleep(SECOND * block_time).await;
     println!("任务{i}阻塞之后");
-    let nobody = |_| anyhow!("nobody waits for result {i}");
-    future.send(i).map_err(nobody)
+    let sent = future.send(i);
+    sent.map_err(|_| anyhow!("the waiter for result {i} is gone"))
 }

@@ -1,11 +1,10 @@
-//! Two tasks set a future each: b completes first, and who waits for a and then for b gets the result of a first.
+//! Wait for two futures, whichever of them is completed first.
 //!
 //! Python:  `loop.create_future()`, `future.set_result(True)`, `await future`
-//! Differs: a future that somebody else sets is a `oneshot` channel: its two ends are two values, it can be set once
-//!          only, because `send` takes the sender, and a sender that is dropped wakes the receiver with an error, where
-//!          Python waits for ever. `send` hands the value back when nobody waits any more.
-//! Order:   one thread runs all tasks. The timer of b goes off first, however late; a task that sets a result prints
-//!          before the one that it wakes goes on.
+//! Differs: such a future is a `oneshot` channel with two ends. `send` consumes its end, so it can be set only once. Dropping
+//!          the sender wakes the receiver with an error; Python waits forever. `send` returns the value if the receiver is
+//!          gone.
+//! Order:   one thread runs all tasks. The timer of b fires first. A task that sets a result prints before the waiter goes on.
 //!
 //! ```cargo
 //! [dependencies]
@@ -36,7 +35,7 @@ async fn all_task(future: Sender<bool>) -> Result<()> {
     let (set_b, future_b) = oneshot::channel();
     let a = tokio::spawn(task_a(set_a));
     let b = tokio::spawn(task_b(set_b));
-    // B is done first, but the program asks for A first. The channel keeps the result of B meanwhile.
+    // b completes first, but the program awaits a first. The channel keeps the result of b meanwhile.
     let result_a = future_a.await.context("wait for a")?;
     println!("get a result");
     let result_b = future_b.await.context("wait for b")?;
@@ -61,6 +60,6 @@ async fn task_b(future: Sender<bool>) -> Result<()> {
 }
 
 fn set_result(future: Sender<bool>, result: bool) -> Result<()> {
-    let nobody = |_| anyhow!("nobody waits for the result");
-    future.send(result).map_err(nobody)
+    let sent = future.send(result);
+    sent.map_err(|_| anyhow!("the waiter for the result is gone"))
 }

@@ -1,11 +1,9 @@
-//! Five tasks run at the same time: they end in the opposite order, and the results come in the order of the arguments.
+//! Run five tasks at the same time, with results in the order of arguments.
 //!
 //! Python:  `asyncio.run(main())`, `await asyncio.gather(*tasks)`
-//! Differs: a future that is only held does nothing, so each becomes a task; the list of their handles is the group.
-//!          A handle that is dropped lets its task run on, where cancelling a `gather` cancels what it waits for; who
-//!          wants that takes a `JoinSet`.
-//! Order:   one thread runs all tasks. Timers go off in the order of their times, however late, and their tasks go on
-//!          in this order; `main` awaits the handles one after the other.
+//! Differs: a future does nothing by itself, so each becomes a task, and the list of their handles is the group. Dropping a
+//!          handle lets its task run on; cancelling a `gather` cancels its tasks, as dropping a `JoinSet` does.
+//! Order:   one thread runs all tasks, and timers fire in the order of their times. `main` awaits the handles in turn.
 //!
 //! ```cargo
 //! [dependencies]
@@ -19,10 +17,12 @@ use anyhow::{Context, Result};
 use tokio::time::sleep;
 
 const SECOND: Duration = Duration::from_millis(100);
+const TASKS: u32 = 5;
 
 #[tokio::main(flavor = "current_thread")]
 pub async fn main() -> Result<()> {
-    let tasks: Vec<_> = (0..5).map(|i| tokio::spawn(task(i, 5 - i))).collect();
+    let task = |i| tokio::spawn(task(i, TASKS - i));
+    let tasks: Vec<_> = (0..TASKS).map(task).collect();
     for task in tasks {
         println!("{}", task.await.context("wait for a task")?);
     }

@@ -1,11 +1,10 @@
-//! What is a coroutine function, and what is a coroutine? Types say so, before the program runs.
+//! Tell coroutine functions, coroutines and other values apart by their types.
 //!
 //! Python:  `asyncio.iscoroutinefunction(func)`, `asyncio.iscoroutine(obj)`, `asyncio.isfuture(obj)`
-//! Differs: a parameter says what it takes: `impl AsyncFn() -> u32`, `impl Future`, or `impl IntoFuture` for all that
-//!          can be awaited. Anything else does not compile, so nobody has to ask. The answers below are known to the
-//!          compiler: it takes the method of `Is` if its bound holds, and that of `Otherwise` if not, or if the type is
-//!          a parameter. A coroutine and a task are both a `Future`; the difference, that a task runs by itself, is no
-//!          type.
+//! Differs: a parameter's type says what it takes: `impl AsyncFn() -> u32`, `impl Future`, or `impl IntoFuture` for everything
+//!          that can be awaited. Other values do not compile, so a program need not ask. The compiler knows the answers
+//!          below: it picks the method of `Is` if its bound holds, and otherwise that of `Otherwise`. A coroutine and a task
+//!          are both a `Future`; that a task runs by itself is not visible in a type.
 //!
 //! ```cargo
 //! [dependencies]
@@ -17,7 +16,7 @@ use std::marker::PhantomData;
 
 use anyhow::Result;
 
-/// Asks for the kind of a value, whatever its type.
+/// Prints the kind of a value of any type.
 macro_rules! show {
     ($name:literal, $value:expr) => {{
         let is = Is(kind_of(&$value));

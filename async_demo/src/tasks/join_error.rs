@@ -1,11 +1,10 @@
-//! How a task ends: with a result, with an error, with a panic, or cancelled; who awaits it is told, and goes on.
+//! Join tasks that return a result, return an error, panic, or are cancelled.
 //!
 //! Python:  `await task`, `task.result()`, which raise the task's exception or `asyncio.CancelledError`
-//! Differs: an error is a result like others; a panic is a `JoinError`, and so is a cancellation. The panic's message
-//!          is on stderr when it happens, whether or not somebody awaits; Python's "exception was never retrieved"
-//!          comes when the task is collected. `resume_unwind(error.into_panic())` is what `await` does in Python: it
-//!          goes on here.
-//! Order:   one is joined before the next begins.
+//! Differs: an error is an ordinary result; a panic is a `JoinError`, and so is a cancellation. A panic's message is printed when
+//!          it happens, also if the task is not awaited; Python prints "exception was never retrieved" when it collects the
+//!          task. `resume_unwind(error.into_panic())` raises it again, as `await` does in Python.
+//! Order:   main joins a task before it starts the next.
 //!
 //! ```cargo
 //! [dependencies]
@@ -15,12 +14,15 @@
 
 use std::any::Any;
 use std::future::pending;
+use std::panic;
 
 use anyhow::{Context, Result};
 use tokio::task::JoinHandle;
 
 #[tokio::main(flavor = "current_thread")]
 pub async fn main() -> Result<()> {
+    // Without this line a panic also prints its message on stderr, which would look like a crash here.
+    panic::set_hook(Box::new(|_| {}));
     show(tokio::spawn(parse("42"))).await;
     show(tokio::spawn(parse("forty-two"))).await;
     show(tokio::spawn(nth(&[1, 2], 2))).await;
@@ -42,19 +44,19 @@ async fn show(task: JoinHandle<Result<u32>>) {
     }
 }
 
-/// What `panic!` was called with: a `&str` if it was a plain text, a `String` if it was made by formatting.
+/// Returns the text of a panic, which is a `&str` if it is constant, and a `String` if it was formatted.
 fn message(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&str>().copied();
-    let made = payload.downcast_ref::<String>().map(String::as_str);
-    text.or(made).unwrap_or("of unknown type")
+    let formatted = payload.downcast_ref::<String>().map(String::as_str);
+    text.or(formatted).unwrap_or("a value of another type")
 }
 
 async fn parse(text: &str) -> Result<u32> {
-    let wrong = || format!("{text} is no number");
-    text.parse().with_context(wrong)
+    let error = || format!("{text} is not a number");
+    text.parse().with_context(error)
 }
 
-/// A mistake in the program: it panics where the list is too short.
+/// Contains a mistake: it panics if the list is too short.
 async fn nth(list: &[u32], n: usize) -> Result<u32> {
     Ok(list[n])
 }

@@ -1,11 +1,10 @@
-//! A task makes tasks and ends; they run on: one each second, the other once, until the loop ends.
+//! Create tasks in a task; they outlive it, and end at the latest with the loop.
 //!
-//! Python:  `asyncio.create_task` within a task; tasks that are left when `asyncio.run` ends are cancelled
-//! Differs: the notes' `main` sleeps for a week; this one waits for the delayed task. What is left when the runtime is
-//!          dropped is dropped, and cleans up in destructors, which cannot await.
-//! Order:   one thread runs all tasks, so `main_task` ends before those that it makes begin. Of the rounds, the second
-//!          has an earlier time than the delayed task, and the fourth nearly the same. The runtime is dropped after
-//!          `main`.
+//! Python:  `asyncio.create_task` within a task; `asyncio.run` cancels the tasks that are left at its end
+//! Differs: the notes' `main` sleeps for a week; this one waits for the delayed task. Dropping the runtime drops the tasks that
+//!          are left; they clean up in destructors, which cannot await.
+//! Order:   one thread runs all tasks, so `main_task` ends before its tasks begin. The second round comes before the delayed
+//!          task, the fourth at nearly the same time. The runtime is dropped after `main`.
 //!
 //! ```cargo
 //! [dependencies]
@@ -46,7 +45,7 @@ async fn loop_task() {
     loop {
         println!("loop");
         rounds.0 += 1;
-        sleep(SECOND).await; // Dropped here: the rounds are told, nothing is lost.
+        sleep(SECOND).await; // Dropped here, at the end of the loop.
     }
 }
 
@@ -55,7 +54,7 @@ struct Rounds(u32);
 impl Drop for Rounds {
     fn drop(&mut self) {
         let rounds = self.0;
-        writeln!(io::stdout(), "loop task is cancelled after {rounds} rounds").ok(); // A second panic would abort.
+        writeln!(io::stdout(), "loop task is cancelled after {rounds} rounds").ok(); // A panic here may abort.
     }
 }
 

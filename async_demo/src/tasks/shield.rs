@@ -1,9 +1,9 @@
-//! A task is cancelled, and with it what it awaits; what it awaits behind a shield runs on, and has its result.
+//! Shield a future from the cancellation of the task that awaits it.
 //!
 //! Python:  `res = await asyncio.shield(aw)`
-//! Differs: a future that is awaited is a part of who awaits it; `spawn` makes a task of it, and that is the shield: to
-//!          drop the handle cancels nothing. The result goes with the handle, so here the task sends it elsewhere.
-//! Order:   a barrier: main cancels when the inner one has begun, and lets it go on when the outer one has ended.
+//! Differs: an awaited future is a part of the task that awaits it. `spawn` makes it a task of its own, and that is the
+//!          shield: dropping the handle cancels nothing. The result is lost with the handle, so here the task sends it.
+//! Order:   main cancels after the inner future has begun, and lets it go on after the outer task has ended.
 //!
 //! ```cargo
 //! [dependencies]
@@ -16,60 +16,67 @@ use std::mem;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use tokio::sync::{Barrier, oneshot};
+use tokio::sync::{Notify, oneshot};
+
+/// For the demonstration: with sleeps in their place, the order would depend on the machine.
+#[derive(Default)]
+struct Steps {
+    begun: Notify,
+    go_on: Notify,
+}
 
 #[tokio::main(flavor = "current_thread")]
 pub async fn main() -> Result<()> {
-    let barrier = Arc::new(Barrier::new(2));
+    let steps = Arc::new(Steps::default());
     let (sender, result) = oneshot::channel();
-    cancel(inner(Arc::clone(&barrier), sender), &barrier).await?;
-    ensure!(result.await.is_err(), "a result, though cancelled");
+    cancel(inner(Arc::clone(&steps), sender), &steps).await?;
+    ensure!(result.await.is_err(), "the cancelled future sent a result");
     println!("no result");
 
-    let barrier = Arc::new(Barrier::new(2));
+    let steps = Arc::new(Steps::default());
     let (sender, result) = oneshot::channel();
-    let shield = tokio::spawn(inner(Arc::clone(&barrier), sender));
-    let shielded = async { shield.await.context("join the inner one")? };
-    cancel(shielded, &barrier).await?;
-    barrier.wait().await;
+    let shield = tokio::spawn(inner(Arc::clone(&steps), sender));
+    let shielded = async { shield.await.context("join the inner task")? };
+    cancel(shielded, &steps).await?;
     println!("result: {}", result.await.context("wait for the result")?);
     Ok(())
 }
 
-/// Awaits the future in a task, which is cancelled there.
-async fn cancel<F>(awaited: F, barrier: &Barrier) -> Result<()>
+/// Awaits the future in a task, and cancels that task.
+async fn cancel<F>(awaited: F, steps: &Steps) -> Result<()>
 where
     F: Future<Output = Result<()>> + Send + 'static,
 {
     let mut outer = tokio::spawn(awaited);
     tokio::select! {
-        biased;
-        _ = barrier.wait() => outer.abort(),
-        ended = &mut outer => return ended.context("it ended too early")?,
+        () = steps.begun.notified() => outer.abort(),
+        ended = &mut outer => return ended.context("the outer task ended too early")?,
     }
+    let ended = outer.await;
     ensure!(
-        outer.await.is_err_and(|error| error.is_cancelled()),
-        "not cancelled"
+        ended.is_err_and(|error| error.is_cancelled()),
+        "the outer task was not cancelled"
     );
     println!("the outer one is cancelled");
+    steps.go_on.notify_one();
     Ok(())
 }
 
-async fn inner(barrier: Arc<Barrier>, result: oneshot::Sender<u32>) -> Result<()> {
+async fn inner(steps: Arc<Steps>, result: oneshot::Sender<u32>) -> Result<()> {
     println!("the inner one begins");
     let on_cancel = OnCancel;
-    barrier.wait().await;
-    barrier.wait().await; // Dropped here: nobody gets a result.
+    steps.begun.notify_one();
+    steps.go_on.notified().await; // Dropped here without a shield.
     mem::forget(on_cancel); // It was not cancelled.
     println!("the inner one ends");
-    let nobody = |_| anyhow!("nobody waits for the result");
-    result.send(42).map_err(nobody)
+    let sent = result.send(42);
+    sent.map_err(|_| anyhow!("the waiter for the result is gone"))
 }
 
 struct OnCancel;
 
 impl Drop for OnCancel {
     fn drop(&mut self) {
-        writeln!(io::stdout(), "the inner one is cancelled").ok(); // A second panic would abort.
+        writeln!(io::stdout(), "the inner one is cancelled").ok(); // A panic here may abort.
     }
 }

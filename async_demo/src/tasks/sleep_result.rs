@@ -1,10 +1,10 @@
-//! A sleep that has a result: a stand-in for work, which takes its time and then has something to hand over.
+//! Sleep and return a result, as a stand-in for work.
 //!
 //! Python:  `await asyncio.sleep(1, 'hello')`
-//! Differs: `sleep` has no result, not even the time; a block with the sleep and the value is such a future. It is
-//!          never early, and a millisecond or two late: tokio's timer counts milliseconds. `sleep(0)` is `yield_now()`.
-//!          Dropped at its await, it loses the result; the time that has passed is nobody's.
-//! Order:   `join!` gives the results in the order of its arguments, whoever is first.
+//! Differs: `sleep` returns nothing; an async block with the sleep and the value does. A sleep is never early, and a millisecond
+//!          or two late, because tokio's timer counts milliseconds. `sleep(0)` is `yield_now()`. Cancelling it loses the
+//!          result.
+//! Order:   `join!` returns the results in the order of its arguments.
 //!
 //! ```cargo
 //! [dependencies]

@@ -1,11 +1,11 @@
-//! Two event loops on two threads send each other work, three rounds, and end.
+//! Let two event loops on two threads send each other work.
 //!
 //! Python:  `new_event_loop()`, `run_forever()` in a thread, `asyncio.run_coroutine_threadsafe(coro, loop)`
-//! Differs: a loop is a `Runtime`, and its `Handle` takes work from any thread. A loop runs until a future is ready,
-//!          so it is stopped by completing that future; Python calls `loop.call_soon_threadsafe(loop.stop)`. The
-//!          notes' program plays for ever and hangs at Ctrl-C, because nobody calls its `stop`.
+//! Differs: a loop is a `Runtime`, and its `Handle` takes work from any thread. A loop runs until a future is ready, so
+//!          completing that future stops it; Python calls `loop.call_soon_threadsafe(loop.stop)`. The notes' program plays
+//!          forever and hangs at Ctrl-C, because no code calls its `stop`.
 //! Order:   each half sends the other only after its own line.
-//! Linux:   `gettid`, the number that the kernel knows a thread by.
+//! Platform: Linux (`gettid`)
 //!
 //! ```cargo
 //! [dependencies]
@@ -28,7 +28,7 @@ use tokio::time::sleep;
 const SECOND: Duration = Duration::from_millis(100);
 const ROUNDS: u32 = 3;
 
-/// Work that starts work that starts it again has a type without end; a box ends it.
+/// A boxed future, because two functions that spawn each other would have infinite types.
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 struct Loops {
@@ -52,16 +52,19 @@ pub fn main() -> Result<()> {
     loops.work.spawn(first);
     let played = main_loop.block_on(all_done);
 
-    drop(stop); // The loop of the thread ends, and drops what it may still have to do.
+    drop(stop); // Ends the loop of the thread, which drops the tasks that are left.
     let joined = work_thread.join();
     joined.map_err(|_| anyhow!("the thread panicked"))?;
-    println!("{}", played.context("a half has failed")?);
+    println!(
+        "{}",
+        played.context("a half has failed, because a task panicked")?
+    );
     Ok(())
 }
 
 fn new_loop() -> Result<Runtime> {
     let runtime = Builder::new_current_thread().enable_time().build();
-    runtime.context("make a runtime")
+    runtime.context("create a runtime")
 }
 
 fn request(loops: Arc<Loops>, rounds: u32, done: oneshot::Sender<&'static str>) -> Work {
@@ -81,7 +84,7 @@ fn response(loops: Arc<Loops>, rounds: u32, done: oneshot::Sender<&'static str>)
             let next = request(Arc::clone(&loops), rounds - 1, done);
             loops.work.spawn(next);
         } else if done.send("both loops have ended").is_err() {
-            println!("nobody waits any more");
+            println!("main no longer waits");
         }
     })
 }

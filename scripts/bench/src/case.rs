@@ -1,4 +1,4 @@
-//! What is measured: groups of cases, each a handful of contestants and what is expected of ours.
+//! What is measured: groups of cases. A case has a few contestants, and goals for this project's ones.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,14 +11,14 @@ pub struct Group {
     pub cases: &'static [Case],
 }
 
-/// Contestants that do the same. They run in turn, round by round, so that a ratio is always of neighbours in time.
+/// Contestants that do the same work. They run in turn in each round, so that a ratio compares runs close in time.
 pub struct Case {
     pub name: &'static str,
     pub unit: Unit,
     pub contestants: &'static [Contestant],
 }
 
-/// What a contestant's figure is.
+/// The meaning of a contestant's figure.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Nanoseconds for an operation; less is better.
@@ -30,11 +30,11 @@ pub enum Unit {
 pub struct Contestant {
     pub kind: Kind,
     pub name: &'static str,
-    /// How often it does what is measured, in a full run.
+    /// The number of operations in a full run.
     pub count: u64,
     pub how: How,
     pub goals: &'static [Goal],
-    /// The Python module that it is made of. Where there is no such module, it is left out.
+    /// The Python module that the contestant needs. Without the module, the contestant is left out.
     pub module: Option<&'static str>,
 }
 
@@ -50,16 +50,16 @@ pub enum Kind {
 pub enum How {
     /// A case of the group's program in `python/`.
     Python(&'static str),
-    /// Takes the count and returns the figure. It runs in a process of its own, and checks its result itself.
+    /// Takes the count and returns the figure. The function runs in a process of its own, and checks its result.
     Rust(fn(u64) -> Result<f64>),
 }
 
-/// What is expected of a building block, as a ratio of figures of the same round.
+/// A goal for a contestant, as a ratio of figures of the same round.
 #[derive(Clone, Copy)]
 pub enum Goal {
-    /// At least so many times better than the contestant of this name.
+    /// At least this many times better than the contestant of this name.
     Over(&'static str, f64),
-    /// At most so many times the time of the limit of this name.
+    /// At most this many times the time of the limit of this name.
     Within(&'static str, f64),
 }
 
@@ -79,12 +79,12 @@ impl fmt::Display for Goal {
     }
 }
 
-/// The first Python of a case is what all others are compared with, as is its first limit.
+/// A program in Python. The other contestants are compared with the first one of the case, and with its first limit.
 pub const fn python(name: &'static str, case: &'static str, count: u64) -> Contestant {
     contestant(Kind::Python, name, count, How::Python(case), &[])
 }
 
-/// A Python whose other half is a function here.
+/// A program in Python whose other end is a function here.
 pub const fn served(
     name: &'static str,
     module: &'static str,
@@ -117,8 +117,8 @@ impl Contestant {
         self
     }
 
-    /// A Python that the others are not compared with.
-    pub const fn as_peer(mut self) -> Contestant {
+    /// Puts a program in Python among the peers, so that the others are not compared with it.
+    pub const fn among_peers(mut self) -> Contestant {
         self.kind = Kind::Peer;
         self
     }
@@ -141,7 +141,7 @@ const fn contestant(
     }
 }
 
-/// The figure of `count` operations that took so long together.
+/// Returns the figure of `count` operations that took this time together.
 pub fn nanoseconds(elapsed: Duration, count: u64) -> f64 {
     elapsed.as_secs_f64() * 1e9 / count as f64
 }

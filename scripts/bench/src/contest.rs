@@ -1,4 +1,4 @@
-//! Runs one contestant once: a process of its own, below a supervisor that leaves nothing of it behind.
+//! Runs one contestant once, in a process of its own. A supervisor makes sure that nothing of it is left behind.
 
 use std::env;
 use std::ffi::OsString;
@@ -16,7 +16,7 @@ use smoke::supervise::{self, Order, Report};
 
 use crate::case::{Case, Contestant, Group, How};
 
-/// The first argument of this program as a contestant.
+/// The first argument that makes this program a contestant.
 pub const ARGUMENT: &str = "--contestant";
 
 /// How long a contestant may take. It should take a fraction of a second.
@@ -25,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// How long the helpers of a contestant, such as Python's fork server, may stay after it.
 const GRACE_MS: u32 = 5000;
 
-/// The contestant's command line.
+/// Returns the contestant's command line.
 fn command(
     group: &Group,
     case: &Case,
@@ -77,7 +77,7 @@ pub fn run(group: &Group, case: &Case, contestant: &Contestant, count: u64) -> R
         .stderr(Stdio::from(
             File::create(&stderr).context("make a file for stderr")?,
         ))
-        // So that Ctrl-C ends this program, and the end of the socket everything below the supervisor.
+        // Ctrl-C then ends this program alone; the end of the socket tells the supervisor to kill everything below it.
         .process_group(0)
         .spawn()
         .context("start the supervisor")?;
@@ -87,12 +87,16 @@ pub fn run(group: &Group, case: &Case, contestant: &Contestant, count: u64) -> R
     let said = fs::read_to_string(&stderr).unwrap_or_default();
     let said = said.trim_end();
     match end {
-        None => bail!("no end within {LIMIT:?}, so everything was killed\n{said}"),
+        None => bail!("it did not end within {LIMIT:?} and was killed\n{said}"),
         Some(Report::Ended {
             exit: Some(0),
             left,
             ..
-        }) => ensure!(left.is_empty(), "it has left running: {}", left.join(", ")),
+        }) => ensure!(
+            left.is_empty(),
+            "it left these processes running: {}",
+            left.join(", ")
+        ),
         Some(Report::Ended { exit, signal, .. }) => {
             let how = exit.map(|code| format!("exit code {code}"));
             let how = how.or(signal.map(|signal| format!("signal {signal}")));
@@ -104,7 +108,7 @@ pub fn run(group: &Group, case: &Case, contestant: &Contestant, count: u64) -> R
     figure(&fs::read_to_string(&stdout).context("read its output")?)
 }
 
-/// Waits for the supervisor's last report. `None` if the time was up and everything was killed.
+/// Waits for the supervisor's last report. Returns `None` if the time was up and everything was killed.
 fn end_of(socket: &mut UnixStream) -> Result<Option<Report>> {
     let mut reports = BufReader::new(socket.try_clone().context("clone a socket")?);
     let mut killed = false;
@@ -134,12 +138,12 @@ fn end_of(socket: &mut UnixStream) -> Result<Option<Report>> {
     }
 }
 
-/// What a contestant prints: one positive number.
+/// Reads what a contestant prints: one positive number.
 fn figure(output: &str) -> Result<f64> {
     let figure = output.trim_end().parse::<f64>().ok();
     figure
         .filter(|figure| figure.is_finite() && *figure > 0.0)
-        .with_context(|| format!("it printed {output:?}, which is no figure"))
+        .with_context(|| format!("it printed {output:?} instead of a positive number"))
 }
 
 #[cfg(test)]

@@ -1,74 +1,9 @@
-//! `cargo run --release -p bench`: measures the building blocks beside CPython, peer crates and what the system can do.
+//! `cargo run --release -p bench`: measures this project beside CPython, peer crates and the system's own limits.
 
-// The building blocks, which can do more than is measured here.
-#[allow(dead_code)]
-#[path = "../../../async_demo/src/async_queue.rs"]
-mod async_queue;
-#[allow(dead_code)]
-#[path = "../../../queue_demo/src/channel.rs"]
-mod channel;
-#[allow(dead_code)]
-#[path = "../../../context_demo/src/contextvars.rs"]
-mod contextvars;
-#[allow(dead_code)]
-#[path = "../../../coroutine_demo/src/coroutine.rs"]
-mod coroutine;
-#[allow(dead_code)]
-#[path = "../../../queue_demo/src/event.rs"]
-mod event;
-#[allow(dead_code)]
-#[path = "../../../fork_demo/src/forkserver.rs"]
-mod forkserver;
-#[allow(dead_code)]
-#[path = "../../../async_demo/src/handle.rs"]
-mod handle;
-#[allow(dead_code, unused_imports)]
-#[path = "../../../manager_demo/src/managers/mod.rs"]
-mod managers;
-#[allow(dead_code)]
-#[path = "../../../queue_demo/src/memory.rs"]
-mod memory;
-#[allow(dead_code)]
-#[path = "../../../queue_demo/src/monitor.rs"]
-mod monitor;
-#[allow(dead_code)]
-#[path = "../../../fork_demo/src/multiprocessing.rs"]
-mod multiprocessing;
-#[allow(dead_code)]
-#[path = "../../../pipe_demo/src/pipe.rs"]
-mod pipe;
-#[allow(dead_code)]
-#[path = "../../../pool_demo/src/pool.rs"]
-mod pool;
-#[allow(dead_code)]
-#[path = "../../../queue_demo/src/queues.rs"]
-mod queues;
-#[allow(dead_code)]
-#[path = "../../../async_demo/src/remote.rs"]
-mod remote;
-#[allow(dead_code)]
-#[path = "../../../queue_demo/src/ring.rs"]
-mod ring;
-#[allow(dead_code)]
-#[path = "../../../shm_demo/src/robust.rs"]
-mod robust;
-#[allow(dead_code)]
-#[path = "../../../async_demo/src/runtime.rs"]
-mod runtime;
-#[allow(dead_code)]
-#[path = "../../../shm_demo/src/shared.rs"]
-mod shared;
-#[allow(dead_code)]
-#[path = "../../../queue_demo/src/socket.rs"]
-mod socket;
-#[allow(dead_code)]
-#[path = "../../../async_demo/src/task.rs"]
-mod task;
-#[allow(dead_code)]
-#[path = "../../../thread_demo/src/thread_queue.rs"]
-mod thread_queue;
-
+mod case;
+mod contest;
 mod groups;
+mod report;
 mod workers;
 
 use std::ffi::OsString;
@@ -78,17 +13,16 @@ use std::process::{Command, ExitCode, Stdio};
 use std::{env, fs, io, thread};
 
 use anyhow::{Context, Result, bail};
-use bench::case::{Case, Contestant, Group, How};
-use bench::contest;
-use bench::report::{COLUMNS, Figures, line};
 use clap::Parser;
 use clap::error::ErrorKind;
+use multiproc::{init, target, task};
 use serde_json::{Value, json};
 use smoke::supervise;
 
-use crate::forkserver::ForkServer;
+use crate::case::{Case, Contestant, Group, How};
+use crate::report::{COLUMNS, Figures, line};
 
-/// Measures the building blocks beside CPython, peer crates and what the system can do.
+/// Measures this project beside CPython, peer crates and the system's own limits.
 #[derive(Parser)]
 #[command(name = "bench")]
 struct Arguments {
@@ -107,6 +41,12 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    init([
+        target(groups::start::nothing),
+        target(groups::pipe::answer),
+        task(groups::pool::add_one),
+        task(groups::pool::calculation),
+    ]);
     let mut args = env::args_os().skip(1);
     let done = match args.next() {
         Some(first) if first == supervise::ARGUMENT => return supervise::main(args),
@@ -122,14 +62,15 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody may read it.
+            // It fails if stderr is closed.
             writeln!(io::stderr(), "bench: {error:#}").ok();
             ExitCode::FAILURE
         }
     }
 }
 
-/// The arguments and the groups they name, all if none; or in a line what is wrong with them.
+/// Parses the arguments. Returns them with the groups that they name, which are all if there is no name, or an error of
+/// one line.
 fn arguments(
     args: impl Iterator<Item = OsString>,
 ) -> Result<(Arguments, Vec<&'static Group>), String> {
@@ -151,7 +92,7 @@ fn arguments(
         .iter()
         .find(|name| !names.contains(&name.as_str()))
     {
-        return Err(format!("there is no group {name:?}; {known}"));
+        return Err(format!("unknown group '{name}'; {known}"));
     }
     let named = |group: &&Group| {
         args.groups.is_empty() || args.groups.iter().any(|name| name == group.name)
@@ -160,19 +101,12 @@ fn arguments(
     Ok((args, groups))
 }
 
-/// This program as a contestant, `GROUP CASE NAME COUNT`, or as a child that one of them has started.
+/// Runs this program as a contestant: `GROUP CASE NAME COUNT`.
 fn contestant(args: Vec<OsString>) -> Result<()> {
     let args: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
-    let [group, case, name, count, ..] = args[..] else {
+    let [group, case, name, count] = args[..] else {
         bail!("expected GROUP CASE CONTESTANT COUNT");
     };
-    match multiprocessing::role().as_deref() {
-        None => {}
-        Some(groups::start::NOTHING) => return Ok(()),
-        Some(ForkServer::ROLE) => return forkserver::serve(|_, _| Ok(0)),
-        Some(role) if role.starts_with(groups::pool::WORKER) => return groups::pool::worker(name),
-        Some(socket) => return groups::pipe::child(socket.to_owned()),
-    }
     let groups = groups::ALL.iter().filter(|of| of.name == group);
     let mut contestants = groups
         .flat_map(|group| group.cases)
@@ -180,7 +114,7 @@ fn contestant(args: Vec<OsString>) -> Result<()> {
         .flat_map(|case| case.contestants)
         .filter(|of| of.name == name);
     let Some(How::Rust(run)) = contestants.next().map(|contestant| contestant.how) else {
-        bail!("there is no contestant {group}, {case}, {name}");
+        bail!("unknown contestant {group}, {case}, {name}");
     };
     println!("{}", run(count.parse().context("the count")?)?);
     Ok(())
@@ -227,7 +161,7 @@ fn run(args: &Arguments, groups: &[&Group]) -> Result<()> {
     ))?;
     let path = match &args.json {
         Some(path) => path.clone(),
-        None => target()?.join("bench.json"),
+        None => target_folder()?.join("bench.json"),
     };
     let mut json = json!({
         "python": python.as_ref().ok(),
@@ -238,7 +172,7 @@ fn run(args: &Arguments, groups: &[&Group]) -> Result<()> {
         "quick": args.quick,
         "groups": {},
     });
-    // Written after each case, and now: what cannot be written should be told before minutes have passed.
+    // The file is written after each case. Writing it now, too, reports a wrong path before minutes have passed.
     save(&path, &json)?;
     let (mut met, mut missed) = (0, vec![]);
     for group in groups {
@@ -268,7 +202,7 @@ fn run(args: &Arguments, groups: &[&Group]) -> Result<()> {
         .try_for_each(|goal| say(&format!("  missed: {goal}")))
 }
 
-/// Runs the contestants of a case in turn, each round beginning with another one.
+/// Runs the contestants of a case in turn. Each round begins with another one.
 fn measure<'c>(
     group: &Group,
     case: &'c Case,
@@ -310,7 +244,7 @@ fn measure<'c>(
     Ok(Figures { case, rows })
 }
 
-/// Which Python there is; an error says why there is none.
+/// Returns the version of python3, or why it cannot be used.
 fn python() -> Result<String, String> {
     const ASK: &str = "import platform, sysconfig
 print(platform.python_implementation(), platform.python_version(), end=', ')
@@ -320,14 +254,14 @@ print('with' if '--enable-optimizations' in options else 'without', 'PGO')";
         .args(["-P", "-c", ASK])
         .stderr(Stdio::null())
         .output();
-    let said = asked.map_err(|error| format!("no python3: {error}"))?;
+    let said = asked.map_err(|error| format!("python3 cannot be started: {error}"))?;
     match String::from_utf8(said.stdout) {
         Ok(text) if said.status.success() => Ok(text.trim().to_owned()),
         _ => Err("python3 is not Python 3.11 or newer".into()),
     }
 }
 
-/// Not everybody has uvloop.
+/// Returns whether Python has a module; not every machine has uvloop.
 fn can_import(module: &str) -> bool {
     let mut import = Command::new("python3");
     import.args(["-P", "-c", &format!("import {module}")]);
@@ -335,8 +269,8 @@ fn can_import(module: &str) -> bool {
     imported.is_ok_and(|status| status.success())
 }
 
-/// The target folder: this program is in the folder of its profile.
-fn target() -> Result<PathBuf> {
+/// Finds the target folder. This program is in the folder of its profile.
+fn target_folder() -> Result<PathBuf> {
     let this = env::current_exe().context("find this program's file")?;
     let target = this.ancestors().nth(2).map(Path::to_owned);
     target.context("find the target folder")
@@ -348,7 +282,7 @@ fn save(path: &Path, json: &Value) -> Result<()> {
     fs::write(path, text).with_context(|| format!("write {}", path.display()))
 }
 
-/// Prints a line; a reader that has gone (`| head -1`) ends the program quietly.
+/// Prints a line. A closed pipe (`| head -1`) ends the program quietly.
 fn say(line: &str) -> Result<()> {
     match writeln!(io::stdout(), "{line}") {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),

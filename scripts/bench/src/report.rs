@@ -1,10 +1,10 @@
-//! What the figures of a case come to: the table and the JSON.
+//! The table and the JSON of the figures of a case.
 
 use serde_json::{Value, json};
 
 use crate::case::{Case, Contestant, Goal, Kind, Unit};
 
-/// The columns of the table, and how wide they are.
+/// The columns of the table, and their widths.
 pub const COLUMNS: [(&str, usize); 7] = [
     ("case", 19),
     ("CPython", 20),
@@ -23,7 +23,7 @@ pub struct Spread {
     pub most: f64,
 }
 
-/// Of no numbers there is none.
+/// Returns `None` if there are no numbers.
 pub fn spread(numbers: impl IntoIterator<Item = f64>) -> Option<Spread> {
     let mut numbers: Vec<f64> = numbers.into_iter().collect();
     numbers.sort_by(f64::total_cmp);
@@ -35,7 +35,8 @@ pub fn spread(numbers: impl IntoIterator<Item = f64>) -> Option<Spread> {
     })
 }
 
-/// The figures of a case: a row for each contestant, a column for each round. The row of one that did not run is empty.
+/// The figures of a case: a row for each contestant, a column for each round. A contestant that did not run has an
+/// empty row.
 pub struct Figures<'c> {
     pub case: &'c Case,
     pub rows: Vec<Vec<f64>>,
@@ -52,13 +53,13 @@ impl Figures<'_> {
         contestants.filter(move |(_, contestant)| contestant.kind == kind)
     }
 
-    /// The figures of `above` as multiples of those of `below`, round by round.
+    /// Returns the figures of `above` divided by those of `below`, round by round.
     fn ratio(&self, above: usize, below: usize) -> Option<Spread> {
         let pairs = self.rows[above].iter().zip(&self.rows[below]);
         spread(pairs.map(|(above, below)| above / below))
     }
 
-    /// How many times better `this` is than `other`.
+    /// Returns how many times better `this` is than `other`.
     fn factor(&self, this: usize, other: usize) -> Option<Spread> {
         match self.case.unit {
             Unit::Time => self.ratio(other, this),
@@ -66,8 +67,8 @@ impl Figures<'_> {
         }
     }
 
-    /// The ratio that is shown of one of ours and another contestant: how much faster than that it is, or for a limit,
-    /// its figure as a multiple of the limit's.
+    /// Returns the ratio to show between one of ours and another contestant: how many times better it is, or for a
+    /// limit, its figure as a multiple of the limit's.
     fn compared(&self, this: usize, other: usize) -> Option<Spread> {
         match self.case.contestants[other].kind {
             Kind::Limit => self.ratio(this, other),
@@ -75,8 +76,8 @@ impl Figures<'_> {
         }
     }
 
-    /// Each goal of one of ours, with the ratio that was reached and whether that is enough; without those that nothing
-    /// can be said of.
+    /// Returns each goal of one of ours, the ratio that was reached, and whether it is met. Leaves out goals against a
+    /// contestant that did not run.
     fn goals(&self, this: usize) -> impl Iterator<Item = (Goal, f64, bool)> {
         let goals = self.case.contestants[this].goals.iter();
         goals.filter_map(move |goal| {
@@ -89,7 +90,7 @@ impl Figures<'_> {
         })
     }
 
-    /// As `12.1× (11.0..13.5) ≥10 ✓`; `-` if one of the two did not run.
+    /// Returns text like `12.1× (11.0..13.5) ≥10 ✓`, or `-` if one of the two did not run.
     fn comparison(&self, this: usize, other: usize) -> String {
         let Some(Spread {
             median,
@@ -122,7 +123,7 @@ impl Figures<'_> {
         format!("{name} {figure}")
     }
 
-    /// The case's lines of the table, a cell for each of [`COLUMNS`].
+    /// Returns the case's lines of the table, a cell for each of [`COLUMNS`].
     pub fn lines(&self) -> Vec<[String; COLUMNS.len()]> {
         let rows = |kind| self.of_kind(kind).map(|(row, _)| row).collect::<Vec<_>>();
         let (python, limits) = (rows(Kind::Python), rows(Kind::Limit));
@@ -139,7 +140,7 @@ impl Figures<'_> {
             ours.push(self.named_figure(row));
             faster.extend(python.first().map(|python| self.comparison(row, *python)));
             slower.extend(limits.first().map(|limit| self.comparison(row, *limit)));
-            // Goals against others than the first of their kind.
+            // Goals against other contestants than the first of their kind.
             for (goal, ..) in self.goals(row) {
                 let other = self.named(goal.against());
                 let first = [python.first(), limits.first()];
@@ -165,7 +166,7 @@ impl Figures<'_> {
             .collect()
     }
 
-    /// Which goals were met, and a line for each that was missed.
+    /// Returns how many goals were met, and a line for each that was missed.
     pub fn goals_met(&self) -> (usize, Vec<String>) {
         let (mut met, mut missed) = (0, vec![]);
         for (row, contestant) in self.of_kind(Kind::Ours) {
@@ -208,7 +209,7 @@ impl Figures<'_> {
     }
 }
 
-/// Three significant digits, as far as they are behind the point.
+/// Returns three significant digits, or all digits before the point.
 fn significant(number: f64) -> String {
     let digits = match number {
         ..10.0 => 2,
@@ -226,7 +227,7 @@ fn time(nanoseconds: f64) -> String {
     }
 }
 
-/// Cells side by side.
+/// Joins cells to a line.
 pub fn line(cells: &[impl AsRef<str>; COLUMNS.len()]) -> String {
     let cells = cells.iter().zip(COLUMNS);
     let line: String = cells
@@ -272,7 +273,7 @@ mod tests {
         assert_eq!((spread.least, spread.most), (1.0, 9.0));
     }
 
-    /// The medians' ratio would be 50; it says nothing of rounds, of which some were slow for all.
+    /// The ratio of the medians would be 50. It would compare different rounds, and some were slow for all contestants.
     #[test]
     fn ratios_are_of_one_round() {
         let rows = vec![
@@ -309,7 +310,7 @@ mod tests {
             name: "case",
             unit: Unit::Time,
             contestants: &[
-                python("uvloop", "case", 1).of("uvloop").as_peer(),
+                python("uvloop", "case", 1).of("uvloop").among_peers(),
                 ours("ours", 1, run, &[Goal::Over("uvloop", 1.0)]),
             ],
         };

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bytemuck::{Pod, Zeroable};
+use multiproc::{Exit, fork};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use crate::multiprocessing::{Exit, fork};
-use bench::case::nanoseconds;
+use crate::case::nanoseconds;
 
-/// Times `operation`, after a warm-up. It is told which time this is, the warm-up included.
+/// Times `operation`, after a warm-up. The operation gets the number of the call, the warm-up included.
 // Inlined, so that what the operation counts can stay in registers.
 #[inline(always)]
 pub fn time(count: u64, mut operation: impl FnMut(u64) -> Result<()>) -> Result<f64> {
@@ -28,10 +28,10 @@ pub fn time(count: u64, mut operation: impl FnMut(u64) -> Result<()>) -> Result<
     Ok(nanoseconds(begin.elapsed(), count))
 }
 
-/// What peer crates share between processes need not be shareable between threads.
+/// Shares with a forked child what peer crates do not allow threads to share.
 struct Copied<T>(T);
 
-// SAFETY: a forked process has a copy of it, for its only thread.
+// SAFETY: a forked process has a copy of the value, for its only thread.
 unsafe impl<T> Sync for Copied<T> {}
 
 impl<T> Copied<T> {
@@ -40,8 +40,10 @@ impl<T> Copied<T> {
     }
 }
 
-/// Forks workers, lets them go at the same moment when all are ready, and stops the clock when the last has reported.
-/// Each warms up, calls what it is given, works, and returns a number; the sum of those is returned with the time.
+/// Forks workers, starts them at the same moment, and stops the clock when the last one has reported.
+///
+/// Each worker warms up, calls the function that it is given, which returns when all are ready, works, and returns a
+/// number. The sum of the numbers is returned with the time.
 pub fn together(
     count: usize,
     work: impl Fn(usize, &dyn Fn() -> Result<()>) -> Result<u64>,
@@ -52,7 +54,7 @@ pub fn together(
     let mut workers = Vec::new();
     let work = Copied(work);
     for index in 0..count {
-        workers.push(fork(|| {
+        workers.push(fork(|| -> Result<()> {
             let start = || {
                 (&is_ready)
                     .write_all(&[0])
@@ -60,13 +62,10 @@ pub fn together(
                 (&gate).read_exact(&mut [0]).context("wait for the start")
             };
             let number = work.get()(index, &start)?;
-            (&report)
-                .write_all(&number.to_le_bytes())
-                .context("report")?;
-            Ok(0)
+            (&report).write_all(&number.to_le_bytes()).context("report")
         })?);
     }
-    // If all workers die, the ends of the pipes tell.
+    // So that the pipes end if all workers die.
     drop((is_ready, report));
     ready
         .read_exact(&mut vec![0; count])
@@ -89,17 +88,17 @@ pub fn together(
     Ok((elapsed, sum))
 }
 
-/// What a thread of `threads_together` does; it is given what it calls when it is ready.
+/// The work of a thread of `threads_together`. The function that it is given returns when all are ready.
 pub type Worker<'a> = dyn FnOnce(&dyn Fn() -> Result<()>) -> Result<u64> + Send + 'a;
 
-/// The same with threads.
+/// Does the same as `together` with threads.
 pub fn threads_together(workers: Vec<Box<Worker>>) -> Result<(Duration, u64)> {
     let count = workers.len();
-    // A worker says that it is ready, and then what its work has come to.
+    // A worker sends one message when it is ready, and then its result.
     let (say, said) = mpsc::channel::<Result<u64>>();
     let gate = RwLock::new(());
     thread::scope(|scope| {
-        // It opens also if this fails, so that nobody waits there for ever.
+        // The gate opens even if this function fails, so no thread blocks at it forever.
         let closed = gate.write().unwrap_or_else(PoisonError::into_inner);
         for work in workers {
             let (say, gate) = (say.clone(), &gate);
@@ -110,13 +109,13 @@ pub fn threads_together(workers: Vec<Box<Worker>>) -> Result<(Duration, u64)> {
                     Ok(())
                 };
                 let done = work(&start);
-                // After a failure nobody listens any more.
+                // It fails if this function has failed and dropped the receiver.
                 say.send(done).ok();
             };
             let thread = thread::Builder::new().spawn_scoped(scope, run);
             thread.context("start a worker")?;
         }
-        // If all workers die, the end of the channel tells.
+        // So that the channel ends if all workers die.
         drop(say);
         let hear = || said.recv().context("wait for the workers")?;
         for _ in 0..count {
@@ -132,7 +131,7 @@ pub fn threads_together(workers: Vec<Box<Worker>>) -> Result<(Duration, u64)> {
     })
 }
 
-/// Keeps this process, and all that it starts, on one of its CPUs.
+/// Binds this process, and all that it starts, to one of its CPUs.
 pub fn pin() -> Result<()> {
     let allowed = sched_getaffinity(None).context("ask for the CPUs")?;
     let last = (0..CpuSet::MAX_CPU).rev().find(|cpu| allowed.is_set(*cpu));
@@ -141,12 +140,12 @@ pub fn pin() -> Result<()> {
     sched_setaffinity(None, &one).context("keep to one CPU")
 }
 
-/// Bulk memory begins at a multiple of its size: a copy between some other places is 20 times slower on some machines.
+/// Memory for bulk copies is aligned to lines: unaligned copies are up to 20 times slower on some machines.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Pod, Zeroable)]
 pub struct Line([u8; 64]);
 
-/// Zeroed memory for so many bytes, rounded up to whole lines.
+/// Returns zeroed memory for this many bytes, rounded up to whole lines.
 pub fn lines(bytes: usize) -> Vec<Line> {
     vec![Line::zeroed(); bytes.div_ceil(64)]
 }

@@ -63,4 +63,4 @@ if __name__ == "__main__":
     if grown > MEMORY:
         broken(f"it took {grown >> 10} MiB")
     manager.shutdown()
-    print("held: refused with little memory; others go on")
+    print("held: refused with little memory; other clients are served")

@@ -29,4 +29,4 @@ if __name__ == "__main__":
         if time.monotonic() - begun > 6:
             broken(f"the end took {time.monotonic() - begun:.1f} s")
         print(f"round {round}: others went on, and the server ended", flush=True)
-    print("held: others go on; the server ends all the same")
+    print("held: other clients are served; the server ends all the same")

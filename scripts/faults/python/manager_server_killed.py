@@ -44,5 +44,5 @@ if __name__ == "__main__":
             print(f"broken: in round {round}: it took {took:.1f} s", flush=True)
             os._exit(1)
         print(f"round {round}: all were told", flush=True)
-    print("held: an error at once, for all", flush=True)
+    print("held: an error at once", flush=True)
     os._exit(0)

@@ -25,8 +25,8 @@ if __name__ == "__main__":
         for round in range(1, int(sys.argv[1]) + 1):
             q.put(Task(round))
             assert q.get().number == round
-            print(f"round {round}: kept, and sent on", flush=True)
-        print("held: kept, and sent on as it came", flush=True)
+            print(f"round {round}: stored, and returned", flush=True)
+        print("held: stored, and returned unchanged", flush=True)
     except managers.RemoteError as error:
         print(f"broken: the call fails: {str(error).strip().splitlines()[-2]}", flush=True)
         sys.exit(1)

@@ -34,4 +34,4 @@ if __name__ == "__main__":
             works(manager.address)
             print(f"round {round}: {error}", flush=True)
     manager.shutdown()
-    print("held: refused; others go on")
+    print("held: refused; other clients are served")

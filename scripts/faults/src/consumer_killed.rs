@@ -1,39 +1,37 @@
-//! A consumer is killed in `get`, at any instruction; another goes on. At most the item in its hands is lost.
+//! A consumer is killed in `get`, at any instruction. The other consumer goes on; at most one item is lost.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 
 use anyhow::{Context, Result, ensure};
+use multiproc::{Exit, Process, Queue, QueueError, fork};
 
-use crate::channel::Channel;
-use crate::multiprocessing::{Exit, Process, fork};
-use crate::queues::{Queue, QueueError};
 use crate::{Item, LONG, each, item};
 
-/// How many items are put.
+/// How many items are put in a round.
 const ITEMS: u64 = 120;
 
-pub fn run<C: Channel>(rounds: u32) -> Result<String> {
+pub fn run(rounds: u32) -> Result<String> {
     let mut lost = 0;
     each(rounds, |round| {
-        let gone = one::<C>(round)?;
+        let gone = one(round)?;
         lost += gone;
         Ok(format!("{ITEMS} items, {gone} lost"))
     })?;
     let items = u64::from(rounds) * ITEMS;
     Ok(format!(
-        "of {items} items {lost} lost, in the hands of the killed"
+        "of {items} items {lost} lost, each with the consumer that had taken it"
     ))
 }
 
-/// Returns how many items the killed consumer took along: one or none.
-fn one<C: Channel>(round: u32) -> Result<u64> {
+/// Returns how many items were lost with the killed consumer: one or none.
+fn one(round: u32) -> Result<u64> {
     let queue = match round % 2 {
-        0 => Queue::<Item, C>::new()?,
+        0 => Queue::<Item>::new()?,
         _ => Queue::bounded(3)?,
     };
     let (killed, killed_got) = consumer(&queue)?;
     let (other, other_got) = consumer(&queue)?;
-    // Sometimes it waits in `get`, sometimes it is about to leave it.
+    // The consumer is killed while it waits in `get`, or while it takes an item.
     let before = u64::from(round) * 37 % ITEMS;
     let put = |number| {
         let put = queue.put_timeout(&item(number), LONG);
@@ -57,14 +55,14 @@ fn one<C: Channel>(round: u32) -> Result<u64> {
     Ok(lost)
 }
 
-/// A process that writes the number of each item that it has got to a pipe.
-fn consumer<C: Channel>(queue: &Queue<Item, C>) -> Result<(Process, PipeReader)> {
+/// Starts a process that writes the number of each item that it gets to a pipe.
+fn consumer(queue: &Queue<Item>) -> Result<(Process, PipeReader)> {
     let (reader, writer) = io::pipe().context("make a pipe")?;
     let process = fork(|| consume(queue, &writer))?;
     Ok((process, reader))
 }
 
-fn consume<C: Channel>(queue: &Queue<Item, C>, mut got: &PipeWriter) -> Result<u8> {
+fn consume(queue: &Queue<Item>, mut got: &PipeWriter) -> Result<()> {
     loop {
         match queue.get() {
             Ok(found) => {
@@ -72,7 +70,7 @@ fn consume<C: Channel>(queue: &Queue<Item, C>, mut got: &PipeWriter) -> Result<u
                 ensure!(found == item(number), "item {number} is torn");
                 got.write_all(&number.to_le_bytes()).context("report")?;
             }
-            Err(QueueError::Closed) => return Ok(0),
+            Err(QueueError::Closed) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
     }

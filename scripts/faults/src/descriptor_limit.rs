@@ -1,32 +1,21 @@
-//! The limit of open descriptors is reached. What cannot be made is an error that says so; all that was made works on.
+//! The limit of open descriptors is reached. The error says so, and everything that was made before works on.
 
 use std::fmt::Display;
 use std::fs::File;
 use std::iter;
-use std::process::{self, Child, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use multiproc::{Connection, ConnectionError, Exit, Pool, Process, Queue, Value, fork, spawn};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::channel::Channel;
 use crate::each;
-use crate::multiprocessing::{Exit, fork, spawn};
-use crate::pipe::{self, Connection};
-use crate::pool::Pool;
-use crate::queues::Queue;
-use crate::ring::Ring;
-use crate::shared::Value;
-use crate::socket::Socket;
-use crate::worker_killed::Work;
+use crate::worker_killed::work;
 
-/// So few that they are soon used up.
+/// Low, so that it is soon reached.
 const LIMIT: usize = 64;
 
 pub fn run(rounds: u32) -> Result<String> {
-    if let Some(role) = pipe::role() {
-        echo(role).ok();
-        process::exit(0);
-    }
     let limit = Rlimit {
         current: Some(LIMIT as u64),
         maximum: getrlimit(Resource::Nofile).maximum,
@@ -35,20 +24,12 @@ pub fn run(rounds: u32) -> Result<String> {
     let mut first = None;
     each(rounds, |_| {
         processes().context("processes")?;
-        large_items().context("large items")?;
-        let on_sockets = exhaust(Queue::<_, Socket>::new, put_and_get);
-        let on_rings = exhaust(Queue::<_, Ring>::new, put_and_get);
-        let values = exhaust(|| Value::new(1), |value| Ok(value.set(2)?));
-        let pipes = exhaust(Pipe::new, Pipe::ping);
-        let pools = exhaust(|| Pool::<Socket>::with_workers(2), work);
-        let counts = format!(
-            "{} queues on sockets, {} on rings, {} values, {} pipes, {} pools",
-            on_sockets.context("queues on sockets")?,
-            on_rings.context("queues on rings")?,
-            values.context("values")?,
-            pipes.context("pipes")?,
-            pools.context("pools")?
-        );
+        large_messages().context("large messages")?;
+        let queues = exhaust(|| Ok(Queue::new()?), put_and_get).context("queues")?;
+        let values = exhaust(|| Ok(Value::new(1)?), |value| Ok(value.set(2)?)).context("values")?;
+        let pipes = exhaust(Pipe::new, Pipe::ping).context("pipes")?;
+        let pools = exhaust(|| Ok(Pool::with_workers(2)?), map).context("pools")?;
+        let counts = format!("{queues} queues, {values} values, {pipes} pipes, {pools} pools");
         let first = first.get_or_insert_with(|| counts.clone());
         ensure!(
             counts == *first,
@@ -59,11 +40,9 @@ pub fn run(rounds: u32) -> Result<String> {
     Ok("an error that says so; what was made works on".to_owned())
 }
 
-/// Makes things until there is an error, and again after closing half of them. Returns how many there could be.
-fn exhaust<T, E: Display>(
-    make: impl Fn() -> Result<T, E>,
-    works: impl Fn(&mut T) -> Result<()>,
-) -> Result<usize> {
+/// Makes things until there is an error, and again after dropping half of them. Returns how many there were at the
+/// limit.
+fn exhaust<T>(make: impl Fn() -> Result<T>, works: impl Fn(&mut T) -> Result<()>) -> Result<usize> {
     let mut made: Vec<T> = vec![];
     let mut most = 0;
     for _ in 0..2 {
@@ -80,7 +59,7 @@ fn exhaust<T, E: Display>(
             .context("at the limit")?;
         ensure!(
             made.len() >= most,
-            "only {} instead of {most} after closing half",
+            "only {} instead of {most} after dropping half",
             made.len()
         );
         most = made.len();
@@ -91,89 +70,97 @@ fn exhaust<T, E: Display>(
 fn clear(error: &impl Display) -> Result<()> {
     let error = format!("{error:#}");
     let says_so = error.contains("Too many open files");
-    ensure!(says_so, "an error that does not say so: {error}");
+    ensure!(says_so, "an error that does not name the limit: {error}");
     Ok(())
 }
 
-/// All descriptors that are left.
+/// Takes all descriptors that are left.
 fn fill() -> Vec<File> {
     let file = || File::open("/dev/null").ok();
     iter::from_fn(file).collect()
 }
 
-/// A process may need a descriptor to start.
+/// A spawned process needs descriptors to start, a forked one does not.
 fn processes() -> Result<()> {
+    let (_ours, theirs) = Connection::pair()?;
     let files = fill();
-    let start = || fork(|| Ok(0));
-    for error in [start().err(), spawn("none").err()].iter().flatten() {
-        clear(error)?;
-    }
+    let spawned = spawn(echo, theirs);
+    clear(&spawned.err().context("no error")?)?;
+    let forked = fork(|| ()).context("fork")?.join()?;
     drop(files);
-    let exit = start()?.join()?;
-    ensure!(exit == Exit::Code(0), "after closing: {exit}");
-    Ok(())
+    let spawned = Pipe::new()?.ping();
+    ensure!(forked == Exit::Code(0), "the forked child failed: {forked}");
+    spawned.context("after closing the descriptors")
 }
 
-/// Through a socket they travel as descriptors.
-fn large_items() -> Result<()> {
-    let queue = Queue::<Vec<u8>, Socket>::new()?;
-    let item = vec![7; 100_000];
-    queue.put(&item)?;
+/// A large message travels through a stream of its own, for which each side needs a descriptor.
+fn large_messages() -> Result<()> {
+    let message = vec![7; 500_000];
+    let (ours, theirs) = Connection::<(), Vec<u8>>::pair()?;
     let files = fill();
-    for error in [queue.put(&item).err(), queue.get().err()] {
-        clear(&error.context("no error")?)?;
-    }
+    let error = theirs.send(&message).err().context("no error")?;
+    clear(&error)?;
     drop(files);
-    queue.put(&item)?;
-    ensure!(queue.get()? == item, "the item has changed");
+    let sender = fork(|| {
+        // The receiver cannot take this message.
+        let lost = theirs.send(&message);
+        let told = matches!(lost, Err(ConnectionError::Closed));
+        ensure!(told, "sending a message that is lost gave {lost:?}");
+        Ok(theirs.send(&message)?)
+    })?;
+    let files = fill();
+    ours.poll(Duration::MAX)?;
+    clear(&ours.recv().err().context("no error")?)?;
+    drop(files);
+    ensure!(ours.recv()? == message, "the message has changed");
+    let exit = sender.join()?;
+    ensure!(exit == Exit::Code(0), "the sender failed: {exit}");
     Ok(())
 }
 
-fn put_and_get<C: Channel>(queue: &mut Queue<u32, C>) -> Result<()> {
-    queue.put(&1)?;
-    ensure!(queue.get()? == 1, "the item has changed");
+/// Items small and large: a queue needs no descriptor for them.
+fn put_and_get(queue: &mut Queue<Vec<u8>>) -> Result<()> {
+    for size in [1, 100_000] {
+        let item = vec![7; size];
+        queue.put(&item)?;
+        ensure!(queue.get()? == item, "the item has changed");
+    }
     Ok(())
 }
 
-fn work(pool: &mut Pool<Socket>) -> Result<()> {
-    ensure!(
-        pool.map([Work(0), Work(1)], Some(1))?.len() == 2,
-        "a task is missing"
-    );
+fn map(pool: &mut Pool) -> Result<()> {
+    let done = pool.map(work, [0, 1], Some(1))?;
+    ensure!(done.len() == 2, "{} of 2 tasks done", done.len());
     Ok(())
 }
 
 /// A pipe and the peer that answers.
 struct Pipe {
     pipe: Connection<u32, u32>,
-    peer: Child,
+    _peer: Process,
 }
 
 impl Pipe {
     fn new() -> Result<Pipe> {
-        let (pipe, peer) = Connection::spawn(Stdio::null())?;
-        Ok(Pipe { pipe, peer })
+        let (pipe, theirs) = Connection::pair()?;
+        let peer = spawn(echo, theirs)?;
+        Ok(Pipe { pipe, _peer: peer })
     }
 
     fn ping(&mut self) -> Result<()> {
-        self.pipe.send(1)?;
+        self.pipe.send(&1)?;
         ensure!(self.pipe.recv()? == 1, "the message has changed");
         Ok(())
     }
 }
 
-impl Drop for Pipe {
-    fn drop(&mut self) {
-        // An error means that it has ended already.
-        self.peer.kill().ok();
-        self.peer.wait().ok();
+/// The peer.
+pub fn echo(pipe: Connection<u32, u32>) -> Result<(), ConnectionError> {
+    loop {
+        match pipe.recv() {
+            Ok(message) => pipe.send(&message)?,
+            Err(ConnectionError::Closed) => return Ok(()),
+            Err(error) => return Err(error),
+        }
     }
-}
-
-fn echo(role: String) -> Result<()> {
-    let mut pipe = Connection::<u32, u32>::to_parent(role)?;
-    while let Ok(message) = pipe.recv() {
-        pipe.send(message)?;
-    }
-    Ok(())
 }

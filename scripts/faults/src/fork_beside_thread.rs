@@ -1,4 +1,4 @@
-//! A process forks while a thread of it prints. The child would hang, so the fork is refused.
+//! A process forks while one of its threads prints. The child could hang, so the fork is refused.
 
 use std::fs::File;
 use std::io::Write;
@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
+use multiproc::{Exit, fork};
 
 use crate::each;
-use crate::multiprocessing::{Exit, fork};
 
 pub fn run(rounds: u32) -> Result<String> {
     let log = Mutex::new(tempfile::tempfile().context("make a log")?);
-    let child = || fork(|| print(&log).map(|()| 0));
+    let child = || fork(|| print(&log));
     let mut reason = String::new();
     each(rounds, |_| {
         let stop = AtomicBool::new(false);

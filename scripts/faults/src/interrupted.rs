@@ -1,32 +1,22 @@
-//! SIGINT goes to the whole group while a pool works, as from Ctrl-C: all end, nothing is left.
+//! SIGINT goes to the whole group while a pool works, as from Ctrl-C. All processes end.
 
+use std::convert::Infallible;
 use std::thread;
 
 use anyhow::{Result, bail};
-use serde::{Deserialize, Serialize};
+use multiproc::Pool;
 
-use crate::channel::Channel;
-use crate::pool::{Pool, Task};
-
-/// Says so, and never ends by itself.
-#[derive(Serialize, Deserialize)]
-pub struct Endless(pub u32);
-
-impl Task for Endless {
-    const NAME: &str = "endless";
-    type Output = ();
-
-    fn run(self) -> Result<()> {
-        println!("task {} is at work", self.0);
-        loop {
-            thread::park();
-        }
+/// Prints that it has started, and never ends by itself.
+pub fn endless(number: u32) -> Result<(), Infallible> {
+    println!("task {number} is at work");
+    loop {
+        thread::park();
     }
 }
 
-/// Who runs this sends the signal when it has read a line.
-pub fn run<C: Channel + 'static>(_rounds: u32) -> Result<String> {
-    let pool = Pool::<C>::with_workers(3)?;
-    pool.map((0..6).map(Endless), Some(1))?;
+/// smoke sends the signal when it has read a line.
+pub fn run(_rounds: u32) -> Result<String> {
+    let pool = Pool::with_workers(3)?;
+    pool.map(endless, 0..6, Some(1))?;
     bail!("it was not interrupted")
 }

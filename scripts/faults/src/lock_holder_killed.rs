@@ -1,18 +1,18 @@
-//! The process that holds a lock is killed. The next owner is told and repairs; without a repair, all are refused.
+//! The process that holds a lock is killed. The next owner is told and repairs the data; without a repair, nobody gets
+//! the lock again.
 
 use std::io::{self, Read, Write};
 use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
+use multiproc::synchronize::Acquired;
+use multiproc::{Array, Exit, LockError, Process, fork};
 
 use crate::each;
-use crate::multiprocessing::{Exit, Process, fork};
-use crate::robust::{Acquired, Error};
-use crate::shared::Array;
 
 pub fn run(rounds: u32) -> Result<String> {
     each(rounds, |round| {
-        // What the lock guards is whole when the two add up to 100.
+        // The data is consistent when the two add up to 100.
         let accounts = Array::new(&[100_i64, 0])?;
         let holder = holder(|| {
             let mut held = accounts.lock()?;
@@ -35,7 +35,7 @@ pub fn run(rounds: u32) -> Result<String> {
         let exit = fork(|| {
             let held = accounts.lock()?;
             ensure!(*held == [70, 30], "found {:?}", &*held);
-            Ok(0)
+            Ok(())
         })?
         .join()?;
         ensure!(exit == Exit::Code(0), "the owner after that failed: {exit}");
@@ -44,20 +44,20 @@ pub fn run(rounds: u32) -> Result<String> {
     Ok("the next owner is told".to_owned())
 }
 
-/// Who takes the lock and does not repair.
+/// Takes the lock and does not repair the data.
 fn unrepaired(accounts: &Array<i64>) -> Result<String> {
     let told = accounts.lock().map(|held| held.to_vec());
-    ensure!(matches!(told, Err(Error::OwnerDied)), "got {told:?}");
+    ensure!(matches!(told, Err(LockError::OwnerDied)), "got {told:?}");
     let refused = accounts.lock().map(|held| held.to_vec());
-    let right = matches!(refused, Err(Error::NotRecoverable));
+    let right = matches!(refused, Err(LockError::NotRecoverable));
     ensure!(right, "after no repair, got {refused:?}");
-    Ok("the next owner was told, and all were refused".to_owned())
+    Ok("the next owner was told, and all others were refused".to_owned())
 }
 
-/// A process that holds what `acquire` returns, until it is killed.
+/// Starts a process that holds what `acquire` returns until it is killed.
 pub fn holder<G>(acquire: impl FnOnce() -> Result<G> + Send) -> Result<Process> {
     let (mut acquired, mut writer) = io::pipe().context("make a pipe")?;
-    let holder = fork(|| {
+    let holder = fork(|| -> Result<()> {
         let _held = acquire()?;
         writer.write_all(&[0]).context("tell the parent")?;
         loop {

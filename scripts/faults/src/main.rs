@@ -1,7 +1,8 @@
-//! What the building blocks do when the worst happens, one file a fault: `faults NAME ROUNDS [ring]`.
+//! What the libraries do when the worst happens: `faults NAME ROUNDS`.
 //!
-//! Each round is a line as soon as it is over. The last line is `held: ...`, or `broken: ...` with exit code 1. Beside
-//! each fault lies a Python program that does the same with multiprocessing. `smoke faults` runs both and compares.
+//! The program prints a line at the end of each round. Its last line is `held: ...`, or `broken: ...` with exit code 1.
+//! The folder `python` has a program for each fault that does the same with CPython's multiprocessing. `smoke faults`
+//! runs both and compares them.
 
 mod consumer_killed;
 mod descriptor_limit;
@@ -13,180 +14,85 @@ mod manager_client_killed;
 mod manager_server_killed;
 mod manager_strangers;
 mod manager_values;
+mod mount_shm;
 mod parent_killed;
 mod pipe_peer_killed;
 mod producer_killed;
 mod remote_worker_killed;
 mod rlock_holder_killed;
-mod shm;
-mod shm_full;
-mod shm_read_only;
+mod without_shm;
 mod worker_killed;
-
-/// The building blocks, which can do more than is asked of them here.
-#[allow(dead_code)]
-#[path = "../../../queue_demo/src/channel.rs"]
-mod channel;
-#[allow(dead_code)]
-#[path = "../../../queue_demo/src/event.rs"]
-mod event;
-#[allow(dead_code)]
-#[path = "../../../manager_demo/src/managers/mod.rs"]
-mod managers;
-#[allow(dead_code)]
-#[path = "../../../queue_demo/src/memory.rs"]
-mod memory;
-#[allow(dead_code)]
-#[path = "../../../queue_demo/src/monitor.rs"]
-mod monitor;
-#[allow(dead_code)]
-#[path = "../../../fork_demo/src/multiprocessing.rs"]
-mod multiprocessing;
-#[allow(dead_code)]
-#[path = "../../../pipe_demo/src/pipe.rs"]
-mod pipe;
-#[allow(dead_code)]
-#[path = "../../../pool_demo/src/pool.rs"]
-mod pool;
-#[allow(dead_code)]
-#[path = "../../../queue_demo/src/queues.rs"]
-mod queues;
-#[allow(dead_code)]
-#[path = "../../../queue_demo/src/ring.rs"]
-mod ring;
-#[allow(dead_code)]
-#[path = "../../../shm_demo/src/robust.rs"]
-mod robust;
-#[allow(dead_code)]
-#[path = "../../../shm_demo/src/shared.rs"]
-mod shared;
-#[allow(dead_code)]
-#[path = "../../../queue_demo/src/socket.rs"]
-mod socket;
 
 use std::env;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-
-use crate::interrupted::Endless;
-use crate::pool::{entry, serve};
-use crate::ring::Ring;
-use crate::socket::Socket;
-use crate::worker_killed::Work;
+use multiproc::{init, target, task};
 
 /// Longer than anything takes that does not hang.
 const LONG: Duration = Duration::from_secs(15);
 
-/// What a fault does in so many rounds; the text says what held.
+/// Causes the fault in this many rounds; the text says what held.
 type Fault = fn(u32) -> Result<String>;
 
-/// Each fault, on sockets and on the ring; the same where there is no queue in it.
-const FAULTS: &[(&str, Fault, Fault)] = &[
+const FAULTS: &[(&str, Fault)] = &[
+    ("worker_killed_in_task", worker_killed::in_task),
+    ("worker_killed_idle", worker_killed::idle),
+    ("producer_killed", producer_killed::run),
+    ("consumer_killed", consumer_killed::run),
+    ("lock_holder_killed", lock_holder_killed::run),
+    ("rlock_holder_killed", rlock_holder_killed::run),
+    ("pipe_peer_killed", pipe_peer_killed::run),
+    ("parent_killed", parent_killed::run),
+    ("fork_beside_thread", fork_beside_thread::run),
+    ("descriptor_limit", descriptor_limit::run),
+    ("remote_worker_killed", remote_worker_killed::run),
     (
-        "worker_killed_in_task",
-        worker_killed::in_task::<Socket>,
-        worker_killed::in_task::<Ring>,
-    ),
-    (
-        "worker_killed_idle",
-        worker_killed::idle::<Socket>,
-        worker_killed::idle::<Ring>,
-    ),
-    (
-        "producer_killed",
-        producer_killed::run::<Socket>,
-        producer_killed::run::<Ring>,
-    ),
-    (
-        "consumer_killed",
-        consumer_killed::run::<Socket>,
-        consumer_killed::run::<Ring>,
-    ),
-    both("lock_holder_killed", lock_holder_killed::run),
-    both("rlock_holder_killed", rlock_holder_killed::run),
-    both("pipe_peer_killed", pipe_peer_killed::run),
-    (
-        "parent_killed",
-        parent_killed::run::<Socket>,
-        parent_killed::run::<Ring>,
-    ),
-    both("fork_beside_thread", fork_beside_thread::run),
-    both("descriptor_limit", descriptor_limit::run),
-    both("remote_worker_killed", remote_worker_killed::run),
-    both(
         "manager_lock_holder_killed",
         manager_client_killed::with_lock,
     ),
-    both(
+    (
         "manager_rlock_holder_killed",
         manager_client_killed::with_rlock,
     ),
-    both("manager_getter_killed", manager_client_killed::in_get),
-    both("manager_acquirer_killed", manager_client_killed::in_acquire),
-    both("manager_server_killed", manager_server_killed::run),
-    both("manager_wrong_key", manager_strangers::wrong_key),
-    both("manager_garbage", manager_strangers::garbage),
-    both("manager_connections", manager_strangers::ten_thousand),
-    both("manager_reader_stops", manager_values::reader_stops),
-    both("manager_unknown_class", manager_values::unknown_class),
-    both("shm_full", shm_full::run),
-    both("shm_read_only", shm_read_only::run),
-    (
-        "interrupted",
-        interrupted::run::<Socket>,
-        interrupted::run::<Ring>,
-    ),
+    ("manager_getter_killed", manager_client_killed::in_get),
+    ("manager_acquirer_killed", manager_client_killed::in_acquire),
+    ("manager_server_killed", manager_server_killed::run),
+    ("manager_wrong_key", manager_strangers::wrong_key),
+    ("manager_garbage", manager_strangers::garbage),
+    ("manager_connections", manager_strangers::ten_thousand),
+    ("manager_reader_stops", manager_values::reader_stops),
+    ("manager_unknown_class", manager_values::unknown_class),
+    ("shm_full", without_shm::full),
+    ("shm_read_only", without_shm::read_only),
+    ("interrupted", interrupted::run),
 ];
 
-const fn both(name: &str, run: Fault) -> (&str, Fault, Fault) {
-    (name, run, run)
-}
-
 fn main() -> ExitCode {
+    init([
+        target(descriptor_limit::echo),
+        target(manager::client),
+        target(manager_server_killed::serve),
+        target(parent_killed::peer),
+        target(pipe_peer_killed::peer),
+        target(remote_worker_killed::worker),
+        task(interrupted::endless),
+        task(worker_killed::work),
+    ]);
     let args: Vec<String> = env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    if let ["--shm", how, command @ ..] = &args[..] {
-        return shm::exec(how, command);
-    }
-    let other = match &args[..] {
-        ["--remote-worker"] => Some(remote_worker_killed::work()),
-        ["--manager-client", role] => Some(manager::work(role)),
-        ["--manager-server"] => Some(manager_server_killed::serve()),
-        _ => None,
+    let [name, rounds] = match &args[..] {
+        ["--shm", how, command @ ..] => return mount_shm::exec(how, command),
+        [name, rounds] => [*name, *rounds],
+        _ => return usage("expected NAME ROUNDS"),
     };
-    match other {
-        None => {}
-        Some(Ok(())) => return ExitCode::SUCCESS,
-        Some(Err(error)) => {
-            eprintln!("faults: {args:?}: {error:#}");
-            return ExitCode::FAILURE;
-        }
-    }
-    let [name, rounds, rest @ ..] = &args[..] else {
-        return usage("expected NAME ROUNDS [ring]");
-    };
-    let Some((_, on_socket, on_ring)) = FAULTS.iter().find(|fault| fault.0 == *name) else {
-        return usage(&format!("there is no fault {name:?}"));
+    let Some((_, run)) = FAULTS.iter().find(|fault| fault.0 == name) else {
+        return usage(&format!("unknown fault {name:?}"));
     };
     let Ok(rounds) = rounds.parse() else {
-        return usage(&format!("{rounds:?} is no number of rounds"));
+        return usage(&format!("ROUNDS is {rounds:?}; expected a number"));
     };
-    let tasks = [entry::<Work>(), entry::<Endless>()];
-    let (served, run) = if rest.first() == Some(&"ring") {
-        (serve::<Ring>(&tasks), on_ring)
-    } else {
-        (serve::<Socket>(&tasks), on_socket)
-    };
-    match served {
-        Ok(false) => {}
-        Ok(true) => return ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("faults: a worker: {error:#}");
-            return ExitCode::FAILURE;
-        }
-    }
     match run(rounds) {
         Ok(what) => {
             println!("held: {what}");
@@ -214,7 +120,7 @@ fn each(rounds: u32, mut round: impl FnMut(u32) -> Result<String>) -> Result<()>
     })
 }
 
-/// A number and some bytes, of very different sizes, and recognisable when torn.
+/// A number and some bytes. The sizes differ widely, and a torn item does not equal `item` of its number.
 type Item = (u64, Vec<u8>);
 
 fn item(number: u64) -> Item {

@@ -1,34 +1,34 @@
-//! A client of a manager is killed while it holds a lock, or waits for one, or for an item: nothing is lost with it.
+//! A client of a manager is killed while it holds a lock, waits for a lock or waits for an item. Nothing is lost.
 
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use multiprocessing_managers::{SyncManager, Value};
 
-use crate::manager::Client;
-use crate::managers::{SyncManager, Value};
+use crate::manager::{kill, start};
 use crate::{LONG, each};
 
 pub fn with_lock(rounds: u32) -> Result<String> {
     let manager = SyncManager::start()?;
     each(rounds, |_| {
         let lock = manager.lock()?;
-        Client::start("lock", &manager, Value::from(&lock))?.kill()?;
+        kill(start("lock", &manager, Value::from(&lock))?)?;
         ensure!(lock.acquire(true, Some(LONG))?, "the lock is lost");
         Ok("the next owner got it".to_owned())
     })?;
-    Ok("the lock is given back".to_owned())
+    Ok("the lock is released".to_owned())
 }
 
 pub fn with_rlock(rounds: u32) -> Result<String> {
     let manager = SyncManager::start()?;
     each(rounds, |_| {
         let lock = manager.rlock()?;
-        Client::start("rlock", &manager, Value::from(&lock))?.kill()?;
+        kill(start("rlock", &manager, Value::from(&lock))?)?;
         ensure!(lock.acquire(true, Some(LONG))?, "the lock is lost");
         Ok("the next owner got it".to_owned())
     })?;
-    Ok("the lock is given back".to_owned())
+    Ok("the lock is released".to_owned())
 }
 
 pub fn in_acquire(rounds: u32) -> Result<String> {
@@ -36,9 +36,9 @@ pub fn in_acquire(rounds: u32) -> Result<String> {
     each(rounds, |round| {
         let lock = manager.lock()?;
         lock.acquire(true, None)?;
-        let waiter = Client::start("acquire", &manager, Value::from(&lock))?;
+        let waiter = start("acquire", &manager, Value::from(&lock))?;
         wait(round);
-        waiter.kill()?;
+        kill(waiter)?;
         lock.release()?;
         ensure!(
             lock.acquire(true, Some(LONG))?,
@@ -53,9 +53,9 @@ pub fn in_get(rounds: u32) -> Result<String> {
     let manager = SyncManager::start()?;
     each(rounds, |round| {
         let queue = manager.queue(0)?;
-        let waiter = Client::start("get", &manager, Value::from(&queue))?;
+        let waiter = start("get", &manager, Value::from(&queue))?;
         wait(round);
-        waiter.kill()?;
+        kill(waiter)?;
         queue.put(round)?;
         let item = queue.get_timeout(LONG)?;
         let item = item.context("the dead waiter took the item")?;
@@ -65,7 +65,7 @@ pub fn in_get(rounds: u32) -> Result<String> {
     Ok("the dead waiter takes nothing".to_owned())
 }
 
-/// Mostly until it waits; sometimes it is about to.
+/// Usually long enough for the client to wait; sometimes the client is about to.
 fn wait(round: u32) {
     thread::sleep(Duration::from_millis(u64::from(round) * 7 % 30));
 }

@@ -1,32 +1,27 @@
-//! A manager's server is killed: whoever waits for it, calls it or connects is told at once.
+//! A manager's server is killed. Clients that wait for it, call it or connect to it get an error at once.
 
-use std::env;
-use std::io::{self, BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use multiproc::reduction::Fd;
+use multiproc::spawn;
+use multiprocessing_managers::{Address, Error, Manager, Registry, Server};
 
 use crate::each;
-use crate::managers::client::Error;
-use crate::managers::{Address, Manager, Registry, Server};
 
 const KEY: &[u8] = b"key";
 
 pub fn run(rounds: u32) -> Result<String> {
     each(rounds, |_| {
-        let this = env::current_exe().context("find this program")?;
-        let mut server = Command::new(this)
-            .arg("--manager-server")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("start a server")?;
+        let (said, say) = io::pipe().context("make a pipe")?;
+        let server = spawn(serve, Fd::from(say))?;
         let mut line = String::new();
-        let stdout = server.stdout.as_mut().context("its standard output")?;
-        BufReader::new(stdout).read_line(&mut line)?;
+        let read = BufReader::new(said).read_line(&mut line);
+        read.context("hear where the server listens")?;
         let address: Address = line.trim().parse()?;
         let manager = Manager::connect(&address, KEY)?;
         let (queue, list) = (manager.queue(0)?, manager.list([1i64])?);
@@ -38,8 +33,8 @@ pub fn run(rounds: u32) -> Result<String> {
             queue.get()
         });
         waits.recv().context("hear the waiter")?;
-        server.kill().context("kill the server")?;
-        server.wait().context("wait for the server")?;
+        server.kill()?;
+        server.join()?;
         let begun = Instant::now();
         let Ok(waited) = waiter.join() else {
             bail!("the waiter panicked");
@@ -52,16 +47,16 @@ pub fn run(rounds: u32) -> Result<String> {
         ensure!(matches!(result, Err(Error::Io { .. })), "got {result:?}");
         let took = begun.elapsed();
         ensure!(took < Duration::from_secs(3), "it took {took:?}");
-        Ok("all were told".to_owned())
+        Ok("all got an error".to_owned())
     })?;
-    Ok("a clear error at once, for all".to_owned())
+    Ok("a clear error at once".to_owned())
 }
 
-/// A server that ends with its parent.
-pub fn serve() -> Result<()> {
+/// Reports its address and serves until it is killed.
+pub fn serve(say: Fd) -> Result<()> {
     let any = Address::Tcp("127.0.0.1".to_owned(), 0);
-    let server = Server::bind(&any, KEY, Registry::sync_manager())?.start()?;
-    println!("{}", server.address());
-    io::copy(&mut io::stdin(), &mut io::sink())?;
+    let server = Server::bind(&any, KEY, Registry::sync_manager())?;
+    writeln!(File::from(say.into_inner()), "{}", server.address()).context("tell the parent")?;
+    server.serve();
     Ok(())
 }

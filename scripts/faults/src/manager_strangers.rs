@@ -1,4 +1,4 @@
-//! A manager's server meets who does not know the key, or speaks nonsense, or comes ten thousand times. Clients go on.
+//! A manager's server gets wrong keys, garbage and 10,000 silent connections. Its clients are served all the same.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -6,20 +6,18 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use multiprocessing_managers::framing::Frames;
+use multiprocessing_managers::transport::Stream;
+use multiprocessing_managers::{Address, Error, Limits, Manager, Registry, Running, Server, auth};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::each;
-use crate::managers::auth;
-use crate::managers::client::Error;
-use crate::managers::framing::Frames;
-use crate::managers::transport::Stream;
-use crate::managers::{Address, Limits, Manager, Registry, Running, Server};
 
 const KEY: &[u8] = b"key";
 const SECOND: Duration = Duration::from_secs(1);
-/// How long a client may take, on a machine that does other things too.
+/// How long a client may take on a busy machine.
 const SOON: Duration = Duration::from_secs(3);
-/// How much memory the nonsense may cost, in KiB.
+/// How much memory the garbage may cost, in KiB.
 const MEMORY: u64 = 100 << 10;
 
 fn serve() -> Result<Running> {
@@ -27,7 +25,7 @@ fn serve() -> Result<Running> {
     Ok(Server::bind(&any, KEY, Registry::sync_manager())?.start()?)
 }
 
-/// A client connects and makes its calls, soon.
+/// Connects as a client and makes calls; returns the time that it took.
 fn works(address: &Address) -> Result<Duration> {
     let begun = Instant::now();
     let manager = Manager::connect(address, KEY)?;
@@ -47,7 +45,7 @@ pub fn wrong_key(rounds: u32) -> Result<String> {
         works(server.address())?;
         Ok(text.clone())
     })?;
-    Ok("refused; others go on".to_owned())
+    Ok("refused; other clients are served".to_owned())
 }
 
 pub fn garbage(rounds: u32) -> Result<String> {
@@ -66,14 +64,16 @@ pub fn garbage(rounds: u32) -> Result<String> {
             let mut stranger = TcpStream::connect(("127.0.0.1", port))?;
             stranger.set_read_timeout(Some(5 * SECOND))?;
             stranger.write_all(bytes)?;
-            // A reset is an end too.
+            // A reset ends the connection, too.
             match stranger.read_to_end(&mut vec![]) {
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => bail!("it waits"),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    bail!("the server waits for more")
+                }
                 _ => {}
             }
         }
         let nested = [&[b']'; 100_000][..], &[b'a'; 99_999], b"."].concat();
-        // An index of a memo, and a length, that would take some GiB.
+        // A memo index that would take some GiB.
         let memo = b"Nr\xff\xff\xff\x07.".to_vec();
         for pickle in [
             b"garbage".to_vec(),
@@ -91,7 +91,7 @@ pub fn garbage(rounds: u32) -> Result<String> {
     })?;
     let grown = status("VmHWM:")? - before;
     ensure!(grown < MEMORY, "it took {} MiB", grown >> 10);
-    Ok("refused with little memory; others go on".to_owned())
+    Ok("refused with little memory; other clients are served".to_owned())
 }
 
 pub fn ten_thousand(rounds: u32) -> Result<String> {
@@ -113,7 +113,7 @@ pub fn ten_thousand(rounds: u32) -> Result<String> {
                 threads = threads.max(status("Threads:")?);
             }
         }
-        // One for each stranger that the server bears, and few others.
+        // One thread for each stranger that the server admits, and few others.
         let most = Limits::default().strangers as u64 + 100;
         ensure!(threads < most, "{threads} threads");
         Ok(format!("{count} connections"))

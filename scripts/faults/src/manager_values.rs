@@ -1,13 +1,14 @@
-//! A manager's client asks for more than it reads, or stores what the server has never heard of.
+//! A manager's client does not read its replies, or stores an object of a class that the server does not know.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use multiprocessing_managers::framing::Frames;
+use multiprocessing_managers::transport::Stream;
+use multiprocessing_managers::{Address, Manager, Registry, Server, SyncManager, Value, auth};
+use pickle_value::{dump_into, dumps};
 
 use crate::each;
-use crate::managers::framing::Frames;
-use crate::managers::transport::Stream;
-use crate::managers::{Address, Manager, Registry, Server, SyncManager, Value, auth, pickle};
 
 const KEY: &[u8] = b"key";
 const SECOND: Duration = Duration::from_secs(1);
@@ -23,10 +24,10 @@ pub fn reader_stops(rounds: u32) -> Result<String> {
         let mut ask = |ident: Value, method: &str, args: &[Value]| {
             let args = Value::tuple(args.iter().cloned());
             let request = [ident, method.into(), args, Value::Dict([].into())];
-            lazy.send(|out| pickle::dump_into(&Value::tuple(request), out))
+            lazy.send(|out| dump_into(&Value::tuple(request), out))
         };
         ask(Value::None, "accept_connection", &["lazy".into()])?;
-        // It reads neither this reply nor the next, of 20 MB.
+        // The client reads neither this reply nor the next one, which has 20 MB.
         ask(list.ident().into(), "#GETVALUE", &[])?;
         let begun = Instant::now();
         for _ in 0..100 {
@@ -37,9 +38,9 @@ pub fn reader_stops(rounds: u32) -> Result<String> {
         server.shutdown();
         let took = begun.elapsed();
         ensure!(took < 6 * SECOND, "the end took {took:?}");
-        Ok("others went on, and the server ended".to_owned())
+        Ok("other clients were served, and the server ended".to_owned())
     })?;
-    Ok("others go on; the server ends all the same".to_owned())
+    Ok("other clients are served; the server ends all the same".to_owned())
 }
 
 pub fn unknown_class(rounds: u32) -> Result<String> {
@@ -50,9 +51,9 @@ pub fn unknown_class(rounds: u32) -> Result<String> {
         let task = Value::call(class, [Value::from(round)]);
         queue.put(task.clone())?;
         let found = queue.get()?;
-        let same = pickle::dumps(&found) == pickle::dumps(&task);
+        let same = dumps(&found) == dumps(&task);
         ensure!(same, "{found} came instead of {task}");
-        Ok("kept, and sent on".to_owned())
+        Ok("stored, and returned".to_owned())
     })?;
-    Ok("kept, and sent on as it came".to_owned())
+    Ok("stored, and returned unchanged".to_owned())
 }

@@ -1,39 +1,27 @@
-//! The parent is killed while its children work or wait in every way they can. They go too: nothing is left.
+//! The parent is killed while its children work, or wait in every way that they can. All of them end with it.
 
 use std::io::{self, Read, Write};
-use std::process::{self, Stdio};
 use std::thread;
 
 use anyhow::{Context, Result, bail};
+use multiproc::{Connection, Lock, Pool, Process, Queue, fork, spawn};
 
-use crate::channel::Channel;
-use crate::interrupted::Endless;
-use crate::multiprocessing::{Process, fork};
-use crate::pipe::{self, Connection};
-use crate::pool::Pool;
-use crate::queues::Queue;
-use crate::shared::Lock;
+use crate::interrupted::endless;
 
-/// Who runs this sends the signal when it has read a line.
-pub fn run<C: Channel + 'static>(_rounds: u32) -> Result<String> {
-    if let Some(role) = pipe::role() {
-        let mut pipe = Connection::<(), ()>::to_parent(role)?;
-        pipe.send(())?;
-        pipe.recv().ok();
-        process::exit(0);
-    }
+/// smoke sends the signal when it has read a line.
+pub fn run(_rounds: u32) -> Result<String> {
     let (mut ready, writer) = io::pipe().context("make a pipe")?;
     let child = |work: &(dyn Fn() -> Result<()> + Sync)| -> Result<Process> {
-        fork(|| {
+        Ok(fork(|| -> Result<()> {
             (&writer).write_all(&[0]).context("tell the parent")?;
-            // The one that waits for the parent's lock is told of its death, and stays all the same.
+            // The child that waits for the parent's lock gets an error when the parent dies, and stays all the same.
             work().ok();
             loop {
                 thread::park();
             }
-        })
+        })?)
     };
-    let (empty, full) = (Queue::<u32, C>::new()?, Queue::<u32, C>::bounded(1)?);
+    let (empty, full) = (Queue::<u32>::new()?, Queue::<u32>::bounded(1)?);
     full.put(&0)?;
     let (lock, held) = (Lock::new()?, Lock::new()?);
     let _held = held.lock()?;
@@ -47,12 +35,21 @@ pub fn run<C: Channel + 'static>(_rounds: u32) -> Result<String> {
             }
         })?,
     ];
-    let (mut pipe, peer) = Connection::<(), ()>::spawn(Stdio::null())?;
+    let (pipe, theirs) = Connection::<(), ()>::pair()?;
+    let peer = spawn(peer, theirs)?;
     pipe.recv().context("hear the peer")?;
     ready.read_exact(&mut [0; 4]).context("hear the children")?;
-    // Its tasks say that they are at work.
-    let pool = Pool::<C>::with_workers(2)?;
-    pool.map([Endless(0), Endless(1)], Some(1))?;
+    // Its tasks print that they have started.
+    let pool = Pool::with_workers(2)?;
+    pool.map(endless, [0, 1], Some(1))?;
     drop((children, peer));
     bail!("it was not killed")
+}
+
+/// Reports to the parent and waits for an answer.
+pub fn peer(pipe: Connection<(), ()>) -> Result<()> {
+    pipe.send(&())?;
+    // It fails if the parent's death is seen before this process is killed, too.
+    pipe.recv().ok();
+    Ok(())
 }

@@ -1,47 +1,46 @@
-//! The peer of a pipe is killed while it sends. What it sent is read, whole; then comes the end of file, for both ways.
-
-use std::process::{self, Stdio};
+//! The peer of a pipe is killed while it sends. All that it has sent is read, whole, and then both ways are closed.
 
 use anyhow::{Context, Result, ensure};
-use ipc_channel::IpcError;
+use multiproc::{Connection, ConnectionError, spawn};
 
-use crate::pipe::{self, Connection};
 use crate::{Item, each, item};
 
 pub fn run(rounds: u32) -> Result<String> {
-    if let Some(role) = pipe::role() {
-        let pipe = Connection::<Item, ()>::to_parent(role)?;
-        // Until nobody reads any more.
-        (0..).try_for_each(|number| pipe.send(large(number))).ok();
-        process::exit(0);
-    }
     let mut messages = 0;
     each(rounds, |round| {
-        let (mut pipe, mut child) = Connection::<(), Item>::spawn(Stdio::null())?;
+        let (pipe, theirs) = Connection::<(), Item>::pair()?;
+        let child = spawn(peer, theirs)?;
         let mut count = 0;
         while count < u64::from(round) * 7 % 50 {
             let found = pipe.recv().context("the living peer")?;
             ensure!(found == large(count), "message {count} is torn");
             count += 1;
         }
-        child.kill().context("kill the peer")?;
+        child.kill()?;
         loop {
             match pipe.recv() {
                 Ok(found) => ensure!(found == large(count), "message {count} is torn"),
-                Err(IpcError::Disconnected) => break,
+                Err(ConnectionError::Closed) => break,
                 Err(error) => return Err(error).context("instead of the end of file"),
             }
             count += 1;
         }
-        child.wait().context("wait for the peer")?;
-        ensure!(pipe.send(()).is_err(), "a message to the dead was sent");
+        child.join()?;
+        let sent = pipe.send(&());
+        let closed = matches!(sent, Err(ConnectionError::Closed));
+        ensure!(closed, "sending to the dead peer gave {sent:?}");
         messages += count;
         Ok(format!("{count} messages, then the end of file"))
     })?;
     Ok(format!("{messages} messages whole, then the end of file"))
 }
 
-/// Some are larger than the socket's buffer, and so are sent in pieces.
+/// Sends until it is killed.
+pub fn peer(pipe: Connection<Item, ()>) -> Result<(), ConnectionError> {
+    (0..).try_for_each(|number| pipe.send(&large(number)))
+}
+
+/// Some messages are larger than the socket's buffer, so that they are sent in pieces.
 fn large(number: u64) -> Item {
     let (number, mut bytes) = item(number);
     if number % 3 == 2 {

@@ -1,12 +1,12 @@
-//! The process that has acquired an RLock twice is killed. The next owner is told, and may acquire it twice as well.
+//! The process that has acquired an RLock twice is killed. The next owner is told, and can acquire the lock twice as
+//! well.
 
 use anyhow::{Context, Result, bail, ensure};
+use multiproc::synchronize::Acquired;
+use multiproc::{Exit, LockError, RLock, fork};
 
 use crate::each;
 use crate::lock_holder_killed::holder;
-use crate::multiprocessing::{Exit, fork};
-use crate::robust::Acquired;
-use crate::shared::RLock;
 
 pub fn run(rounds: u32) -> Result<String> {
     each(rounds, |_| {
@@ -21,9 +21,9 @@ pub fn run(rounds: u32) -> Result<String> {
             }
             _ => bail!("nobody was told that the owner died"),
         }
-        let next = fork(|| {
+        let next = fork(|| -> Result<(), LockError> {
             let _held = (lock.lock()?, lock.lock()?);
-            Ok(0)
+            Ok(())
         })?;
         let exit = next.join()?;
         ensure!(exit == Exit::Code(0), "the owner after that failed: {exit}");

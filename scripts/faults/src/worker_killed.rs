@@ -1,4 +1,5 @@
-//! A worker of a pool is killed, in a task or while it waits for one. Its task fails, saying why; all others are done.
+//! A worker of a pool is killed, in a task or while it waits for one. Its task fails and says why; all other tasks are
+//! done.
 
 use std::os::fd::OwnedFd;
 use std::process;
@@ -6,13 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use multiproc::{Exit, Pool, PoolError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use serde::{Deserialize, Serialize};
 
-use crate::channel::Channel;
-use crate::multiprocessing::Exit;
-use crate::pool::{Pool, PoolError, Task};
 use crate::{LONG, each};
 
 const WORKERS: usize = 3;
@@ -20,28 +18,20 @@ const WORKERS: usize = 3;
 /// How many tasks a round has.
 const TASKS: u32 = 50;
 
-/// Returns its number, and who has done it.
-#[derive(Serialize, Deserialize)]
-pub struct Work(pub u32);
-
-impl Task for Work {
-    const NAME: &str = "work";
-    type Output = (u32, u32);
-
-    fn run(self) -> Result<(u32, u32)> {
-        thread::sleep(Duration::from_millis(1));
-        Ok((self.0, process::id()))
-    }
+/// Returns the task's number and the worker's pid.
+pub fn work(number: u32) -> Result<(u32, u32)> {
+    thread::sleep(Duration::from_millis(1));
+    Ok((number, process::id()))
 }
 
 /// Kills a worker that has just done a task, and is about to take or do another.
-pub fn in_task<C: Channel + 'static>(rounds: u32) -> Result<String> {
-    let pool = Pool::<C>::with_workers(WORKERS)?;
+pub fn in_task(rounds: u32) -> Result<String> {
+    let pool = Pool::with_workers(WORKERS)?;
     let mut reported = 0;
     each(rounds, |round| {
         let mut done = [0; TASKS as usize];
         let mut failed = 0;
-        for result in pool.imap_unordered((0..TASKS).map(Work), None)? {
+        for result in pool.imap_unordered(work, 0..TASKS, None)? {
             match result {
                 Ok((number, worker)) => {
                     done[number as usize] += 1;
@@ -70,10 +60,10 @@ pub fn in_task<C: Channel + 'static>(rounds: u32) -> Result<String> {
     ))
 }
 
-/// Kills a worker that has nothing to do: one that waits for a task, or for its turn to do that.
-pub fn idle<C: Channel + 'static>(rounds: u32) -> Result<String> {
-    let pool = Pool::<C>::with_workers(WORKERS)?;
-    let mut workers = work(&pool)?;
+/// Kills a worker that waits for a task.
+pub fn idle(rounds: u32) -> Result<String> {
+    let pool = Pool::with_workers(WORKERS)?;
+    let mut workers = map(&pool)?;
     each(rounds, |round| {
         let next = round as usize % workers.len();
         let worker = kill(workers[next])?;
@@ -81,18 +71,21 @@ pub fn idle<C: Channel + 'static>(rounds: u32) -> Result<String> {
         let mut fds = [PollFd::new(&worker, PollFlags::IN)];
         let ended = poll(&mut fds, Some(&limit)).context("wait for its end")?;
         ensure!(ended == 1, "it has not ended");
-        workers = work(&pool)?;
+        workers = map(&pool)?;
         Ok(format!("{TASKS} tasks done"))
     })?;
     pool.join()?;
     Ok(format!("{} tasks done, none failed", rounds * TASKS))
 }
 
-/// Who has done the tasks, the last one first.
-fn work<C: Channel + 'static>(pool: &Pool<C>) -> Result<Vec<u32>> {
-    let done = pool.map((0..TASKS).map(Work), Some(1))?;
+/// Returns the pids of the workers that have done the tasks, the last one first.
+fn map(pool: &Pool) -> Result<Vec<u32>> {
+    let done = pool.map(work, 0..TASKS, Some(1))?;
     let numbers = done.iter().map(|(number, _)| *number);
-    ensure!(numbers.eq(0..TASKS), "the results are others");
+    ensure!(
+        numbers.eq(0..TASKS),
+        "the results are not the tasks' numbers"
+    );
     let mut workers = vec![];
     for (_, worker) in done.into_iter().rev() {
         if !workers.contains(&worker) {

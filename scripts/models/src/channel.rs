@@ -6,7 +6,9 @@ use std::time::Duration;
 use crossbeam_channel::{RecvError, SendError};
 pub use crossbeam_channel::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 
-use crate::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use loom::sync::Arc;
+
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 #[derive(Debug)]
 struct Channel<T> {
@@ -47,7 +49,7 @@ pub fn bounded<T>(room: usize) -> (Sender<T>, Receiver<T>) {
 
 impl<T> Channel<T> {
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn wait_while(
@@ -55,10 +57,9 @@ impl<T> Channel<T> {
         timeout: Duration,
         condition: impl FnMut(&mut State<T>) -> bool,
     ) -> MutexGuard<'_, State<T>> {
-        let waited = self
-            .changed
-            .wait_timeout_while(self.lock(), timeout, condition);
-        waited.unwrap_or_else(PoisonError::into_inner).0
+        let mut state = self.lock();
+        self.changed.wait_while_for(&mut state, condition, timeout);
+        state
     }
 
     fn change(&self, change: impl FnOnce(&mut State<T>)) {

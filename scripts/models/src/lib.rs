@@ -1,6 +1,6 @@
 //! Models: building blocks under [loom](https://docs.rs/loom), which tries every interleaving of their atomic operations.
 //!
-//! The code is the blocks' own, copied by `build.rs`; only threads, locks, atomics, the futex and `poll` are loom's, and
+//! The code is the blocks' own, copied by `build.rs`; only threads, locks and atomics are loom's, and
 //! what is crossbeam's or tokio's is written anew on loom's. A wait without a time limit never ends by itself, so a
 //! wake-up that is lost is a deadlock, which loom reports. `cargo test -p models`
 
@@ -14,12 +14,9 @@ macro_rules! blocks {
     )*};
 }
 
-blocks! { async_queue event thread_queue timers }
+blocks! { async_queue thread_queue timers }
 
 pub mod channel;
-pub mod futex;
-pub mod managers;
-pub mod poll;
 pub mod sync;
 pub mod tasks;
 /// loom's threads, with the one name that they lack.

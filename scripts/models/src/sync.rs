@@ -1,17 +1,14 @@
-//! What `std::sync` has and loom has not: a condition variable whose waits have a time limit.
+//! The parts of `parking_lot` that the blocks use, on loom's locks: waits of a condition variable can have a time limit.
 //!
 //! A limit other than [`Duration::MAX`] may be over at any moment: a thread of its own ends the wait, if nothing else has.
 
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use loom::sync;
 use loom::thread;
-
-pub use std::sync::{LockResult, PoisonError};
-
-pub use loom::sync::Arc;
 
 #[derive(Debug)]
 pub struct Mutex<T>(sync::Mutex<T>);
@@ -19,7 +16,8 @@ pub struct Mutex<T>(sync::Mutex<T>);
 /// A guard that knows its mutex, to lock it again after a wait.
 pub struct MutexGuard<'a, T> {
     mutex: &'a Mutex<T>,
-    guard: sync::MutexGuard<'a, T>,
+    /// `None` only during a wait.
+    guard: Option<sync::MutexGuard<'a, T>>,
 }
 
 impl<T> Mutex<T> {
@@ -27,9 +25,10 @@ impl<T> Mutex<T> {
         Mutex(sync::Mutex::new(value))
     }
 
-    pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+    pub fn lock(&self) -> MutexGuard<'_, T> {
         let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(MutexGuard { mutex: self, guard })
+        let guard = Some(guard);
+        MutexGuard { mutex: self, guard }
     }
 }
 
@@ -37,23 +36,23 @@ impl<T> Deref for MutexGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.guard
+        self.guard.as_deref().unwrap_or_else(|| unreachable!())
     }
 }
 
 impl<T> DerefMut for MutexGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        &mut self.guard
+        self.guard.as_deref_mut().unwrap_or_else(|| unreachable!())
     }
 }
 
 /// One queue of sleepers, whose lock is the kernel's.
 #[derive(Debug, Clone)]
-pub struct Condvar(Arc<(sync::Mutex<Sleepers>, sync::Condvar)>);
+pub struct Condvar(sync::Arc<(sync::Mutex<Sleepers>, sync::Condvar)>);
 
 #[derive(Debug, Default)]
 struct Sleepers {
-    /// Who sleeps, in order, by a number of its own.
+    /// The sleeping threads, in order, each with a number of its own.
     asleep: VecDeque<u32>,
     next: u32,
 }
@@ -61,7 +60,7 @@ struct Sleepers {
 impl Condvar {
     #[allow(clippy::new_without_default)]
     pub fn new() -> Condvar {
-        Condvar(Arc::new(Default::default()))
+        Condvar(sync::Arc::new(Default::default()))
     }
 
     pub fn notify_one(&self) {
@@ -75,42 +74,38 @@ impl Condvar {
         self.0.1.notify_all();
     }
 
-    pub fn wait_while<'a, T>(
+    pub fn wait_while<T>(
         &self,
-        guard: MutexGuard<'a, T>,
+        guard: &mut MutexGuard<'_, T>,
         condition: impl FnMut(&mut T) -> bool,
-    ) -> LockResult<MutexGuard<'a, T>> {
-        let (guard, _) = self
-            .wait_timeout_while(guard, Duration::MAX, condition)
-            .unwrap_or_else(PoisonError::into_inner);
-        Ok(guard)
+    ) {
+        self.wait_while_for(guard, condition, Duration::MAX);
     }
 
-    /// As std's: who is woken looks at the condition before the time.
-    pub fn wait_timeout_while<'a, T>(
+    /// Returns `true` if the time was over. Like parking_lot's, it checks the condition before the time.
+    pub fn wait_while_for<T>(
         &self,
-        mut guard: MutexGuard<'a, T>,
-        timeout: Duration,
+        guard: &mut MutexGuard<'_, T>,
         mut condition: impl FnMut(&mut T) -> bool,
-    ) -> LockResult<(MutexGuard<'a, T>, bool)> {
+        timeout: Duration,
+    ) -> bool {
         let mut over = timeout == Duration::ZERO;
-        while condition(&mut guard) {
+        while condition(guard) {
             if over {
-                return Ok((guard, true));
+                return true;
             }
-            (guard, over) = self.wait(guard, timeout < Duration::MAX);
+            over = self.wait(guard, timeout < Duration::MAX);
         }
-        Ok((guard, false))
+        false
     }
 
-    /// Sleeps until woken, or until the time is over: says which. Time is over once, and then for good.
-    fn wait<'a, T>(&self, guard: MutexGuard<'a, T>, limited: bool) -> (MutexGuard<'a, T>, bool) {
+    /// Sleeps until woken, or until the time is over, and then returns `true`. Time is over once, and then for good.
+    fn wait<T>(&self, guard: &mut MutexGuard<'_, T>, limited: bool) -> bool {
         let mut sleepers = self.sleepers();
         let number = sleepers.next;
         sleepers.next += 1;
         sleepers.asleep.push_back(number);
-        let MutexGuard { mutex, guard } = guard;
-        drop(guard);
+        drop(guard.guard.take());
         drop(sleepers);
         let clock = limited.then(|| {
             let condvar = self.clone();
@@ -129,8 +124,9 @@ impl Condvar {
         }
         drop(sleepers);
         let over = clock.is_some_and(|clock| clock.join().unwrap_or(false));
-        let guard = mutex.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (MutexGuard { mutex, guard }, over)
+        let locked = guard.mutex.0.lock();
+        guard.guard = Some(locked.unwrap_or_else(PoisonError::into_inner));
+        over
     }
 
     fn sleepers(&self) -> sync::MutexGuard<'_, Sleepers> {

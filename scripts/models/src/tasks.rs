@@ -5,7 +5,7 @@ use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use super::sync::{Mutex, MutexGuard, PoisonError};
+use super::sync::Mutex;
 
 /// First come, first served: a permit that is added is given to the first in line, if there is one.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Semaphore {
 
     pub fn add_permits(&self, n: usize) {
         for _ in 0..n {
-            let mut line = lock(&self.0);
+            let mut line = self.0.lock();
             let first = line.waiters.pop_front();
             line.permits += usize::from(first.is_none());
             drop(line);
@@ -62,7 +62,7 @@ impl Semaphore {
     }
 
     pub fn try_acquire(&self) -> Result<Permit<'_>, NoPermits> {
-        let mut line = lock(&self.0);
+        let mut line = self.0.lock();
         line.permits = line.permits.checked_sub(1).ok_or(NoPermits)?;
         Ok(Permit(self))
     }
@@ -84,7 +84,7 @@ impl<'a> Future for Acquire<'a> {
     type Output = Result<Permit<'a>, NoPermits>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context) -> Poll<Self::Output> {
-        let mut line = lock(&self.semaphore.0);
+        let mut line = self.semaphore.0.lock();
         if let Some(number) = self.in_line {
             if let Some((_, waker)) = line.waiters.iter_mut().find(|(n, _)| *n == number) {
                 waker.clone_from(context.waker());
@@ -106,11 +106,11 @@ impl<'a> Future for Acquire<'a> {
     }
 }
 
-/// Who leaves the line after having been served passes the permit on.
+/// A waiter that leaves the line after it was served passes the permit on.
 impl Drop for Acquire<'_> {
     fn drop(&mut self) {
         if let Some(number) = self.in_line {
-            let mut line = lock(&self.semaphore.0);
+            let mut line = self.semaphore.0.lock();
             let before = line.waiters.len();
             line.waiters.retain(|(n, _)| *n != number);
             let served = line.waiters.len() == before;
@@ -148,12 +148,12 @@ impl Notify {
     pub fn notified(&self) -> Notified<'_> {
         Notified {
             notify: self,
-            calls: lock(&self.0).calls,
+            calls: self.0.lock().calls,
         }
     }
 
     pub fn notify_waiters(&self) {
-        let mut calls = lock(&self.0);
+        let mut calls = self.0.lock();
         calls.calls += 1;
         let wakers = mem::take(&mut calls.wakers);
         drop(calls);
@@ -165,15 +165,11 @@ impl Future for Notified<'_> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context) -> Poll<()> {
-        let mut calls = lock(&self.notify.0);
+        let mut calls = self.notify.0.lock();
         if calls.calls != self.calls {
             return Poll::Ready(());
         }
         calls.wakers.push(context.waker().clone());
         Poll::Pending
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

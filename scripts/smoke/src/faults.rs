@@ -23,8 +23,6 @@ pub struct Fault {
     /// How many rounds make the table, and a test.
     pub rounds: u32,
     pub short: u32,
-    /// The arguments of ours: each transport, where that matters.
-    pub forms: &'static [&'static str],
     how: How,
 }
 
@@ -38,8 +36,6 @@ enum How {
     Shm(&'static str),
 }
 
-const ONE: &[&str] = &[""];
-const BOTH: &[&str] = &["socket", "ring"];
 const CTRL_C: Interrupt = Interrupt {
     signal: 2,
     group: true,
@@ -54,168 +50,134 @@ pub const FAULTS: &[Fault] = &[
         "worker_killed_in_task",
         "Pool's worker killed in a task",
         [100, 10],
-        BOTH,
         How::Itself,
     ),
     fault(
         "worker_killed_idle",
         "Pool's worker killed while idle",
         [100, 10],
-        BOTH,
         How::Itself,
     ),
     fault(
         "producer_killed",
         "producer killed in `put`",
         [300, 10],
-        BOTH,
         How::Itself,
     ),
     fault(
         "consumer_killed",
         "consumer killed in `get`",
         [300, 20],
-        BOTH,
         How::Itself,
     ),
     fault(
         "lock_holder_killed",
         "Lock's holder killed",
         [100, 10],
-        ONE,
         How::Itself,
     ),
     fault(
         "rlock_holder_killed",
         "RLock's holder killed",
         [100, 10],
-        ONE,
         How::Itself,
     ),
     fault(
         "pipe_peer_killed",
         "Pipe's peer killed",
         [50, 4],
-        ONE,
         How::Itself,
     ),
-    fault(
-        "parent_killed",
-        "parent killed",
-        [20, 1],
-        BOTH,
-        How::Signal(KILL),
-    ),
+    fault("parent_killed", "parent killed", [20, 1], How::Signal(KILL)),
     fault(
         "fork_beside_thread",
         "fork beside a printing thread",
         [60, 10],
-        ONE,
         How::Itself,
     ),
     fault(
         "descriptor_limit",
         "descriptor limit reached",
         [10, 1],
-        ONE,
         How::Itself,
     ),
     fault(
         "remote_worker_killed",
         "remote queue's workers killed, Rust's and Python's",
         [10, 2],
-        ONE,
         How::Itself,
     ),
     fault(
         "manager_lock_holder_killed",
         "manager's client killed holding a Lock",
         [30, 3],
-        ONE,
         How::Itself,
     ),
     fault(
         "manager_rlock_holder_killed",
         "manager's client killed holding an RLock",
         [30, 3],
-        ONE,
         How::Itself,
     ),
     fault(
         "manager_getter_killed",
         "manager's client killed in `get`",
         [30, 3],
-        ONE,
         How::Itself,
     ),
     fault(
         "manager_acquirer_killed",
         "manager's client killed in `acquire`",
         [30, 3],
-        ONE,
         How::Itself,
     ),
     fault(
         "manager_server_killed",
         "manager's server killed",
         [30, 3],
-        ONE,
         How::Itself,
     ),
     fault(
         "manager_wrong_key",
         "manager, wrong key",
         [30, 3],
-        ONE,
         How::Itself,
     ),
     fault(
         "manager_garbage",
         "manager, garbage bytes and pickles",
         [10, 2],
-        ONE,
         How::Itself,
     ),
     fault(
         "manager_connections",
         "manager, 10 000 silent connections",
         [3, 1],
-        ONE,
         How::Itself,
     ),
     fault(
         "manager_reader_stops",
         "manager's client stops reading",
         [5, 1],
-        ONE,
         How::Itself,
     ),
     fault(
         "manager_unknown_class",
         "manager, an unknown class in a value",
         [30, 3],
-        ONE,
         How::Itself,
     ),
-    fault(
-        "shm_full",
-        "`/dev/shm` full",
-        [10, 2],
-        ONE,
-        How::Shm("full"),
-    ),
+    fault("shm_full", "`/dev/shm` full", [10, 2], How::Shm("full")),
     fault(
         "shm_read_only",
         "`/dev/shm` not writable",
         [10, 2],
-        ONE,
         How::Shm("read_only"),
     ),
     fault(
         "interrupted",
         "SIGINT to all during `map`",
         [20, 1],
-        BOTH,
         How::Signal(CTRL_C),
     ),
 ];
@@ -224,7 +186,6 @@ const fn fault(
     name: &'static str,
     what: &'static str,
     [rounds, short]: [u32; 2],
-    forms: &'static [&'static str],
     how: How,
 ) -> Fault {
     Fault {
@@ -232,7 +193,6 @@ const fn fault(
         what,
         rounds,
         short,
-        forms,
         how,
     }
 }
@@ -255,20 +215,11 @@ pub enum Verdict {
 const GRACE: Duration = Duration::from_secs(1);
 
 impl Fault {
-    /// What the form is called.
-    pub fn title(&self, form: &str) -> String {
-        match form {
-            "" => self.what.to_owned(),
-            form => format!("{}, {form}", self.what),
-        }
-    }
-
     /// Does it to our blocks. `faults` is the program of the crate `faults`.
-    pub fn ours(&self, faults: &Path, form: &str, rounds: u32) -> Result<Outcome> {
-        let form = (!form.is_empty()).then_some(form.as_ref());
+    pub fn ours(&self, faults: &Path, rounds: u32) -> Result<Outcome> {
         let limits = [Duration::from_secs(20), Duration::ZERO];
         let program = [faults.as_os_str(), self.name.as_ref()];
-        self.run(faults, &program, form, rounds, limits)
+        self.run(faults, &program, rounds, limits)
     }
 
     /// Does it to CPython, whose helpers may stay a little longer.
@@ -278,7 +229,7 @@ impl Fault {
         ensure!(script.exists(), "{} is missing", script.display());
         let program = [python.as_ref(), "-P".as_ref(), script.as_os_str()];
         let limits = [Duration::from_secs(5), Duration::from_secs(2)];
-        self.run(faults, &program, None, rounds, limits)
+        self.run(faults, &program, rounds, limits)
     }
 
     /// Runs a program, which may print nothing for so long and leave something running for so long.
@@ -286,7 +237,6 @@ impl Fault {
         &self,
         faults: &Path,
         program: &[&OsStr],
-        form: Option<&OsStr>,
         rounds: u32,
         [patience, grace]: [Duration; 2],
     ) -> Result<Outcome> {
@@ -300,7 +250,6 @@ impl Fault {
         }
         command.extend(program.iter().map(OsString::from));
         command.push(in_a_run.to_string().into());
-        command.extend(form.map(OsString::from));
         let any = Trace::parse("any", "within 3600s\nlane any\n  | {:text}")?;
         let job = Job {
             trace: &any,

@@ -259,18 +259,13 @@ fn table(names: &[String], rounds: Option<u32>, only_ours: bool) -> Result<()> {
         .filter(|fault| names.is_empty() || names.iter().any(|name| name == fault.name))
     {
         let rounds = rounds.unwrap_or(fault.rounds);
-        let mut theirs = match python {
+        let theirs = match python {
             Ok(python) => fault.cpython(faults, python, rounds)?.text,
             Err(_) => "-".to_owned(),
         };
-        for form in fault.forms {
-            let ours = fault.ours(faults, form, rounds)?;
-            broken += u32::from(ours.verdict == Verdict::Broken);
-            row(&fault.title(form), &rounds.to_string(), &theirs, &ours.text)?;
-            if python.is_ok() {
-                theirs = "the same".to_owned();
-            }
-        }
+        let ours = fault.ours(faults, rounds)?;
+        broken += u32::from(ours.verdict == Verdict::Broken);
+        row(fault.what, &rounds.to_string(), &theirs, &ours.text)?;
     }
     if let Err(reason) = python {
         say(&format!("\nWithout CPython: {reason}."))?;

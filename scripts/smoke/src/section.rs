@@ -23,8 +23,8 @@ pub fn section(folder: &str, program: &str, list: &[demo::Example]) -> ExitCode 
 /// Runs every fault against our blocks as a test. `program` is `CARGO_BIN_EXE_faults`.
 pub fn faults(program: &str) -> ExitCode {
     run(|| {
-        let forms = |fault| -> Vec<Trial> { fault_trials(fault, Path::new(program)) };
-        Ok(FAULTS.iter().flat_map(forms).collect())
+        let trial = |fault| fault_trial(fault, Path::new(program));
+        Ok(FAULTS.iter().map(trial).collect())
     })
 }
 
@@ -77,20 +77,16 @@ fn trials(folder: &Path, program: &Path, list: &[demo::Example]) -> Result<Vec<T
     Ok(trials)
 }
 
-fn fault_trials(fault: &'static crate::faults::Fault, program: &Path) -> Vec<Trial> {
-    let trial = |form: &&'static str| {
-        let (form, program) = (*form, program.to_owned());
-        let name = format!("faults::{}::{form}", fault.name);
-        Trial::ignorable_test(name.trim_end_matches("::"), move || {
-            let outcome = fault.ours(&program, form, fault.short).map_err(failed)?;
-            match outcome.verdict {
-                Verdict::Held => Ok(Completion::Completed),
-                Verdict::Broken => Err(outcome.text.into()),
-                Verdict::NotPossible => Ok(Completion::ignored_with(outcome.text)),
-            }
-        })
-    };
-    fault.forms.iter().map(trial).collect()
+fn fault_trial(fault: &'static crate::faults::Fault, program: &Path) -> Trial {
+    let program = program.to_owned();
+    Trial::ignorable_test(format!("faults::{}", fault.name), move || {
+        let outcome = fault.ours(&program, fault.short).map_err(failed)?;
+        match outcome.verdict {
+            Verdict::Held => Ok(Completion::Completed),
+            Verdict::Broken => Err(outcome.text.into()),
+            Verdict::NotPossible => Ok(Completion::ignored_with(outcome.text)),
+        }
+    })
 }
 
 /// Every file of a section has its place: an example its trace and twin, a trace or twin its example, and each header

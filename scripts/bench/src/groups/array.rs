@@ -4,11 +4,11 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
+use multiproc::Array;
 
-use crate::shared::Array;
+use crate::case::Goal::{Over, Within};
+use crate::case::{Case, Group, Unit, limit, nanoseconds, ours, python};
 use crate::workers::lines;
-use bench::case::Goal::{Over, Within};
-use bench::case::{Case, Group, Unit, limit, nanoseconds, ours, python};
 
 const LENGTH: usize = 1_000_000;
 

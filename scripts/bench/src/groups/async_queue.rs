@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use async_demo::async_queue::Queue;
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
 
 use super::tasks::{current_thread, time};
-use crate::async_queue::Queue;
-use bench::case::Goal::Over;
-use bench::case::{Case, Group, Unit, ours, python};
+use crate::case::Goal::Over;
+use crate::case::{Case, Group, Unit, ours, python};
 
-/// Without a limit, the producer lets the consumer run after so many.
+/// In an unbounded queue, the producer lets the consumer run after this many numbers.
 const BATCH: u64 = 1000;
 
 pub const GROUP: Group = Group {
@@ -39,7 +39,7 @@ pub const GROUP: Group = Group {
     ],
 };
 
-/// Times a producer, which is told how many numbers to put, and a consumer, which returns their sum.
+/// Times a producer, which gets the number of items to put, and a consumer, which returns their sum.
 fn carry<Put, Get>(count: u64, pair: impl Fn(u64) -> (Put, Get)) -> Result<f64>
 where
     Put: Future<Output = Result<()>> + Send + 'static,

@@ -1,14 +1,14 @@
-//! Context variables: to get one, to set one, and to get one in a copy of the context.
+//! Context variables: get one, set one, and get one in a copy of the context.
 
 use std::cell::Cell;
 use std::hint::black_box;
 
 use anyhow::{Result, ensure};
+use contextvars::{ContextVar, copy_context};
 
-use crate::contextvars::{ContextVar, copy_context};
+use crate::case::Goal::Over;
+use crate::case::{Case, Group, Unit, limit, ours, python};
 use crate::workers::time;
-use bench::case::Goal::Over;
-use bench::case::{Case, Group, Unit, limit, ours, python};
 
 pub const GROUP: Group = Group {
     name: "context",
@@ -61,7 +61,7 @@ fn time_get(count: u64, mut get: impl FnMut() -> Result<u64>) -> Result<f64> {
     Ok(figure)
 }
 
-/// Times `set`, which gets one number after the other. `last` is asked at the end.
+/// Times `set`, which gets one number after the other. `last` returns the last one at the end.
 fn time_set(count: u64, set: impl Fn(u64), last: impl FnOnce() -> Result<u64>) -> Result<f64> {
     let mut value = 0;
     let figure = time(count, |number| {

@@ -1,4 +1,4 @@
-//! How much faster two threads calculate than one. The work is the pool's.
+//! How much faster two threads calculate than one. The work is that of the group pool.
 
 use std::thread;
 use std::time::Instant;
@@ -6,8 +6,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow};
 
 use super::pool::{TASKS, calculate, compare, forks_speed_up, rayon_speed_up, sum};
-use bench::case::Goal::Over;
-use bench::case::{Case, Group, Unit, limit, ours, peer, python};
+use crate::case::Goal::Over;
+use crate::case::{Case, Group, Unit, limit, ours, peer, python};
 
 pub const GROUP: Group = Group {
     name: "cores",

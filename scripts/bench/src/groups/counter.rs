@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use multiproc::{Shared, Value};
 use raw_sync::locks::{LockInit, Mutex};
 use rustix::shm;
 use shared_memory::ShmemConf;
 
-use crate::shared::{Shared, Value};
+use crate::case::Goal::Over;
+use crate::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
 use crate::workers::together;
-use bench::case::Goal::Over;
-use bench::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
 
 pub const GROUP: Group = Group {
     name: "counter",
@@ -43,7 +43,7 @@ pub const GROUP: Group = Group {
     ],
 };
 
-/// Has `PROCESSES` processes increment `count` times in all. `total` is asked at the end.
+/// Times `PROCESSES` processes that increment `count` times in all. `total` returns the number at the end.
 fn time<const PROCESSES: usize>(
     count: u64,
     increment: impl Fn() -> Result<()>,
@@ -88,11 +88,11 @@ fn raw_sync_mutex<const PROCESSES: usize>(count: u64) -> Result<f64> {
         .size(4096)
         .create()
         .context("make shared memory")?;
-    // Whoever is killed, nothing is left behind.
+    // Without its name, the memory is not left behind when a process is killed.
     shm::unlink(shmem.get_os_id()).context("unlink shared memory")?;
     shmem.set_owner(false);
     let memory = shmem.as_ptr();
-    // SAFETY: the memory is a page, and its second line is inside of it.
+    // SAFETY: the memory is a page, so its second line is inside it.
     let data = unsafe { memory.add(64) };
     // SAFETY: the memory is new, zeroed and page-aligned, a mutex is shorter than a line, and it stays until the end.
     let made = unsafe { Mutex::new(memory, data) };
@@ -100,7 +100,7 @@ fn raw_sync_mutex<const PROCESSES: usize>(count: u64) -> Result<f64> {
     let change = |by: i64| {
         let guard = mutex.lock().map_err(|error| anyhow!("lock: {error}"))?;
         let number = guard.cast::<i64>();
-        // SAFETY: there is a number, zero at first, and who holds the lock is alone with it.
+        // SAFETY: a zeroed number lies there, and the lock gives exclusive access to it.
         let number = unsafe { &mut *number };
         *number += by;
         Ok(*number)

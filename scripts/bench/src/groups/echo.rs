@@ -1,6 +1,6 @@
-//! An echo over TCP: the CPU time of the server, a process of its own, for a message. One client plays all clients: it
-//! sends a message through each connection, and then reads the answers. It shares a CPU with the server: beside it, the
-//! figure would be half as much again in some runs, as it pleases the scheduler.
+//! An echo over TCP: the CPU time that the server, a process of its own, needs for a message. One thread plays all
+//! clients: it sends a message through each connection, and then reads the answers. It shares a CPU with the server. On
+//! two CPUs the figure would be half as much again in some runs.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,6 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use multiproc::{Exit, fork};
 use nix::time::{ClockId, clock_getcpuclockid};
 use nix::unistd::Pid;
 use rustix::buffer::spare_capacity;
@@ -19,15 +20,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 
 use super::tasks::{current_thread, multi_thread};
-use crate::multiprocessing::{Exit, fork};
+use crate::case::Goal::{Over, Within};
+use crate::case::{Case, Contestant, Goal, Group, Unit, limit, nanoseconds, ours, served};
 use crate::workers::pin;
-use bench::case::Goal::{Over, Within};
-use bench::case::{Case, Contestant, Goal, Group, Unit, limit, nanoseconds, ours, served};
 
 const SMALL: usize = 20;
 const LARGE: usize = 16 << 10;
 
-/// What is read at once.
+/// The most bytes of one read.
 const BUFFER: usize = 64 << 10;
 
 pub const GROUP: Group = Group {
@@ -73,7 +73,7 @@ const fn contestants<const CLIENTS: usize, const SIZE: usize>(
         served("uvloop", "uvloop", 12_000, |count| {
             cpu_time::<CLIENTS, SIZE>(count, |listener| python("uvloop", CLIENTS, listener))
         })
-        .as_peer(),
+        .among_peers(),
         ours(
             "tokio current-thread",
             40_000,
@@ -100,7 +100,7 @@ const fn contestants<const CLIENTS: usize, const SIZE: usize>(
     ]
 }
 
-/// The CPU time for one of `count` messages of a server that ends when all its clients have come and gone.
+/// Returns the server's CPU time for one of `count` messages. The server ends when all clients have disconnected.
 fn cpu_time<const CLIENTS: usize, const SIZE: usize>(
     count: u64,
     serve: impl FnOnce(TcpListener) -> Result<()> + Send,
@@ -108,12 +108,9 @@ fn cpu_time<const CLIENTS: usize, const SIZE: usize>(
     pin()?;
     let listener = TcpListener::bind("127.0.0.1:0").context("listen")?;
     let addr = listener.local_addr().context("the server's address")?;
-    // It is killed if this function fails, or this process is.
-    let server = fork(|| {
-        serve(listener)?;
-        Ok(0)
-    })?;
-    let clock = clock_getcpuclockid(Pid::from_raw(server.pid().as_raw_pid()));
+    // The server is killed if this function fails or this process is killed.
+    let server = fork(|| serve(listener))?;
+    let clock = clock_getcpuclockid(Pid::from_raw(server.pid().cast_signed()));
     let clock = clock.context("find the server's clock")?;
     let connect = |_| TcpStream::connect(addr).context("connect");
     let mut clients = (0..CLIENTS).map(connect).collect::<Result<Vec<_>>>()?;
@@ -146,7 +143,7 @@ fn now(clock: ClockId) -> Result<Duration> {
     Ok(now.into())
 }
 
-/// Becomes `python/echo.py`.
+/// Replaces this process by `python/echo.py`.
 fn python(event_loop: &str, clients: usize, listener: TcpListener) -> Result<()> {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/echo.py");
     let mut command = Command::new("python3");
@@ -188,7 +185,7 @@ async fn echo(mut stream: tokio::net::TcpStream) -> Result<()> {
     }
 }
 
-/// A thread and what the kernel offers: who is ready, read, write.
+/// Serves with one thread and system calls: `epoll_wait`, `read`, `write`.
 fn on_epoll(clients: usize, listener: TcpListener) -> Result<()> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).context("make an epoll")?;
     let mut streams = vec![];

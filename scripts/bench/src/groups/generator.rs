@@ -5,13 +5,13 @@ use std::hint::black_box;
 
 use anyhow::{Result, bail, ensure};
 use corosensei::CoroutineResult;
+use coroutine_demo::coroutine::{Coroutine, Step, Yielder};
 use genawaiter::GeneratorState;
 use genawaiter::rc::{Co, Gen};
 
-use crate::coroutine::{Coroutine, Step, Yielder};
+use crate::case::Goal::Over;
+use crate::case::{Case, Group, Unit, limit, ours, peer, python};
 use crate::workers;
-use bench::case::Goal::Over;
-use bench::case::{Case, Group, Unit, limit, ours, peer, python};
 
 pub const GROUP: Group = Group {
     name: "generator",
@@ -52,7 +52,7 @@ fn time(count: u64, mut send: impl FnMut(u64) -> Result<u64>) -> Result<f64> {
     Ok(figure)
 }
 
-/// Suspended at its only `yield`, it has to remember nothing but the sum.
+/// The coroutine is always suspended at its only `yield`, so the sum is its whole state.
 struct Summing(u64);
 
 impl Summing {
@@ -109,7 +109,7 @@ fn genawaiter(count: u64) -> Result<f64> {
             sum += co.yield_(sum).await;
         }
     });
-    // It does not see the first.
+    // The coroutine does not see the first value.
     coroutine.resume_with(0);
     time(count, |number| match coroutine.resume_with(number) {
         GeneratorState::Yielded(sum) => Ok(sum),
@@ -117,7 +117,7 @@ fn genawaiter(count: u64) -> Result<f64> {
     })
 }
 
-/// The least that control there and back can cost, if the two are not made one.
+/// A call that is not inlined: the least that a transfer of control can cost.
 fn call(count: u64) -> Result<f64> {
     #[inline(never)]
     fn add(sum: &mut u64, number: u64) -> u64 {

@@ -5,9 +5,9 @@ use std::sync::PoisonError;
 use anyhow::{Result, ensure};
 
 use super::counter::fetch_add;
+use crate::case::Goal::Over;
+use crate::case::{Case, Group, Unit, limit, nanoseconds, ours, python};
 use crate::workers::{Worker, threads_together};
-use bench::case::Goal::Over;
-use bench::case::{Case, Group, Unit, limit, nanoseconds, ours, python};
 
 pub const GROUP: Group = Group {
     name: "lock",
@@ -46,7 +46,7 @@ pub const GROUP: Group = Group {
     ],
 };
 
-/// Has `THREADS` threads increment `count` times in all. `total` is asked at the end.
+/// Times `THREADS` threads that increment `count` times in all. `total` returns the number at the end.
 fn time<const THREADS: usize>(
     count: u64,
     increment: impl Fn() + Sync,

@@ -1,5 +1,5 @@
-//! Objects that a server, a process of its own, holds: CPython's clients and ours, each with CPython's server and ours.
-//! A single client shares a CPU with the server: beside it, the figure would be that of waking a CPU.
+//! Objects that a server, a process of its own, holds: CPython's client and ours, each with CPython's server and ours.
+//! A single client shares a CPU with the server. On two CPUs the figure would be the time to wake a CPU.
 
 use std::env;
 use std::io::{self, BufRead, BufReader, PipeWriter, Read, Write};
@@ -11,14 +11,14 @@ use std::process::Command;
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
+use multiproc::{Process, fork};
+use multiprocessing_managers::types::Queue;
+use multiprocessing_managers::{Address, Args, Manager, Registry, Server, Value};
+use pickle_value::dumps;
 
-use crate::managers::pickle::dumps;
-use crate::managers::types::Queue;
-use crate::managers::{Address, Args, Manager, Registry, Server, Value};
-use crate::multiprocessing::{Process, fork};
+use crate::case::Goal::{Over, Within};
+use crate::case::{Case, Contestant, Goal, Group, Unit, limit, nanoseconds, ours, served};
 use crate::workers::{pin, time, together};
-use bench::case::Goal::{Over, Within};
-use bench::case::{Case, Contestant, Goal, Group, Unit, limit, nanoseconds, ours, served};
 
 const KEY: &[u8] = b"bench";
 
@@ -80,7 +80,7 @@ pub const GROUP: Group = Group {
     ],
 };
 
-/// What is timed, as `python/manager.py` calls it.
+/// The names of the cases in `python/manager.py`.
 const CASES: [&str; 5] = ["connect", "list", "dict", "queue", "queue 4"];
 const CONNECT: usize = 0;
 const LIST: usize = 1;
@@ -88,7 +88,7 @@ const DICT: usize = 2;
 const QUEUE: usize = 3;
 const QUEUE_4: usize = 4;
 
-/// Of an unmodified client in Python.
+/// Goals for an unmodified client in Python.
 const AT_ONCE: &[Goal] = &[Over("CPython", 20.0)];
 const FASTER: &[Goal] = &[Over("CPython", 1.3)];
 const NEAR_LIMIT: [Goal; 2] = [Over("CPython", 3.0), Within("2 echoes", 1.3)];
@@ -131,7 +131,7 @@ const fn with_limit(ways: [Contestant; 4], limit: Contestant) -> [Contestant; 5]
     [python, server, client, both, limit]
 }
 
-/// A server that listens. It is killed when this is dropped, or this process ends.
+/// A server that listens. It is killed when the value is dropped or this process ends.
 struct Peer {
     address: String,
     _process: Process,
@@ -159,7 +159,7 @@ impl Peer {
         })
     }
 
-    /// Starts a process that says in a line where it listens.
+    /// Starts a process that writes its address in a line.
     fn start(
         case: usize,
         tcp: bool,
@@ -173,10 +173,7 @@ impl Peer {
             false => socket_path().display().to_string(),
         };
         let (said, say) = io::pipe().context("make a pipe")?;
-        let process = fork(|| {
-            serve(&address, say)?;
-            Ok(0)
-        })?;
+        let process = fork(|| serve(&address, say))?;
         let mut address = String::new();
         let read = BufReader::new(said).read_line(&mut address);
         read.context("hear where the server is")?;
@@ -189,7 +186,7 @@ impl Peer {
     }
 }
 
-/// In the folder that is made for each contestant, and removed with it.
+/// Returns a path in the contestant's own temporary folder, which is removed afterwards.
 fn socket_path() -> PathBuf {
     env::temp_dir().join("manager.sock")
 }
@@ -257,7 +254,7 @@ fn same(number: u64, value: &Value) -> Result<()> {
     Ok(())
 }
 
-/// Four processes, each with an operation of its own that returns a number of those it was given.
+/// Times four processes. Each makes an operation that gets a number and returns one that an earlier call got.
 fn four<O: FnMut(u64) -> Result<u64>>(count: u64, start: impl Fn() -> Result<O>) -> Result<f64> {
     let share = count.div_ceil(4);
     let warm_up = share.div_ceil(10);
@@ -274,15 +271,15 @@ fn four<O: FnMut(u64) -> Result<u64>>(count: u64, start: impl Fn() -> Result<O>)
     Ok(nanoseconds(elapsed, share * 4))
 }
 
-/// How long messages of these sizes take there and back, if nobody looks into them.
+/// Times messages of the same sizes there and back, without reading their contents.
 fn echo<const CASE: usize>(count: u64) -> Result<f64> {
     if CASE != QUEUE_4 {
         pin()?;
     }
     let path = socket_path();
     let listener = UnixListener::bind(&path).context("listen")?;
-    // It is killed at the end, or when this function fails.
-    let _server = fork(move || {
+    // The server is killed when this function returns.
+    let _server = fork(move || -> Result<()> {
         loop {
             let (stream, _) = listener.accept().context("accept")?;
             thread::Builder::new().spawn(move || answer(stream))?;
@@ -291,7 +288,7 @@ fn echo<const CASE: usize>(count: u64) -> Result<f64> {
     let connect = || UnixStream::connect(&path).context("connect");
     let mut ask = asking();
     match CASE {
-        // A handshake and a request are seven messages.
+        // A handshake, a request and its reply are eight messages.
         CONNECT => time(count, |_| {
             let stream = connect()?;
             (0..4).try_for_each(|_| ask(&stream))
@@ -326,7 +323,7 @@ fn answer(mut stream: UnixStream) {
     while stream.read_exact(&mut question).is_ok() && stream.write_all(&answer).is_ok() {}
 }
 
-/// What goes there and back to get a number out of a dict: the messages with their headers.
+/// Returns the sizes of the request and the reply that get a number out of a dict, with their headers.
 fn sizes() -> (usize, usize) {
     let args = Value::tuple(["key".into()]);
     let ident = "0123456700000001".into();

@@ -17,7 +17,7 @@ pub mod tasks;
 pub mod thread;
 pub mod thread_queue;
 
-use bench::case::Group;
+use crate::case::Group;
 
 pub const ALL: &[Group] = &[
     start::GROUP,

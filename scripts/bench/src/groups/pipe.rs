@@ -1,17 +1,16 @@
-//! A small message there and back between two processes on one CPU. On two it would measure how a CPU wakes another.
+//! A small message there and back between two processes on one CPU. On two CPUs the figure would be the time to wake
+//! one.
 
 use std::io::{self, Read, Write};
-use std::process::Stdio;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use ipc_channel::ipc;
+use multiproc::{Connection, ConnectionError, Exit, Process, fork, spawn};
 
-use crate::multiprocessing::{Exit, fork};
-use crate::pipe::Connection;
+use crate::case::Goal::{Over, Within};
+use crate::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
 use crate::workers::pin;
-use bench::case::Goal::{Over, Within};
-use bench::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
 
 pub const GROUP: Group = Group {
     name: "pipe",
@@ -49,23 +48,31 @@ fn time(count: u64, mut ask: impl FnMut(u64) -> Result<u64>) -> Result<f64> {
 
 fn connection(count: u64) -> Result<f64> {
     pin()?;
-    let (mut connection, mut child) = Connection::<u64, u64>::spawn(Stdio::null())?;
+    let (connection, theirs) = Connection::<u64, u64>::pair()?;
+    let child = spawn(answer, theirs)?;
     let figure = time(count, |number| {
-        connection.send(number)?;
+        connection.send(&number)?;
         Ok(connection.recv()?)
     })?;
     drop(connection);
-    let status = child.wait().context("wait for the child")?;
-    ensure!(status.success(), "the child failed: {status}");
+    succeeded(child)?;
     Ok(figure)
 }
 
-/// The child of `connection`, which has its parent's socket for a role.
-pub fn child(role: String) -> Result<()> {
-    let mut connection = Connection::<u64, u64>::to_parent(role)?;
-    while let Ok(number) = connection.recv() {
-        connection.send(number + 1)?;
+/// The child of `connection`.
+pub fn answer(connection: Connection<u64, u64>) -> Result<(), ConnectionError> {
+    loop {
+        match connection.recv() {
+            Ok(number) => connection.send(&(number + 1))?,
+            Err(ConnectionError::Closed) => return Ok(()),
+            Err(error) => return Err(error),
+        }
     }
+}
+
+fn succeeded(child: Process) -> Result<()> {
+    let exit = child.join()?;
+    ensure!(exit == Exit::Code(0), "the child failed: {exit}");
     Ok(())
 }
 
@@ -73,10 +80,10 @@ fn ipc_channel(count: u64) -> Result<f64> {
     pin()?;
     let (to_child, from_parent) = ipc::channel::<u64>().context("make a channel")?;
     let (to_parent, from_child) = ipc::channel::<u64>().context("make a channel")?;
-    let child = fork(move || {
+    let child = fork(move || -> Result<()> {
         loop {
             match from_parent.recv()? {
-                u64::MAX => return Ok(0),
+                u64::MAX => return Ok(()),
                 number => to_parent.send(number + 1)?,
             }
         }
@@ -85,10 +92,9 @@ fn ipc_channel(count: u64) -> Result<f64> {
         to_child.send(number)?;
         Ok(from_child.recv()?)
     })?;
-    // The child has copies of these ends, so it would not see their end.
+    // The forked child has copies of the parent's ends, so it would not see the end of file.
     to_child.send(u64::MAX)?;
-    let exit = child.join()?;
-    ensure!(exit == Exit::Code(0), "the child failed: {exit}");
+    succeeded(child)?;
     Ok(figure)
 }
 
@@ -96,12 +102,12 @@ fn pipes(count: u64) -> Result<f64> {
     pin()?;
     let (mut from_parent, mut to_child) = io::pipe().context("make a pipe")?;
     let (mut from_child, mut to_parent) = io::pipe().context("make a pipe")?;
-    let child = fork(|| {
+    let child = fork(|| -> Result<()> {
         loop {
             let mut bytes = [0; 8];
             from_parent.read_exact(&mut bytes)?;
             match u64::from_le_bytes(bytes) {
-                u64::MAX => return Ok(0),
+                u64::MAX => return Ok(()),
                 number => to_parent.write_all(&(number + 1).to_le_bytes())?,
             }
         }
@@ -113,7 +119,6 @@ fn pipes(count: u64) -> Result<f64> {
         Ok(u64::from_le_bytes(bytes))
     })?;
     to_child.write_all(&u64::MAX.to_le_bytes())?;
-    let exit = child.join()?;
-    ensure!(exit == Exit::Code(0), "the child failed: {exit}");
+    succeeded(child)?;
     Ok(figure)
 }

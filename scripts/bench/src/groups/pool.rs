@@ -1,23 +1,20 @@
-//! Tasks for two workers: so small that only their way counts, or so large that only the work does.
+//! Tasks for two workers: so small that only their transport counts, or so large that only their work does.
 
+use std::convert::Infallible;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use std::{ptr, slice};
 
 use anyhow::{Context, Result, ensure};
+use multiproc::Pool;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
-use serde::{Deserialize, Serialize};
 
-use crate::channel::Channel;
-use crate::pool::{Pool, Task, entry, serve};
-use crate::ring::Ring;
-use crate::socket::Socket;
+use crate::case::Goal::Over;
+use crate::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
 use crate::workers::together;
-use bench::case::Goal::Over;
-use bench::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
 
 const WORKERS: usize = 2;
 
@@ -33,15 +30,9 @@ pub const GROUP: Group = Group {
                 peer("procspawn", 3000, procspawn_tiny),
                 peer("rayon", 400_000, |count| rayon_tiny(count, 1)),
                 ours(
-                    "socket",
-                    40_000,
-                    |count| tiny::<Socket>(count, Some(1)),
-                    &[Over("CPython", 6.0), Over("procspawn", 10.0)],
-                ),
-                ours(
                     "ring",
                     100_000,
-                    |count| tiny::<Ring>(count, Some(1)),
+                    |count| tiny(count, Some(1)),
                     &[Over("CPython", 40.0), Over("procspawn", 10.0)],
                 ),
                 limit("shared index", 2_000_000, shared_index),
@@ -54,15 +45,9 @@ pub const GROUP: Group = Group {
                 python("CPython", "default chunk", 300_000),
                 peer("rayon", 4_000_000, |count| rayon_tiny(count, usize::MAX)),
                 ours(
-                    "socket",
-                    1_000_000,
-                    |count| tiny::<Socket>(count, None),
-                    &[Over("CPython", 12.0)],
-                ),
-                ours(
                     "ring",
                     1_000_000,
-                    |count| tiny::<Ring>(count, None),
+                    |count| tiny(count, None),
                     &[Over("CPython", 12.0)],
                 ),
                 limit("shared index", 2_000_000, shared_index),
@@ -74,54 +59,21 @@ pub const GROUP: Group = Group {
             contestants: &[
                 python("CPython", "cpu", 160_000),
                 peer("rayon", 16_000_000, rayon_speed_up),
-                ours(
-                    "socket",
-                    16_000_000,
-                    speed_up::<Socket>,
-                    &[Over("2 forks", 0.8)],
-                ),
-                ours(
-                    "ring",
-                    16_000_000,
-                    speed_up::<Ring>,
-                    &[Over("2 forks", 0.8)],
-                ),
+                ours("ring", 16_000_000, speed_up, &[Over("2 forks", 0.8)]),
                 limit("2 forks", 16_000_000, forks_speed_up),
             ],
         },
     ],
 };
 
-/// What the name of a worker's role begins with.
-pub const WORKER: &str = "pool-worker";
-
-/// A worker of the contestant of this name.
-pub fn worker(contestant: &str) -> Result<()> {
-    let tasks = [entry::<AddOne>(), entry::<Calculate>()];
-    let served = match contestant {
-        "ring" => serve::<Ring>(&tasks)?,
-        _ => serve::<Socket>(&tasks)?,
-    };
-    ensure!(served, "this process is no worker");
-    Ok(())
+pub fn add_one(number: u64) -> Result<u64, Infallible> {
+    Ok(number + 1)
 }
 
-#[derive(Serialize, Deserialize)]
-struct AddOne(u64);
-
-impl Task for AddOne {
-    const NAME: &str = "add one";
-    type Output = u64;
-
-    fn run(self) -> Result<u64> {
-        Ok(self.0 + 1)
-    }
-}
-
-/// The most numbers that a map gets. More of them at once would measure how fresh memory is filled.
+/// The most numbers of one map. With more, the figure would be the time to fill fresh memory.
 const LONGEST: u64 = 100_000;
 
-/// Times maps of one over so many numbers together, after a warm-up.
+/// Times maps over `count` numbers together, after a warm-up.
 fn time(count: u64, mut map: impl FnMut(u64) -> Result<Vec<u64>>) -> Result<f64> {
     let maps = count.div_ceil(LONGEST);
     let length = count.div_ceil(maps);
@@ -136,21 +88,19 @@ fn time(count: u64, mut map: impl FnMut(u64) -> Result<Vec<u64>>) -> Result<f64>
     Ok(nanoseconds(elapsed, maps * length))
 }
 
-fn tiny<C: Channel + 'static>(count: u64, chunksize: Option<usize>) -> Result<f64> {
-    let pool = Pool::<C>::with_workers(WORKERS)?;
-    time(count, |count| {
-        Ok(pool.map((0..count).map(AddOne), chunksize)?)
-    })
+fn tiny(count: u64, chunksize: Option<usize>) -> Result<f64> {
+    let pool = Pool::with_workers(WORKERS)?;
+    time(count, |count| Ok(pool.map(add_one, 0..count, chunksize)?))
 }
 
 fn procspawn_tiny(count: u64) -> Result<f64> {
-    // In the workers this does not return.
+    // In the workers it does not return.
     procspawn::init();
     let pool = procspawn::Pool::new(WORKERS).context("make a pool")?;
     time(count, |count| {
         let numbers: Vec<u64> = (0..count).collect();
         let mut results = vec![];
-        // A task that waits takes two descriptors, of which there may be a thousand.
+        // A waiting task takes two descriptors, and the limit may be a thousand.
         for numbers in numbers.chunks(64) {
             let spawn = |number: &u64| pool.spawn(*number, |number| number + 1);
             for handle in numbers.iter().map(spawn).collect::<Vec<_>>() {
@@ -177,14 +127,14 @@ fn rayon_tiny(count: u64, longest: usize) -> Result<f64> {
     })
 }
 
-/// Forked workers take indices from a shared number and write their results where all see them.
+/// Forked workers take indices from a shared number and write their results to shared memory.
 fn shared_index(count: u64) -> Result<f64> {
     let length = 1 + count as usize;
     let access = ProtFlags::READ | ProtFlags::WRITE;
-    // SAFETY: a new mapping, where the kernel chooses, touches nobody's memory.
+    // SAFETY: a new mapping at an address that the kernel chooses overlaps no other.
     let memory = unsafe { mmap_anonymous(ptr::null_mut(), 8 * length, access, MapFlags::SHARED) };
     let memory = memory.context("map shared memory")?.cast::<AtomicU64>();
-    // SAFETY: so many zeros are there, until the process ends, and they are used as atomics alone.
+    // SAFETY: the mapping has `length` zeroed numbers until the process ends, and they are used only as atomics.
     let numbers = unsafe { slice::from_raw_parts(memory, length) };
     let (next, results) = (&numbers[0], &numbers[1..]);
     let (elapsed, done) = together(WORKERS, |_, start| {
@@ -203,25 +153,15 @@ fn shared_index(count: u64) -> Result<f64> {
     Ok(nanoseconds(elapsed, count))
 }
 
-/// How many tasks share the work of the last case.
+/// The number of tasks of the last case.
 pub const TASKS: u64 = 8;
 
-#[derive(Serialize, Deserialize)]
-struct Calculate {
-    seed: u64,
-    steps: u64,
+/// A task of the last case.
+pub fn calculation((seed, steps): (u64, u64)) -> Result<u64, Infallible> {
+    Ok(calculate(seed, steps))
 }
 
-impl Task for Calculate {
-    const NAME: &str = "calculate";
-    type Output = u64;
-
-    fn run(self) -> Result<u64> {
-        Ok(calculate(self.seed, self.steps))
-    }
-}
-
-/// Each step needs the one before it.
+/// Calculates for a while. Each step needs the result of the one before.
 pub fn calculate(seed: u64, steps: u64) -> u64 {
     (0..steps).fold(seed, |number, step| {
         number
@@ -230,15 +170,15 @@ pub fn calculate(seed: u64, steps: u64) -> u64 {
     })
 }
 
-/// How many times faster `run` is with two workers than with one. It is told their number and the steps of a task, and
-/// returns the time and the sum of the results.
+/// Returns how many times faster `run` is with two workers than with one. `run` gets the number of workers and the
+/// steps of a task, and returns the time and the sum of the results.
 pub fn compare(
     steps: u64,
     mut run: impl FnMut(usize, u64) -> Result<(Duration, u64)>,
 ) -> Result<f64> {
     let expected = (0..TASKS).fold(0_u64, |sum, seed| sum.wrapping_add(calculate(seed, steps)));
     let mut times = [Duration::ZERO; 2];
-    // What else goes on should hit both.
+    // Taking turns, both are hit alike by other programs.
     for _ in 0..2 {
         for (time, workers) in times.iter_mut().zip([1, 2]) {
             let (elapsed, sum) = run(workers, steps)?;
@@ -249,19 +189,19 @@ pub fn compare(
     Ok(times[0].as_secs_f64() / times[1].as_secs_f64())
 }
 
-fn tasks(steps: u64) -> impl Iterator<Item = Calculate> {
-    (0..TASKS).map(move |seed| Calculate { seed, steps })
+fn tasks(steps: u64) -> impl Iterator<Item = (u64, u64)> {
+    (0..TASKS).map(move |seed| (seed, steps))
 }
 
 pub fn sum(results: impl IntoIterator<Item = u64>) -> u64 {
     results.into_iter().fold(0, u64::wrapping_add)
 }
 
-fn speed_up<C: Channel + 'static>(steps: u64) -> Result<f64> {
-    let pools = [Pool::<C>::with_workers(1)?, Pool::with_workers(2)?];
+fn speed_up(steps: u64) -> Result<f64> {
+    let pools = [Pool::with_workers(1)?, Pool::with_workers(2)?];
     compare(steps, |workers, steps| {
         let begin = Instant::now();
-        let results = pools[workers - 1].map(tasks(steps), Some(1))?;
+        let results = pools[workers - 1].map(calculation, tasks(steps), Some(1))?;
         Ok((begin.elapsed(), sum(results)))
     })
 }
@@ -269,16 +209,16 @@ fn speed_up<C: Channel + 'static>(steps: u64) -> Result<f64> {
 pub fn rayon_speed_up(steps: u64) -> Result<f64> {
     let pools = [threads(1)?, threads(2)?];
     compare(steps, |workers, steps| {
-        let tasks: Vec<Calculate> = tasks(steps).collect();
+        let tasks: Vec<(u64, u64)> = tasks(steps).collect();
         let begin = Instant::now();
-        let results: Result<Vec<u64>> = pools[workers - 1].install(|| {
+        let results: Vec<u64> = pools[workers - 1].install(|| {
             tasks
                 .into_par_iter()
                 .with_max_len(1)
-                .map(Task::run)
+                .map(|(seed, steps)| calculate(seed, steps))
                 .collect()
         });
-        Ok((begin.elapsed(), sum(results?)))
+        Ok((begin.elapsed(), sum(results)))
     })
 }
 

@@ -1,4 +1,6 @@
-//! Items through a queue, from producers to as many consumers, each a process. The payloads are bytes objects.
+//! Items through a queue, from producers to as many consumers, each a process. The payloads are bytes.
+//!
+//! "ring" is `multiproc::Queue`, and "socket" the kernel's queue of `queue_demo::by_hand`.
 
 use std::io::{self, Read, Write};
 use std::time::Instant;
@@ -6,17 +8,15 @@ use std::{array, cell::RefCell, hint};
 
 use anyhow::{Context, Result, ensure};
 use ipc_channel::ipc;
+use multiproc::Queue;
+use queue_demo::by_hand::KernelQueue;
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use rustix::pipe::fcntl_setpipe_size;
 use serde_bytes::ByteBuf;
 
-use crate::channel::Channel;
-use crate::queues::Queue;
-use crate::ring::Ring;
-use crate::socket::Socket;
+use crate::case::Goal::{Over, Within};
+use crate::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
 use crate::workers::{Line, lines, together};
-use bench::case::Goal::{Over, Within};
-use bench::case::{Case, Group, Unit, limit, nanoseconds, ours, peer, python};
 
 const KIB: usize = 1 << 10;
 
@@ -33,13 +33,13 @@ pub const GROUP: Group = Group {
                 ours(
                     "socket",
                     100_000,
-                    through::<Socket, 8, 1>,
+                    through_socket::<8, 1>,
                     &[Over("CPython", 4.0)],
                 ),
                 ours(
                     "ring",
                     500_000,
-                    through::<Ring, 8, 1>,
+                    through_ring::<8, 1>,
                     &[Over("CPython", 35.0), Within("pipe", 2.0)],
                 ),
                 limit("pipe", 200_000, pipe::<8>),
@@ -54,13 +54,13 @@ pub const GROUP: Group = Group {
                 ours(
                     "socket",
                     80_000,
-                    through::<Socket, KIB, 1>,
+                    through_socket::<KIB, 1>,
                     &[Over("CPython", 6.0)],
                 ),
                 ours(
                     "ring",
                     200_000,
-                    through::<Ring, KIB, 1>,
+                    through_ring::<KIB, 1>,
                     &[Over("CPython", 15.0), Within("pipe", 2.0)],
                 ),
                 limit("pipe", 150_000, pipe::<KIB>),
@@ -75,13 +75,13 @@ pub const GROUP: Group = Group {
                 ours(
                     "socket",
                     6000,
-                    through::<Socket, { 64 * KIB }, 1>,
+                    through_socket::<{ 64 * KIB }, 1>,
                     &[Over("CPython", 5.5)],
                 ),
                 ours(
                     "ring",
                     10_000,
-                    through::<Ring, { 64 * KIB }, 1>,
+                    through_ring::<{ 64 * KIB }, 1>,
                     &[Over("CPython", 15.0), Within("pipe", 2.0)],
                 ),
                 limit("pipe", 8000, pipe::<{ 64 * KIB }>),
@@ -96,13 +96,13 @@ pub const GROUP: Group = Group {
                 ours(
                     "socket",
                     100_000,
-                    through::<Socket, 8, 4>,
+                    through_socket::<8, 4>,
                     &[Over("CPython", 4.0)],
                 ),
                 ours(
                     "ring",
                     400_000,
-                    through::<Ring, 8, 4>,
+                    through_ring::<8, 4>,
                     &[Over("CPython", 12.0)],
                 ),
                 limit("seqpacket", 100_000, seqpacket::<8>),
@@ -116,13 +116,13 @@ pub const GROUP: Group = Group {
                 ours(
                     "socket",
                     80_000,
-                    through::<Socket, KIB, 4>,
+                    through_socket::<KIB, 4>,
                     &[Over("CPython", 6.0)],
                 ),
                 ours(
                     "ring",
                     200_000,
-                    through::<Ring, KIB, 4>,
+                    through_ring::<KIB, 4>,
                     &[Over("CPython", 12.0)],
                 ),
                 limit("seqpacket", 80_000, seqpacket::<KIB>),
@@ -136,13 +136,13 @@ pub const GROUP: Group = Group {
                 ours(
                     "socket",
                     6000,
-                    through::<Socket, { 64 * KIB }, 4>,
+                    through_socket::<{ 64 * KIB }, 4>,
                     &[Over("CPython", 9.0)],
                 ),
                 ours(
                     "ring",
                     10_000,
-                    through::<Ring, { 64 * KIB }, 4>,
+                    through_ring::<{ 64 * KIB }, 4>,
                     &[Over("CPython", 12.0)],
                 ),
                 limit("seqpacket", 6000, seqpacket::<{ 64 * KIB }>),
@@ -151,11 +151,11 @@ pub const GROUP: Group = Group {
     ],
 };
 
-/// How many different items there are; item `n` is `n % KINDS` and then zeros.
+/// The number of different items. Item `n` is `n % KINDS` and then zeros.
 const KINDS: usize = 4;
 
-/// Has `pairs` producers put `count` items in all, and as many consumers get them. `get` returns an item's length and
-/// its first byte.
+/// Times `pairs` producers that put `count` items in all, and as many consumers that get them. `get` returns an item's
+/// length and its first byte.
 fn carry<T>(
     (count, pairs, size): (u64, usize, usize),
     items: &[T; KINDS],
@@ -196,7 +196,7 @@ fn items<T>(size: usize, make: impl Fn(Vec<u8>) -> T) -> [T; KINDS] {
     })
 }
 
-/// The same, in aligned memory, of which the first `size` bytes are the item.
+/// Returns the same items in aligned memory, of which the first `size` bytes are the item.
 fn aligned_items(size: usize) -> [Vec<Line>; KINDS] {
     items(size, |item| {
         let mut aligned = lines(size);
@@ -209,8 +209,18 @@ fn bytes(lines: &mut [Line]) -> &mut [u8] {
     bytemuck::cast_slice_mut(lines)
 }
 
-fn through<C: Channel, const SIZE: usize, const PAIRS: usize>(count: u64) -> Result<f64> {
-    let queue = Queue::<ByteBuf, C>::new()?;
+fn through_socket<const SIZE: usize, const PAIRS: usize>(count: u64) -> Result<f64> {
+    let queue = KernelQueue::<ByteBuf>::new()?;
+    let get = || {
+        let item = queue.get()?.context("the queue is closed")?;
+        Ok((item.len(), item[0]))
+    };
+    let put = |item: &ByteBuf| queue.put(item);
+    carry((count, PAIRS, SIZE), &items(SIZE, ByteBuf::from), put, get)
+}
+
+fn through_ring<const SIZE: usize, const PAIRS: usize>(count: u64) -> Result<f64> {
+    let queue = Queue::<ByteBuf>::new()?;
     let get = || {
         let item = queue.get()?;
         Ok((item.len(), item[0]))
@@ -231,7 +241,7 @@ fn ipc_channel<const SIZE: usize>(count: u64) -> Result<f64> {
 
 fn pipe<const SIZE: usize>(count: u64) -> Result<f64> {
     let (reader, writer) = io::pipe().context("make a pipe")?;
-    // Room for one item of 64 KiB, which it has by itself, would make it wait for the other side at each.
+    // By default a pipe has room for 64 KiB, so the two sides would wait for each other at each large item.
     fcntl_setpipe_size(&writer, 1 << 20).context("enlarge a pipe")?;
     let buffer = RefCell::new(lines(SIZE));
     let get = || {
@@ -247,7 +257,7 @@ fn pipe<const SIZE: usize>(count: u64) -> Result<f64> {
     carry((count, 1, SIZE), &aligned_items(SIZE), put, get)
 }
 
-/// A pipe cannot keep items of several writers apart.
+/// With several writers, a socket of packets is the limit: a pipe would mix their items.
 fn seqpacket<const SIZE: usize>(count: u64) -> Result<f64> {
     let (input, output) = net::socketpair(
         AddressFamily::UNIX,
@@ -271,7 +281,7 @@ fn seqpacket<const SIZE: usize>(count: u64) -> Result<f64> {
     carry((count, 4, SIZE), &aligned_items(SIZE), put, get)
 }
 
-/// What an item costs when it is copied in and out and nothing else: no queue that copies can be faster.
+/// Copies each item in and out and does nothing else. No queue that copies can be faster.
 fn copies<const SIZE: usize>(count: u64) -> Result<f64> {
     let (mut item, mut between, mut copy) = (lines(SIZE), lines(SIZE), lines(SIZE));
     let begin = Instant::now();

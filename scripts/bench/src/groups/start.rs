@@ -1,19 +1,16 @@
-//! Starting a child that does nothing, and waiting for its end.
+//! Start a child that does nothing, and wait for its end.
 
 use std::process::Command;
 use std::{io, ptr};
 
 use anyhow::{Context, Result, ensure};
+use multiproc::forkserver::ForkServer;
+use multiproc::{Exit, fork, spawn};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
-use crate::forkserver::ForkServer;
-use crate::multiprocessing::{Exit, fork, spawn};
+use crate::case::Goal::{Over, Within};
+use crate::case::{Case, Group, Unit, limit, ours, peer, python};
 use crate::workers::{Line, lines, time};
-use bench::case::Goal::{Over, Within};
-use bench::case::{Case, Group, Unit, limit, ours, peer, python};
-
-/// The role of a child that does nothing.
-pub const NOTHING: &str = "nothing";
 
 pub const GROUP: Group = Group {
     name: "start",
@@ -60,21 +57,24 @@ fn succeeded(exit: Exit) -> Result<()> {
     Ok(())
 }
 
+/// The child.
+pub fn nothing((): ()) {}
+
 fn forked(count: u64) -> Result<f64> {
-    time(count, |_| succeeded(fork(|| Ok(0))?.join()?))
+    time(count, |_| succeeded(fork(|| ())?.join()?))
 }
 
 fn spawned(count: u64) -> Result<f64> {
-    time(count, |_| succeeded(spawn(NOTHING)?.join()?))
+    time(count, |_| succeeded(spawn(nothing, ())?.join()?))
 }
 
 fn served(count: u64) -> Result<f64> {
     let server = ForkServer::start()?;
-    time(count, |_| succeeded(server.fork(NOTHING, &[])?.join()?))
+    time(count, |_| succeeded(server.spawn(nothing, ())?.join()?))
 }
 
 fn procspawned(count: u64) -> Result<f64> {
-    // In the children this does not return.
+    // In the children it does not return.
     procspawn::init();
     time(count, |_| {
         let number = procspawn::spawn(7_u32, |number| number).join();
@@ -84,7 +84,7 @@ fn procspawned(count: u64) -> Result<f64> {
 }
 
 fn executed(count: u64) -> Result<f64> {
-    // Nothing of it makes std fork: this is a posix_spawn, which is a vfork and an exec.
+    // std starts this command with posix_spawn, which is a vfork and an exec.
     let mut command = Command::new("/bin/true");
     time(count, |_| {
         let status = command.status().context("run /bin/true")?;
@@ -103,7 +103,7 @@ fn vforked(count: u64) -> Result<f64> {
     })
 }
 
-/// Starts a child in this process's memory, which only ends; this process goes on when it has.
+/// Starts a child that shares this process's memory and ends at once. This process waits until then.
 fn vfork(stack: &mut [Line]) -> Result<Pid> {
     extern "C" fn end(_: *mut libc::c_void) -> libc::c_int {
         // SAFETY: ending the process has no precondition.
@@ -112,8 +112,8 @@ fn vfork(stack: &mut [Line]) -> Result<Pid> {
     // The stack grows down from its end.
     let top = stack.as_mut_ptr_range().end.cast();
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    // SAFETY: the child has a stack of its own and only ends; until then the kernel keeps this thread, the only one,
-    // from running.
+    // SAFETY: the child has a stack of its own and only ends. Until then the kernel suspends this thread, which is the
+    // only one.
     let pid = unsafe { libc::clone(end, top, flags, ptr::null_mut()) };
     Pid::from_raw(pid)
         .filter(|_| pid > 0)

@@ -1,4 +1,4 @@
-//! Tasks: start many and gather their numbers, let others run, have a function called soon.
+//! Tasks: start many and gather their numbers, yield to other tasks, call a function soon.
 
 use std::cell::Cell;
 use std::hint::black_box;
@@ -8,17 +8,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use async_demo::runtime::EventLoop;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::yield_now;
 
-use crate::runtime::EventLoop;
-use bench::case::Goal::Over;
-use bench::case::{Case, Group, Unit, nanoseconds, ours, peer, python};
+use crate::case::Goal::Over;
+use crate::case::{Case, Group, Unit, nanoseconds, ours, peer, python};
 
-/// So many are gathered at once.
+/// The number of tasks that are gathered at once.
 const TASKS: u64 = 100_000;
 
-/// So many callbacks wait at most.
+/// The most callbacks that wait at a time.
 const BATCH: u64 = 1000;
 
 pub const GROUP: Group = Group {
@@ -32,7 +32,7 @@ pub const GROUP: Group = Group {
                 python("asyncio", "asyncio gather 100000", 1),
                 python("uvloop", "uvloop gather 100000", 1)
                     .of("uvloop")
-                    .as_peer(),
+                    .among_peers(),
                 peer("tokio multi-thread", 4, |count| {
                     gather(multi_thread()?, count)
                 }),
@@ -52,7 +52,7 @@ pub const GROUP: Group = Group {
                 python("asyncio", "asyncio sleep 1", 40_000),
                 python("uvloop", "uvloop sleep 1", 100_000)
                     .of("uvloop")
-                    .as_peer(),
+                    .among_peers(),
                 peer("tokio multi-thread", 1_000_000, |count| {
                     sleep::<1>(multi_thread()?, count)
                 }),
@@ -75,7 +75,7 @@ pub const GROUP: Group = Group {
                 python("asyncio", "asyncio sleep 100", 160_000),
                 python("uvloop", "uvloop sleep 100", 240_000)
                     .of("uvloop")
-                    .as_peer(),
+                    .among_peers(),
                 peer("tokio multi-thread", 3_000_000, |count| {
                     sleep::<100>(multi_thread()?, count)
                 }),
@@ -98,7 +98,7 @@ pub const GROUP: Group = Group {
                 python("asyncio", "asyncio call_soon 1", 400_000),
                 python("uvloop", "uvloop call_soon 1", 800_000)
                     .of("uvloop")
-                    .as_peer(),
+                    .among_peers(),
                 peer("tokio multi-thread", 800_000, |count| {
                     call_soon(multi_thread()?, count)
                 }),
@@ -119,25 +119,25 @@ pub const GROUP: Group = Group {
     ],
 };
 
-/// What `#[tokio::main(flavor = "current_thread")]` makes.
+/// Returns the runtime that `#[tokio::main(flavor = "current_thread")]` makes.
 pub fn current_thread() -> Result<Runtime> {
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.context("make a runtime")
 }
 
-/// The same without files, sockets and time: what is left is how tasks are run.
+/// Returns the same runtime without files, sockets and time, so that it only runs tasks.
 fn without_drivers() -> Result<Runtime> {
     let runtime = Builder::new_current_thread().build();
     runtime.context("make a runtime")
 }
 
-/// What `#[tokio::main]` makes.
+/// Returns the runtime that `#[tokio::main]` makes.
 pub fn multi_thread() -> Result<Runtime> {
     let runtime = Builder::new_multi_thread().enable_all().build();
     runtime.context("make a runtime")
 }
 
-/// Times `run`, which does it so many times, after a warm-up.
+/// Times `run`, which gets the number of operations, after a warm-up.
 pub fn time(count: u64, run: impl Fn(u64) -> Result<()>) -> Result<f64> {
     run(count.div_ceil(10))?;
     let begin = Instant::now();
@@ -145,7 +145,7 @@ pub fn time(count: u64, run: impl Fn(u64) -> Result<()>) -> Result<f64> {
     Ok(nanoseconds(begin.elapsed(), count))
 }
 
-/// The sizes of the parts of `count`.
+/// Returns the sizes of the parts of `count`.
 fn parts(count: u64, size: u64) -> impl Iterator<Item = u64> {
     let begins = (0..count).step_by(size as usize);
     begins.map(move |begin| size.min(count - begin))
@@ -156,7 +156,7 @@ fn check(sum: u64, expected: u64) -> Result<()> {
     Ok(())
 }
 
-/// It gathers `count` times.
+/// Gathers `TASKS` tasks, `count` times.
 fn gather(runtime: Runtime, count: u64) -> Result<f64> {
     time(count * TASKS, |count| {
         runtime.block_on(async {
@@ -248,7 +248,7 @@ fn sleep_own<const TASKS: u64>(count: u64) -> Result<f64> {
     Ok(figure / TASKS as f64)
 }
 
-/// tokio has tasks, and nothing smaller.
+/// Starts a task for each callback: tokio has no callbacks.
 fn call_soon(runtime: Runtime, count: u64) -> Result<f64> {
     time(count, |count| {
         let calls = Arc::new(AtomicU64::new(0));
@@ -260,7 +260,7 @@ fn call_soon(runtime: Runtime, count: u64) -> Result<f64> {
                 }
                 yield_now().await;
             }
-            // It lets others run, but not until all have run.
+            // One yield does not wait until all tasks have run.
             while calls.load(Ordering::Relaxed) < count {
                 yield_now().await;
             }

@@ -1,5 +1,5 @@
-//! Starting a thread that does nothing, and waiting for its end, on one CPU. On two it would measure how a CPU wakes
-//! another.
+//! Start a thread that does nothing, and wait for its end, on one CPU. On two CPUs the figure would be the time to wake
+//! one.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{io, ptr, thread};
@@ -8,9 +8,9 @@ use anyhow::{Context, Result, anyhow, ensure};
 use rustix::io::Errno;
 use rustix::thread::futex;
 
+use crate::case::Goal::{Over, Within};
+use crate::case::{Case, Group, Unit, limit, ours, python};
 use crate::workers::{Line, lines, pin, time};
-use bench::case::Goal::{Over, Within};
-use bench::case::{Case, Group, Unit, limit, ours, python};
 
 pub const GROUP: Group = Group {
     name: "thread",
@@ -64,7 +64,8 @@ fn cloned(count: u64) -> Result<f64> {
     time(count, |_| clone(&mut stack))
 }
 
-/// What a thread is to the kernel: it has a stack and nothing else of its own, and at its end a number becomes zero.
+/// Starts the least that the kernel calls a thread, and joins it. The thread has only a stack of its own, and the
+/// kernel sets a number to zero at its end.
 fn clone(stack: &mut [Line]) -> Result<()> {
     extern "C" fn end(_: *mut libc::c_void) -> libc::c_int {
         // SAFETY: ending the thread has no precondition, and the call, which does not return, sets no `errno`.
@@ -82,8 +83,8 @@ fn clone(stack: &mut [Line]) -> Result<()> {
         | libc::CLONE_CHILD_CLEARTID;
     let alive = AtomicU32::new(0);
     let (none, thread) = (ptr::null_mut::<libc::c_void>(), alive.as_ptr());
-    // SAFETY: until the number is zero, which is waited for below, the stack and the number stay; the thread uses no
-    // other memory, and above all none of this thread's locals, which it sees as its own.
+    // SAFETY: the stack and the number stay until the number is zero, because the loop below waits for that. The thread
+    // uses no other memory; in particular it does not use thread-locals, which it would share with this thread.
     let id = unsafe { libc::clone(end, top, flags, none, thread, none, thread) };
     ensure!(id > 0, "clone: {}", io::Error::last_os_error());
     loop {
@@ -91,10 +92,10 @@ fn clone(stack: &mut [Line]) -> Result<()> {
         if id == 0 {
             return Ok(());
         }
-        // Not private, because the kernel's wake-up is not.
+        // The futex is not private, because the kernel's wake-up at the thread's end is not.
         match futex::wait(&alive, futex::Flags::empty(), id, None) {
             Ok(()) | Err(Errno::AGAIN | Errno::INTR) => {}
-            // The thread may still use what this function has borrowed.
+            // Returning here would free what the thread may still use.
             Err(_) => thread::yield_now(),
         }
     }
@@ -112,10 +113,10 @@ fn created(count: u64) -> Result<f64> {
     time(count, |_| {
         let mut thread = 0;
         let (attributes, argument) = (ptr::null(), ptr::null_mut());
-        // SAFETY: the thread's number is written to where it belongs; the function takes whatever it is given.
+        // SAFETY: `thread` has room for the thread's number, and `end` does not use its argument.
         let created = unsafe { libc::pthread_create(&mut thread, attributes, end, argument) };
         code(created).context("start a thread")?;
-        // SAFETY: the thread was started just now, and nobody else joins it.
+        // SAFETY: the thread was started above, and is joined only here.
         let joined = unsafe { libc::pthread_join(thread, ptr::null_mut()) };
         code(joined).context("join a thread")
     })

@@ -1,12 +1,12 @@
-//! Numbers through a queue, from threads to as many threads.
+//! Numbers through a queue, from threads to as many other threads.
 
 use anyhow::{Result, ensure};
 use crossbeam_channel::{bounded, unbounded};
+use thread_demo::thread_queue::queue;
 
-use crate::thread_queue::queue;
+use crate::case::Goal::Over;
+use crate::case::{Case, Group, Unit, nanoseconds, ours, peer, python};
 use crate::workers::{Worker, threads_together};
-use bench::case::Goal::Over;
-use bench::case::{Case, Group, Unit, nanoseconds, ours, peer, python};
 
 pub const GROUP: Group = Group {
     name: "thread_queue",
@@ -63,7 +63,7 @@ pub const GROUP: Group = Group {
     ],
 };
 
-/// Has each of `puts` put its share of `count` numbers, and each of as many `gets` get as many.
+/// Times threads: each of `puts` puts its share of `count` numbers, and each of as many `gets` gets as many.
 fn carry<P, G>(count: u64, puts: Vec<P>, gets: Vec<G>) -> Result<f64>
 where
     P: Fn(u64) -> Result<()> + Send,

@@ -1,0 +1,257 @@
+//! `ForkServer`: a small process with one thread that forks children on request.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::retry_on_intr;
+use rustix::net::{self, Shutdown};
+use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::connection::{recv, send, socket_pair};
+use crate::error::Context;
+use crate::process::{Exit, ExitStatus, Process, fork};
+use crate::reduction::Fd;
+use crate::spawn::{message_for, run_message, start, stateless};
+
+/// A server that forks children on request: Python's `get_context('forkserver')`.
+///
+/// The server is a child of this process, started as [`spawn`](crate::spawn()) starts one. It has a single thread and
+/// little memory, so forking it is safe and fast, whatever threads and memory its client has. Its children inherit
+/// nothing from the client; they get their arguments over a Unix socket.
+///
+/// Dropping the server ends it, and with it every child that was not joined. So does the end of the thread that started
+/// it.
+///
+/// Cost: a child takes a message each way and a fork of a small process.
+///
+/// # Examples
+///
+/// ```
+/// use multiproc::forkserver::ForkServer;
+/// use multiproc::{Exit, init, target};
+///
+/// fn main() -> std::io::Result<()> {
+///     init([target(child)]);
+///     let server = ForkServer::start()?;
+///     let processes = [1, 2, 3].map(|n| server.spawn(child, n));
+///     for (n, process) in (1..).zip(processes) {
+///         assert_eq!(process?.join()?, Exit::Code(n));
+///     }
+///     Ok(())
+/// }
+///
+/// fn child(n: u8) -> u8 {
+///     n
+/// }
+/// ```
+#[derive(Debug)]
+pub struct ForkServer {
+    socket: OwnedFd,
+    pid: u32,
+    /// `None` once the server was told to end.
+    process: Option<Process>,
+}
+
+/// What the server answers to a request, with a descriptor of the child if it was started.
+type Answer = Result<i32, String>;
+
+impl ForkServer {
+    /// Starts a server.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](crate::spawn()).
+    pub fn start() -> io::Result<ForkServer> {
+        let (socket, theirs) = socket_pair()?;
+        let process = start_server(serve, &Fd::from(theirs)).context("start the fork server")?;
+        Ok(ForkServer {
+            socket,
+            pid: process.pid(),
+            process: Some(process),
+        })
+    }
+
+    /// Returns the server's pid, which is the parent's pid of its children.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Has the server fork a child that runs a function there. Blocks until the child is started.
+    ///
+    /// # Errors
+    ///
+    /// Fails when `function` was not given to [`init`](crate::init), when the arguments cannot be written, when the server
+    /// has died, or cannot fork.
+    pub fn spawn<A, R, F>(&self, function: F, arguments: A) -> io::Result<Process>
+    where
+        A: Serialize + DeserializeOwned,
+        R: ExitStatus,
+        F: Fn(A) -> R + Copy + 'static,
+    {
+        stateless(function);
+        let (message, fds) = message_for::<F>(&arguments)?;
+        let (ours, theirs) = socket_pair()?;
+        let fds: Vec<BorrowedFd<'_>> = [theirs.as_fd()]
+            .into_iter()
+            .chain(fds.iter().map(AsFd::as_fd))
+            .collect();
+        send(self.socket.as_fd(), &message, &fds).context("ask the fork server for a child")?;
+        drop((arguments, theirs));
+        let mut buffer = Vec::new();
+        let received = recv(ours.as_fd(), &mut buffer)?;
+        let (answer, mut fds) =
+            received.context("the fork server ended before it started the child")?;
+        let answer: Option<Answer> = postcard::from_bytes(answer.bytes(&buffer)).ok();
+        let answer = answer.context("the fork server's answer is damaged")?;
+        let pid =
+            answer.map_err(|reason| io::Error::other(format!("the fork server: {reason}")))?;
+        let pid = Pid::from_raw(pid).context("the fork server's answer has no pid")?;
+        let pidfd = fds
+            .pop()
+            .context("the fork server's answer has no descriptor")?;
+        Ok(Process::served(pid, ours, pidfd))
+    }
+}
+
+impl Drop for ForkServer {
+    fn drop(&mut self) {
+        // The end of the socket ends the server. Closing it would not: a forked child may have it open, too.
+        let told = net::shutdown(&self.socket, Shutdown::Both);
+        if let (Ok(()), Some(process)) = (told, self.process.take()) {
+            // It fails when the server was killed.
+            process.join().ok();
+        }
+    }
+}
+
+fn start_server<F: Fn(Fd) -> io::Result<()> + Copy + 'static>(
+    _: F,
+    socket: &Fd,
+) -> io::Result<Process> {
+    start::<F>(socket, Some(getpid()), |_| {}).map(Process::from)
+}
+
+/// A child, as the server knows it.
+struct Child {
+    process: Process,
+    pidfd: OwnedFd,
+    /// Where the client waits for its end.
+    news: OwnedFd,
+}
+
+/// The server: forks until its client has closed the socket. A request that cannot be met is answered with the reason,
+/// and the server goes on.
+pub(crate) fn serve(socket: Fd) -> io::Result<()> {
+    let mut children: Vec<Child> = Vec::new();
+    let mut buffer = Vec::new();
+    loop {
+        let mut fds = vec![PollFd::new(&socket, PollFlags::IN)];
+        fds.extend(
+            children
+                .iter()
+                .map(|child| PollFd::new(&child.pidfd, PollFlags::IN)),
+        );
+        retry_on_intr(|| poll(&mut fds, None)).context("wait for requests")?;
+        let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+        // From the end, so that the places before stay what they are.
+        for place in (0..children.len()).rev().filter(|place| ready[place + 1]) {
+            let Child { process, news, .. } = children.swap_remove(place);
+            let exit = match process.join()? {
+                Exit::Code(code) => (code, false),
+                Exit::Signal(signal) => (signal, true),
+            };
+            tell(&news, &exit, &[]);
+        }
+        if !ready[0] {
+            continue;
+        }
+        match recv(socket.as_fd(), &mut buffer) {
+            Ok(Some((message, mut fds))) if !fds.is_empty() => {
+                let news = fds.remove(0);
+                children.extend(fork_child(
+                    message.bytes(&buffer),
+                    fds,
+                    news,
+                    &socket,
+                    &children,
+                ));
+            }
+            Ok(None) => return Ok(()),
+            // A request whose descriptors did not arrive: the client reads the end of the socket that was among them.
+            Ok(Some(_)) | Err(_) => {}
+        }
+    }
+}
+
+/// Forks a child and tells the client of it, or why there is none.
+fn fork_child(
+    message: &[u8],
+    fds: Vec<OwnedFd>,
+    news: OwnedFd,
+    socket: &Fd,
+    children: &[Child],
+) -> Option<Child> {
+    let servers = children
+        .iter()
+        .flat_map(|child| [child.pidfd.as_raw_fd(), child.news.as_raw_fd()]);
+    let servers: Vec<RawFd> = servers
+        .chain([socket.as_fd().as_raw_fd(), news.as_raw_fd()])
+        .collect();
+    let cpus = stay_on_this_cpu();
+    let forked = fork(|| {
+        return_to(cpus);
+        for fd in servers {
+            // SAFETY: their owners are in the server's part of the stack, which the child never returns to.
+            unsafe { rustix::io::close(fd) };
+        }
+        run_message(message, fds)
+    });
+    return_to(cpus);
+    let started = forked.and_then(|process| {
+        let pidfd =
+            pidfd_open(process.raw_pid(), PidfdFlags::empty()).context("watch the child")?;
+        Ok((process, pidfd))
+    });
+    match started {
+        Ok((process, pidfd)) => {
+            let pid: Answer = Ok(process.raw_pid().as_raw_nonzero().get());
+            tell(&news, &pid, &[pidfd.as_fd()]);
+            Some(Child {
+                process,
+                pidfd,
+                news,
+            })
+        }
+        Err(error) => {
+            tell(&news, &Answer::Err(error.to_string()), &[]);
+            None
+        }
+    }
+}
+
+fn tell(client: &OwnedFd, message: &impl Serialize, fds: &[BorrowedFd<'_>]) {
+    if let Ok(bytes) = postcard::to_allocvec(message) {
+        // It fails when the client has dropped the process: then nobody waits for the message.
+        send(client.as_fd(), &bytes, fds).ok();
+    }
+}
+
+/// Keeps this process, and so the child that it is about to fork, on this CPU: its cache holds what the child is a copy
+/// of, and the child starts faster than where the kernel would put it. Returns the CPUs on which it might run before.
+fn stay_on_this_cpu() -> Option<CpuSet> {
+    let cpus = sched_getaffinity(None).ok()?;
+    let mut this = CpuSet::new();
+    this.set(sched_getcpu());
+    sched_setaffinity(None, &this).ok()?;
+    Some(cpus)
+}
+
+/// Undoes [`stay_on_this_cpu`].
+fn return_to(cpus: Option<CpuSet>) {
+    // It fails when all these CPUs were taken from the process meanwhile; the kernel has given it others then.
+    cpus.map(|cpus| sched_setaffinity(None, &cpus));
+}

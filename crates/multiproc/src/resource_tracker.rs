@@ -1,0 +1,199 @@
+//! `Tracker`: a process that unlinks the shared memory which killed processes leave behind.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, PipeWriter, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Stdio};
+
+use rustix::{io::Errno, shm};
+
+use crate::error::{Context, ensure};
+use crate::reduction::Fd;
+use crate::spawn::start;
+
+/// The way to a resource tracker: Python's `multiprocessing.resource_tracker`.
+///
+/// The tracker is a process. When this process and every child it has forked are gone, however they ended, the tracker
+/// unlinks the names that are still registered, and ends. It is in a process group of its own: Ctrl-C must not end the
+/// process that cleans up after Ctrl-C.
+///
+/// Register a name before you make the segment: then no kill at any moment leaks it.
+///
+/// Cost: one `write` per name.
+///
+/// # Examples
+///
+/// ```
+/// use multiproc::init;
+/// use multiproc::resource_tracker::Tracker;
+///
+/// fn main() -> std::io::Result<()> {
+///     init([]);
+///     let tracker = Tracker::start()?;
+///     tracker.register("/a_segment")?;
+///     // Make the segment with shm_open, use it, unlink it.
+///     tracker.unregister("/a_segment")?;
+///     tracker.join()
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Tracker {
+    names: PipeWriter,
+    process: Child,
+}
+
+impl Tracker {
+    /// Starts a tracker.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](crate::spawn()).
+    pub fn start() -> io::Result<Tracker> {
+        let (reader, names) = io::pipe().context("make a pipe")?;
+        let process =
+            start_tracker(serve, &Fd::from(reader)).context("start the resource tracker")?;
+        Ok(Tracker { names, process })
+    }
+
+    /// Has the tracker unlink `name` at the end, unless it is unregistered before.
+    ///
+    /// # Errors
+    ///
+    /// Fails when `name` cannot be the name of shared memory, or the tracker was killed.
+    pub fn register(&self, name: &str) -> io::Result<()> {
+        self.send('+', name)
+    }
+
+    /// Has the tracker forget `name`. Call this after unlinking it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tracker::register`].
+    pub fn unregister(&self, name: &str) -> io::Result<()> {
+        self.send('-', name)
+    }
+
+    /// Sends a line. A line of at most `PIPE_BUF` bytes is written whole, even when several processes write.
+    fn send(&self, sign: char, name: &str) -> io::Result<()> {
+        ensure!(
+            name.len() < 256 && !name.contains('\n'),
+            "{name:?} cannot be the name of shared memory: at most 255 bytes, no line break"
+        );
+        (&self.names)
+            .write_all(format!("{sign}{name}\n").as_bytes())
+            .context("tell the resource tracker")
+    }
+
+    /// Blocks until every other process that knows the tracker has ended, too, and the tracker has cleaned up.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the tracker could not unlink a name; it has printed which and why.
+    pub fn join(mut self) -> io::Result<()> {
+        drop(self.names);
+        let status = self
+            .process
+            .wait()
+            .context("wait for the resource tracker")?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!(
+                "the resource tracker failed: {status}"
+            )))
+        }
+    }
+}
+
+/// It must outlive this process, so it is bound to no parent.
+fn start_tracker<F: Fn(Fd) -> io::Result<()> + Copy + 'static>(
+    _: F,
+    names: &Fd,
+) -> io::Result<Child> {
+    start::<F>(names, None, |command| {
+        command.stdout(Stdio::null()).process_group(0);
+    })
+}
+
+/// The tracker's process.
+pub(crate) fn serve(names: Fd) -> io::Result<()> {
+    track(BufReader::new(File::from(names.into_inner())))
+}
+
+/// Reads names to the end, then unlinks those that are left. A name that cannot be unlinked does not stop it.
+fn track(names: impl BufRead) -> io::Result<()> {
+    let mut left = BTreeSet::new();
+    for line in names.split(b'\n') {
+        let line = String::from_utf8_lossy(&line.context("read a name")?).into_owned();
+        match line.split_at_checked(1) {
+            Some(("+", name)) => left.insert(name.to_owned()),
+            Some(("-", name)) => left.remove(name),
+            _ => false,
+        };
+    }
+    let mut failed = Vec::new();
+    for name in left {
+        match shm::unlink(&name) {
+            // The name was registered and the segment never made, or unlinked and not yet unregistered.
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => failed.push(format!("{name}: {error}")),
+        }
+    }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!(
+            "cannot unlink {}",
+            failed.join(", ")
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use rustix::fs::Mode;
+    use rustix::shm::OFlags;
+
+    use super::*;
+
+    #[test]
+    fn what_is_still_registered_is_unlinked() {
+        let names = ["left", "freed", "never_made"]
+            .map(|name| format!("/tracker_test.{}.{name}", std::process::id()));
+        for name in &names[..2] {
+            shm::open(
+                name,
+                OFlags::CREATE | OFlags::EXCL | OFlags::RDWR,
+                Mode::RUSR,
+            )
+            .unwrap();
+        }
+        let [left, freed, never_made] = &names;
+        let error =
+            track(format!("+{left}\n+{freed}\n+{never_made}\n+/not/a/name\n-{freed}\n").as_bytes())
+                .unwrap_err();
+        assert!(
+            error.to_string().starts_with("cannot unlink /not/a/name"),
+            "{error}"
+        );
+        assert_eq!(shm::unlink(left), Err(Errno::NOENT));
+        shm::unlink(freed).unwrap();
+    }
+
+    #[test]
+    fn names_are_checked() {
+        let (reader, names) = io::pipe().unwrap();
+        let process = Command::new("cat")
+            .stdin(reader)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let tracker = Tracker { names, process };
+        assert!(tracker.register("two\nlines").is_err());
+        tracker.register("/name").unwrap();
+        tracker.join().unwrap();
+    }
+}

@@ -1,0 +1,1 @@
+ping_pong.py
