@@ -105,7 +105,7 @@ fn parse<'a>(examples: &'a [Example], args: &[&str]) -> Result<Action<'a>, Strin
     let Some((&first, rest)) = args.split_first() else {
         return Ok(Action::RunAll);
     };
-    let extra = rest.iter().find(|arg| !arg.starts_with("--role="));
+    let extra = rest.first();
     let alone = |action| match extra {
         Some(extra) => Err(format!(
             "unexpected argument '{extra}': '{first}' takes none"

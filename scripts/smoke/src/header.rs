@@ -16,12 +16,6 @@ const PROGRAM_KEYS: &[&str] = &["Usage", "Serves"];
 /// What `by_hand` leaves to the library.
 const BY_HAND_KEY: &str = "Lacks";
 
-/// Keys of older headers. As long as one is tolerated, so is a `Needs:` with several files.
-const TOLERATED: &[&str] = &[
-    "Blocks", "Cancel", "Client", "Cost", "Drop", "Ends", "Errors", "Instead", "Limits", "Linux",
-    "Lock", "Notes", "Panics", "Requires", "Threads", "Tokio", "Unix", "Variants",
-];
-
 /// The length of a title, and whether a longer one is an error or only a warning of `smoke examples`.
 const TITLE: usize = 80;
 const LONG_TITLES_FAIL: bool = false;
@@ -86,9 +80,7 @@ impl Header {
 
     fn add(&mut self, name: &str, number: usize, key: &str, value: &str) {
         let by_hand = name.starts_with("by_hand");
-        let known = [KEYS, PROGRAM_KEYS, TOLERATED]
-            .iter()
-            .any(|keys| keys.contains(&key));
+        let known = [KEYS, PROGRAM_KEYS].concat().contains(&key);
         let mut wrong = vec![];
         if !(known || by_hand && key == BY_HAND_KEY) {
             let mut keys = [KEYS, PROGRAM_KEYS].concat();
@@ -98,21 +90,13 @@ impl Header {
                 keys.join(", ")
             ));
         }
-        let before = self.keys.get(key).cloned();
-        if TOLERATED.is_empty() {
-            if before.is_some() {
-                wrong.push(format!("a second {key}"));
-            }
-            if key == "Needs" && !value.strip_suffix(".rs").is_some_and(is_file) {
-                let rule = "Needs names one file of this section, such as popen.rs";
-                wrong.push(format!("{rule}, not '{value}'; share more as a library"));
-            }
+        if key == "Needs" && !value.strip_suffix(".rs").is_some_and(is_file) {
+            let rule = "Needs names one file of this section, such as popen.rs";
+            wrong.push(format!("{rule}, not '{value}'; share more as a library"));
         }
-        let value = match before {
-            Some(before) => format!("{before}, {value}"),
-            None => value.to_owned(),
-        };
-        self.keys.insert(key.to_owned(), value);
+        if self.keys.insert(key.to_owned(), value.to_owned()).is_some() {
+            wrong.push(format!("a second {key}"));
+        }
         self.wrong
             .extend(wrong.into_iter().map(|wrong| (number, wrong)));
     }
@@ -126,16 +110,9 @@ impl Header {
         self.key("Python")
     }
 
-    /// The blocks that it uses, such as `popen`.
+    /// The block that it uses, such as `popen`.
     pub fn needs(&self) -> Vec<&str> {
-        let needs = self.key("Needs").split(',').map(str::trim);
-        let needs = needs.filter_map(|name| match TOLERATED.is_empty() {
-            true => name.strip_suffix(".rs"),
-            false => Some(name.trim_end_matches(".rs")),
-        });
-        needs
-            .filter(|name| is_file(name) || name.split('/').all(is_file))
-            .collect()
+        self.key("Needs").strip_suffix(".rs").into_iter().collect()
     }
 
     /// The arguments that make it run in another way, with the same trace: `Usage: NAME [a | b]`.
@@ -150,8 +127,7 @@ impl Header {
 
     /// Whether it starts Python programs: its `Platform` names python3.
     pub fn needs_python(&self) -> bool {
-        let names = |key| self.key(key).contains("python3");
-        names("Platform") || names("Requires")
+        self.key("Platform").contains("python3")
     }
 
     /// The complaint about a title of more than 80 characters.
