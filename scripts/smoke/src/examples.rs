@@ -33,17 +33,12 @@ struct Entry {
     text: String,
 }
 
-/// Writes the pages, and says which texts they lack and which titles are too long.
+/// Writes the pages, and says which texts they lack.
 pub fn write(examples: &[Example], say: impl Fn(&str) -> Result<()>) -> Result<()> {
     let mut missing = vec![];
     for (path, text) in pages(examples, &mut missing)? {
         fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
         say(&format!("wrote {}", path.display()))?;
-    }
-    for example in examples {
-        if let Some(wrong) = example.header.long_title() {
-            say(&format!("{}/{}:1: {wrong}", example.package, example.path))?;
-        }
     }
     missing
         .iter()

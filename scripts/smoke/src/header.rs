@@ -16,9 +16,8 @@ const PROGRAM_KEYS: &[&str] = &["Usage", "Serves"];
 /// What `by_hand` leaves to the library.
 const BY_HAND_KEY: &str = "Lacks";
 
-/// The length of a title, and whether a longer one is an error or only a warning of `smoke examples`.
+/// The length of a title.
 const TITLE: usize = 80;
-const LONG_TITLES_FAIL: bool = false;
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Header {
@@ -63,7 +62,9 @@ impl Header {
             let wrong = "the first line is not a title, a sentence with a full stop";
             header.wrong.push((1, wrong.to_owned()));
         }
-        if let (true, Some(wrong)) = (LONG_TITLES_FAIL, header.long_title()) {
+        let length = header.title.chars().count();
+        if length > TITLE {
+            let wrong = format!("the title has {length} characters; at most {TITLE} fit a table");
             header.wrong.push((1, wrong));
         }
         if header.python().is_empty() {
@@ -128,12 +129,6 @@ impl Header {
     /// Whether it starts Python programs: its `Platform` names python3.
     pub fn needs_python(&self) -> bool {
         self.key("Platform").contains("python3")
-    }
-
-    /// The complaint about a title of more than 80 characters.
-    pub fn long_title(&self) -> Option<String> {
-        let length = self.title.chars().count();
-        (length > TITLE).then(|| format!("the title has {length} characters, not at most {TITLE}"))
     }
 
     /// The dependencies of the manifest, with their versions and features.
