@@ -112,7 +112,7 @@ impl<S: Serialize, R: DeserializeOwned> Connection<S, R> {
     /// [`ConnectionError::Closed`] means that nobody can read the message.
     pub fn send(&self, message: &S) -> Result<(), ConnectionError> {
         let bytes = reduction::encode(message, Vec::new()).map_err(ConnectionError::Message)?;
-        send(self.socket.as_fd(), &bytes, &[]).map_err(|error| match error.kind() {
+        send(self.socket.as_fd(), PACKET, &bytes, &[]).map_err(|error| match error.kind() {
             ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => ConnectionError::Closed,
             _ => ConnectionError::Io(error),
         })
@@ -125,6 +125,10 @@ impl<S: Serialize, R: DeserializeOwned> Connection<S, R> {
     /// [`ConnectionError::Closed`] is the end of file: the other end is closed and all its messages are read.
     pub fn recv(&self) -> Result<R, ConnectionError> {
         let mut buffer = BUFFER.take();
+        // Zeroed by the kernel, page by page, as messages first reach that far.
+        if buffer.is_empty() {
+            buffer = packet_buffer(PACKET);
+        }
         let received = recv(self.socket.as_fd(), &mut buffer).map_err(ConnectionError::Io);
         let message = received.and_then(|received| {
             let (bytes, _) = received.ok_or(ConnectionError::Closed)?;
@@ -217,8 +221,12 @@ impl<'de, S, R> Deserialize<'de> for Connection<S, R> {
     }
 }
 
-/// The largest message that is one packet. The socket's buffer takes 208 KiB by default, bookkeeping included.
+/// The largest message of a [`Connection`] that is one packet. The socket's buffer takes 208 KiB by default, bookkeeping
+/// included.
 const PACKET: usize = 128 << 10;
+
+/// The same for messages that start a child. They are short, and a small buffer spares a new process page faults.
+pub(crate) const START_PACKET: usize = 2 << 10;
 
 /// The first byte of a packet: the message follows, or its length does and a stream to read it from.
 const WHOLE: u8 = 0;
@@ -249,14 +257,24 @@ pub(crate) fn socket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     net::socketpair(family, kind, SocketFlags::CLOEXEC, None).context("make a socket pair")
 }
 
-/// Sends a message and duplicates of descriptors.
-pub(crate) fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+/// Returns room for a packet with a message of this size.
+pub(crate) fn packet_buffer(size: usize) -> Vec<u8> {
+    vec![0; 1 + size]
+}
+
+/// Sends a message and duplicates of descriptors. A message of more than `packet` bytes goes through a stream.
+pub(crate) fn send(
+    socket: BorrowedFd<'_>,
+    packet: usize,
+    bytes: &[u8],
+    fds: &[BorrowedFd<'_>],
+) -> io::Result<()> {
     ensure!(
         fds.len() <= MOST_FDS,
         "{} descriptors are more than {MOST_FDS}, the most that travel together",
         fds.len()
     );
-    if bytes.len() <= PACKET {
+    if bytes.len() <= packet {
         return send_packet(socket, WHOLE, bytes, fds);
     }
     // In one packet per message, those of several processes do not mix. The stream gives the sender back-pressure.
@@ -291,15 +309,11 @@ fn send_packet(
     }
 }
 
-/// Receives a message and its descriptors; `None` at the end of file.
+/// Receives a message and its descriptors; `None` at the end of file. The buffer has room for the sender's packets.
 pub(crate) fn recv(
     socket: BorrowedFd<'_>,
-    buffer: &mut Vec<u8>,
+    buffer: &mut [u8],
 ) -> io::Result<Option<(Received, Vec<OwnedFd>)>> {
-    // Zeroed by the kernel, page by page, as messages first reach that far.
-    if buffer.is_empty() {
-        *buffer = vec![0; 1 + PACKET];
-    }
     loop {
         let Some((length, mut fds)) = recv_packet(socket, buffer)? else {
             return Ok(None);
@@ -431,8 +445,8 @@ mod tests {
         drop(stream);
         writer.write_all(b"half").unwrap();
         drop(writer);
-        send(ours.as_fd(), b"next", &[]).unwrap();
-        let mut buffer = Vec::new();
+        send(ours.as_fd(), PACKET, b"next", &[]).unwrap();
+        let mut buffer = packet_buffer(PACKET);
         let (received, _) = recv(theirs.as_fd(), &mut buffer).unwrap().unwrap();
         assert_eq!(received.bytes(&buffer), b"next");
     }

@@ -11,7 +11,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity}
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::connection::{recv, send, socket_pair};
+use crate::connection::{START_PACKET, packet_buffer, recv, send, socket_pair};
 use crate::error::Context;
 use crate::process::{Exit, ExitStatus, Process, fork};
 use crate::reduction::Fd;
@@ -99,9 +99,10 @@ impl ForkServer {
             .into_iter()
             .chain(fds.iter().map(AsFd::as_fd))
             .collect();
-        send(self.socket.as_fd(), &message, &fds).context("ask the fork server for a child")?;
+        send(self.socket.as_fd(), START_PACKET, &message, &fds)
+            .context("ask the fork server for a child")?;
         drop((arguments, theirs));
-        let mut buffer = Vec::new();
+        let mut buffer = packet_buffer(START_PACKET);
         let received = recv(ours.as_fd(), &mut buffer)?;
         let (answer, mut fds) =
             received.context("the fork server ended before it started the child")?;
@@ -147,7 +148,7 @@ struct Child {
 /// and the server goes on.
 pub(crate) fn serve(socket: Fd) -> io::Result<()> {
     let mut children: Vec<Child> = Vec::new();
-    let mut buffer = Vec::new();
+    let mut buffer = packet_buffer(START_PACKET);
     loop {
         let mut fds = vec![PollFd::new(&socket, PollFlags::IN)];
         fds.extend(
@@ -236,7 +237,7 @@ fn fork_child(
 fn tell(client: &OwnedFd, message: &impl Serialize, fds: &[BorrowedFd<'_>]) {
     if let Ok(bytes) = postcard::to_allocvec(message) {
         // It fails when the client has dropped the process: then nobody waits for the message.
-        send(client.as_fd(), &bytes, fds).ok();
+        send(client.as_fd(), START_PACKET, &bytes, fds).ok();
     }
 }
 

@@ -10,7 +10,7 @@ use std::{fmt, fs};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{self, Pid, Signal, WaitOptions, WaitStatus};
 
-use crate::connection::recv;
+use crate::connection::{START_PACKET, packet_buffer, recv};
 use crate::error::{Context, ensure};
 
 /// A running child. Dropping it kills the child and waits for it, so no error path leaves one behind.
@@ -154,7 +154,7 @@ impl Process {
                 .context("the child has not ended")?;
             return Ok(status.into());
         };
-        let mut buffer = Vec::new();
+        let mut buffer = packet_buffer(START_PACKET);
         let received = recv(served.news.as_fd(), &mut buffer)?;
         let (message, _) = received.context("the fork server ended before the child")?;
         let exit = postcard::from_bytes(message.bytes(&buffer)).ok();

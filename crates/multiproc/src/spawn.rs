@@ -8,6 +8,7 @@
 use std::any::{TypeId, type_name};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ use rustix::stdio::dup2_stdin;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::connection::{self, recv, send};
+use crate::connection::{self, START_PACKET, packet_buffer, recv, send};
 use crate::error::{Context, ensure};
 use crate::process::{ExitStatus, Process, end_with, threads};
 use crate::reduction::{EncodingError, decode_with_fds, encode_with_fds};
@@ -225,7 +226,7 @@ fn run_as_child(parent: Option<i32>) -> io::Result<u8> {
         .try_clone_to_owned()
         .context("take the socket")?;
     dup2_stdin(File::open("/dev/null").context("open /dev/null")?).context("replace stdin")?;
-    let mut buffer = Vec::new();
+    let mut buffer = packet_buffer(START_PACKET);
     let received = recv(socket.as_fd(), &mut buffer)?;
     let (message, fds) = received.context("the parent has sent no function to run")?;
     drop(socket);
@@ -267,7 +268,7 @@ pub(crate) fn message<A: Serialize>(
 /// The child has nothing of this process but its arguments, its environment and its standard output and error. The
 /// arguments travel to it; connections, queues and locks among them stay connected to this process.
 ///
-/// Returns once the child is started. If the arguments are larger than 128 KiB it first blocks until the child has read
+/// Returns once the child is started. If the arguments are larger than 2 KiB it first blocks until the child has read
 /// them.
 ///
 /// # Errors
@@ -314,7 +315,7 @@ pub(crate) fn start<F: 'static>(
     // Its copy of the child's end would keep a dead child from being noticed.
     drop(command);
     let fds: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
-    match send(ours.as_fd(), &message, &fds) {
+    match send(ours.as_fd(), START_PACKET, &message, &fds) {
         // The child has ended already; its exit code tells more.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(child),
         Err(error) => {
@@ -328,9 +329,10 @@ pub(crate) fn start<F: 'static>(
 /// Returns this program's file. If it was replaced by a new build, the old one still runs, and its functions are known.
 fn program() -> io::Result<PathBuf> {
     let file = env::current_exe().context("find this program's file")?;
-    Ok(match file.exists() {
-        true => file,
-        false => PathBuf::from("/proc/self/exe"),
+    // The kernel says so in the link's text.
+    Ok(match file.as_os_str().as_bytes().ends_with(b" (deleted)") {
+        true => PathBuf::from("/proc/self/exe"),
+        false => file,
     })
 }
 
