@@ -28,18 +28,18 @@ use crate::reduction::{self, EncodingError};
 /// [`spawn`](crate::spawn()) or of a [`ForkServer`](crate::forkserver::ForkServer), or moved into the closure of
 /// [`fork`](crate::fork).
 ///
-/// Messages arrive whole and in order. Processes that share an end do not mix their messages, whatever their size; a
-/// sender that is killed in the middle of a message has not sent it.
+/// Messages arrive whole and in order. Messages of processes that share an end never interleave, whatever their size. If
+/// a sender is killed in the middle of a message, the message is not sent.
 ///
-/// When all copies of an end are closed, because they were dropped or their processes have ended, the other end reads
-/// what was sent before and then gets [`ConnectionError::Closed`]. A forked child has copies of all open ends: move the
-/// child's end into its closure, so that the parent keeps none.
+/// An end is closed when all its copies are dropped or their processes have ended. The other end then reads the remaining
+/// messages and gets [`ConnectionError::Closed`]. A forked child has copies of all open ends: move the child's end into
+/// its closure, so that the parent keeps no copy.
 ///
-/// Messages travel in [postcard](https://docs.rs/postcard)'s format, which does not name fields:
-/// `#[serde(skip_serializing_if)]`, untagged enums and types like `serde_json::Value` do not arrive as they were sent.
+/// Messages are encoded with [postcard](https://docs.rs/postcard), which omits field names. Types that need them to be
+/// decoded do not round-trip: `#[serde(skip_serializing_if)]`, untagged enums, `serde_json::Value`.
 ///
-/// Cost: one `sendmsg` or `recvmsg` for a message of up to 128 KiB. A larger one takes a socket pair of its own, and one
-/// free descriptor on each side.
+/// Cost: one `sendmsg` or `recvmsg` for a message of up to 128 KiB. A larger message needs its own socket pair and one free
+/// descriptor on each side.
 ///
 /// # Examples
 ///
@@ -67,18 +67,18 @@ pub struct Connection<S, R> {
 }
 
 thread_local! {
-    /// Room for a packet, kept from one `recv` to the next.
+    /// A packet buffer, reused by each `recv`.
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Why a message was not sent or received.
+/// An error that [`Connection::send`] and [`Connection::recv`] return.
 #[derive(Debug)]
 pub enum ConnectionError {
-    /// All copies of the other end are closed. For `recv`: and all messages are read; Python's `EOFError`.
+    /// All copies of the other end are closed and, for `recv`, all messages are read; Python's `EOFError`.
     Closed,
     /// The message cannot be written as bytes, or the bytes are not a message of this type.
     Message(EncodingError),
-    /// The system refused.
+    /// A system call failed.
     Io(io::Error),
 }
 
@@ -109,7 +109,7 @@ impl<S: Serialize, R: DeserializeOwned> Connection<S, R> {
     ///
     /// # Errors
     ///
-    /// [`ConnectionError::Closed`] means that nobody can read the message.
+    /// [`ConnectionError::Closed`] if the other end is closed.
     pub fn send(&self, message: &S) -> Result<(), ConnectionError> {
         let bytes = reduction::encode(message, Vec::new()).map_err(ConnectionError::Message)?;
         send(self.socket.as_fd(), PACKET, &bytes, &[]).map_err(|error| match error.kind() {
@@ -122,7 +122,7 @@ impl<S: Serialize, R: DeserializeOwned> Connection<S, R> {
     ///
     /// # Errors
     ///
-    /// [`ConnectionError::Closed`] is the end of file: the other end is closed and all its messages are read.
+    /// [`ConnectionError::Closed`] at the end of file: the other end is closed and all its messages are read.
     pub fn recv(&self) -> Result<R, ConnectionError> {
         let mut buffer = BUFFER.take();
         // Zeroed by the kernel, page by page, as messages first reach that far.
@@ -140,7 +140,7 @@ impl<S: Serialize, R: DeserializeOwned> Connection<S, R> {
 }
 
 impl<S: Serialize, R: DeserializeOwned> Connection<S, R> {
-    /// Returns an iterator that receives messages, blocking until there is one, and ends at the end of file.
+    /// Returns an iterator over the messages, which blocks until a message arrives and ends at the end of file.
     ///
     /// # Examples
     ///
@@ -168,18 +168,18 @@ impl<S, R> Connection<S, R> {
         }
     }
 
-    /// Returns whether [`Connection::recv`] would return at once, waiting up to `timeout` for that. It is true at the
-    /// end of file, too.
+    /// Blocks for at most `timeout`, and returns whether [`Connection::recv`] would return immediately. That includes the end
+    /// of file.
     ///
     /// # Errors
     ///
     /// Fails only when the system is out of memory.
     pub fn poll(&self, timeout: Duration) -> io::Result<bool> {
-        // A deadline that the clock cannot show is none.
+        // A deadline beyond the range of the clock means no limit.
         let until = Instant::now().checked_add(timeout);
         loop {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            // Nor can the kernel's type hold every duration: then it is asked again after the longest.
+            // The kernel's type cannot hold every duration. Poll again after the longest one.
             let left = left.map(|left| Timespec::try_from(left).unwrap_or(LONGEST));
             let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
             match poll(&mut fds, left.as_ref()) {
@@ -232,12 +232,12 @@ pub(crate) const START_PACKET: usize = 2 << 10;
 const WHOLE: u8 = 0;
 const STREAM: u8 = 1;
 
-/// The most descriptors that travel with a message; the kernel's limit, SCM_MAX_FD, less the stream's.
+/// The maximum number of descriptors in a message: the kernel's limit, SCM_MAX_FD, minus one for the stream.
 const MOST_FDS: usize = 252;
 
-/// Where a received message lies.
+/// Where a received message is stored.
 pub(crate) enum Received {
-    /// In the buffer, behind the packet's first byte.
+    /// In the buffer, after the packet's first byte.
     Packet(usize),
     Stream(Vec<u8>),
 }
@@ -277,7 +277,7 @@ pub(crate) fn send(
     if bytes.len() <= packet {
         return send_packet(socket, WHOLE, bytes, fds);
     }
-    // In one packet per message, those of several processes do not mix. The stream gives the sender back-pressure.
+    // One packet per message keeps messages of several processes apart. The stream applies back-pressure to the sender.
     let (theirs, mut ours) = UnixStream::pair().context("make a stream for a large message")?;
     let length = (bytes.len() as u64).to_le_bytes();
     send_packet(socket, STREAM, &length, &[&[theirs.as_fd()], fds].concat())?;
@@ -330,7 +330,7 @@ pub(crate) fn recv(
             .take(size)
             .read_to_end(&mut bytes)
             .context("read a large message")?;
-        // A sender that was killed midway has sent nothing.
+        // The sender was killed midway: the message does not count as sent.
         if bytes.len() as u64 == size {
             return Ok(Some((Received::Stream(bytes), fds)));
         }
@@ -348,7 +348,7 @@ fn recv_packet(
         let flags = RecvFlags::CMSG_CLOEXEC;
         let received = match net::recvmsg(socket, &mut parts, &mut control, flags) {
             Ok(received) => received,
-            // A peer that closed with messages unread resets the connection. What it sent is still there.
+            // A peer that closes with unread messages resets the connection. Its own messages can still be read.
             Err(Errno::INTR | Errno::CONNRESET) => continue,
             Err(error) => return Err(error).context("receive a message"),
         };
@@ -359,7 +359,7 @@ fn recv_packet(
             }
         }
         if received.flags.contains(ReturnFlags::CTRUNC) {
-            // The kernel gives no reason; it is nearly always the limit of descriptors (ulimit -n).
+            // The kernel gives no reason. Nearly always it is the descriptor limit (ulimit -n).
             return Err(Errno::MFILE).context("a message is lost, no descriptor is free for it");
         }
         // Every packet has a first byte.
@@ -402,7 +402,7 @@ mod tests {
         assert!(matches!(b.send(&()), Err(ConnectionError::Closed)));
     }
 
-    /// The kernel then reports a reset before it hands out what the peer had sent.
+    /// The kernel reports the reset before it returns the peer's messages.
     #[test]
     fn messages_of_a_peer_that_left_some_unread_are_read() {
         let (a, b) = Connection::<u32, u32>::pair().unwrap();

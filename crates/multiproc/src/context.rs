@@ -10,14 +10,14 @@ use crate::forkserver::ForkServer;
 use crate::process::{ExitStatus, Process, fork};
 use crate::spawn::spawn;
 
-/// How a child comes to be.
+/// The way in which a child is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartMethod {
-    /// A copy of this process, by [`fork`]. Refused in a process with several threads.
+    /// Copies this process with [`fork`]. Fails in a process with several threads.
     Fork,
-    /// This program started again, by [`spawn`](crate::spawn()).
+    /// Starts this program again with [`spawn`](crate::spawn()).
     Spawn,
-    /// A copy of a small server process, by a [`ForkServer`] that all of the program shares.
+    /// Copies a small server process: a [`ForkServer`] that the whole program shares.
     ForkServer,
 }
 
@@ -31,7 +31,7 @@ impl fmt::Display for StartMethod {
     }
 }
 
-/// The start method has been set before; Python's `RuntimeError`.
+/// The start method is set already; Python's `RuntimeError`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AlreadySet;
 
@@ -54,12 +54,13 @@ pub fn set_start_method(method: StartMethod) -> Result<(), AlreadySet> {
     DEFAULT.set(method).map_err(|_| AlreadySet)
 }
 
-/// Returns the default start method: the one that was set, or [`StartMethod::Spawn`], which is safe beside threads.
+/// Returns the default start method: [`StartMethod::Spawn`], which is safe in a process with threads, unless another one
+/// was set.
 pub fn get_start_method() -> StartMethod {
     DEFAULT.get().copied().unwrap_or(StartMethod::Spawn)
 }
 
-/// Starts children by one method, whatever the default: `multiprocessing.get_context`.
+/// Starts children with a given method, whatever the default: `multiprocessing.get_context`.
 ///
 /// # Examples
 ///
@@ -127,5 +128,5 @@ impl Default for Context {
     }
 }
 
-/// The program's fork server, started with its first child. It ends with this process.
+/// The program's fork server, started with the first child. It ends with this process.
 static SERVER: Mutex<Option<ForkServer>> = Mutex::new(None);

@@ -1,8 +1,8 @@
-//! Errors of the system that say what was attempted.
+//! System errors that name the failed operation.
 
 use std::{fmt, io};
 
-/// Puts what was attempted in front of the system's reason, and keeps the reason's kind.
+/// Prefixes a system error with the operation that failed, and keeps its kind.
 pub(crate) trait Context<T> {
     fn context(self, attempted: impl fmt::Display) -> io::Result<T>;
 }

@@ -1,4 +1,4 @@
-//! `ForkServer`: a small process with one thread that forks children on request.
+//! `ForkServer`: a small single-threaded process that forks children on request.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -19,14 +19,14 @@ use crate::spawn::{message_for, run_message, start, stateless};
 
 /// A server that forks children on request: Python's `get_context('forkserver')`.
 ///
-/// The server is a child of this process, started as [`spawn`](crate::spawn()) starts one. It has a single thread and
-/// little memory, so forking it is safe and fast, whatever threads and memory its client has. Its children inherit
-/// nothing from the client; they get their arguments over a Unix socket.
+/// The server is a child of this process, started like a child of [`spawn`](crate::spawn()). It has a single thread and
+/// little memory, so forking it is safe and fast, however many threads and however much memory the client has. Its
+/// children inherit nothing from the client; they receive their arguments over a Unix socket.
 ///
-/// Dropping the server ends it, and with it every child that was not joined. So does the end of the thread that started
-/// it.
+/// Dropping the server ends it and kills every child that was not joined. The same happens when the thread that started
+/// the server ends.
 ///
-/// Cost: a child takes a message each way and a fork of a small process.
+/// Cost: a child costs one message each way and the fork of a small process.
 ///
 /// # Examples
 ///
@@ -52,11 +52,11 @@ use crate::spawn::{message_for, run_message, start, stateless};
 pub struct ForkServer {
     socket: OwnedFd,
     pid: u32,
-    /// `None` once the server was told to end.
+    /// `None` after the server was told to end.
     process: Option<Process>,
 }
 
-/// What the server answers to a request, with a descriptor of the child if it was started.
+/// The server's answer to a request. A descriptor of the child comes with it if the child was started.
 type Answer = Result<i32, String>;
 
 impl ForkServer {
@@ -75,17 +75,17 @@ impl ForkServer {
         })
     }
 
-    /// Returns the server's pid, which is the parent's pid of its children.
+    /// Returns the server's pid, the parent pid of its children.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Has the server fork a child that runs a function there. Blocks until the child is started.
+    /// Makes the server fork a child that runs a function. Blocks until the child is started.
     ///
     /// # Errors
     ///
-    /// Fails when `function` was not given to [`init`](crate::init), when the arguments cannot be written, when the server
-    /// has died, or cannot fork.
+    /// Fails if `function` was not passed to [`init`](crate::init), if the arguments cannot be written, or if the server has
+    /// died or cannot fork.
     pub fn spawn<A, R, F>(&self, function: F, arguments: A) -> io::Result<Process>
     where
         A: Serialize + DeserializeOwned,
@@ -120,10 +120,10 @@ impl ForkServer {
 
 impl Drop for ForkServer {
     fn drop(&mut self) {
-        // The end of the socket ends the server. Closing it would not: a forked child may have it open, too.
+        // Shutting the socket down ends the server. Closing it would not: a forked child may also have it open.
         let told = net::shutdown(&self.socket, Shutdown::Both);
         if let (Ok(()), Some(process)) = (told, self.process.take()) {
-            // It fails when the server was killed.
+            // Fails if the server was killed.
             process.join().ok();
         }
     }
@@ -136,16 +136,16 @@ fn start_server<F: Fn(Fd) -> io::Result<()> + Copy + 'static>(
     start::<F>(socket, Some(getpid()), |_| {}).map(Process::from)
 }
 
-/// A child, as the server knows it.
+/// The server's record of a child.
 struct Child {
     process: Process,
     pidfd: OwnedFd,
-    /// Where the client waits for its end.
+    /// The socket on which the client waits for the child's end.
     news: OwnedFd,
 }
 
-/// The server: forks until its client has closed the socket. A request that cannot be met is answered with the reason,
-/// and the server goes on.
+/// The server: forks children until the client closes the socket. It answers a request that fails with the reason, and
+/// continues.
 pub(crate) fn serve(socket: Fd) -> io::Result<()> {
     let mut children: Vec<Child> = Vec::new();
     let mut buffer = packet_buffer(START_PACKET);
@@ -158,7 +158,7 @@ pub(crate) fn serve(socket: Fd) -> io::Result<()> {
         );
         retry_on_intr(|| poll(&mut fds, None)).context("wait for requests")?;
         let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
-        // From the end, so that the places before stay what they are.
+        // Remove from the end, so that the earlier indices stay valid.
         for place in (0..children.len()).rev().filter(|place| ready[place + 1]) {
             let Child { process, news, .. } = children.swap_remove(place);
             let exit = match process.join()? {
@@ -182,13 +182,13 @@ pub(crate) fn serve(socket: Fd) -> io::Result<()> {
                 ));
             }
             Ok(None) => return Ok(()),
-            // A request whose descriptors did not arrive: the client reads the end of the socket that was among them.
+            // The request's descriptors were lost. The client's socket was among them, so the client reads end of file.
             Ok(Some(_)) | Err(_) => {}
         }
     }
 }
 
-/// Forks a child and tells the client of it, or why there is none.
+/// Forks a child and sends the client its pid, or the reason for the failure.
 fn fork_child(
     message: &[u8],
     fds: Vec<OwnedFd>,
@@ -206,7 +206,7 @@ fn fork_child(
     let forked = fork(|| {
         return_to(cpus);
         for fd in servers {
-            // SAFETY: their owners are in the server's part of the stack, which the child never returns to.
+            // SAFETY: the owners are in the server's stack frames, to which the child never returns.
             unsafe { rustix::io::close(fd) };
         }
         run_message(message, fds)
@@ -236,13 +236,13 @@ fn fork_child(
 
 fn tell(client: &OwnedFd, message: &impl Serialize, fds: &[BorrowedFd<'_>]) {
     if let Ok(bytes) = postcard::to_allocvec(message) {
-        // It fails when the client has dropped the process: then nobody waits for the message.
+        // Fails if the client has dropped the process; it does not need the message then.
         send(client.as_fd(), START_PACKET, &bytes, fds).ok();
     }
 }
 
-/// Keeps this process, and so the child that it is about to fork, on this CPU: its cache holds what the child is a copy
-/// of, and the child starts faster than where the kernel would put it. Returns the CPUs on which it might run before.
+/// Pins this process, and so the child that it is about to fork, to the current CPU. The memory that the child copies is
+/// in that CPU's cache, so the child starts faster. Returns the previous CPU set.
 fn stay_on_this_cpu() -> Option<CpuSet> {
     let cpus = sched_getaffinity(None).ok()?;
     let mut this = CpuSet::new();
@@ -253,6 +253,6 @@ fn stay_on_this_cpu() -> Option<CpuSet> {
 
 /// Undoes [`stay_on_this_cpu`].
 fn return_to(cpus: Option<CpuSet>) {
-    // It fails when all these CPUs were taken from the process meanwhile; the kernel has given it others then.
+    // Fails if all these CPUs have been taken from the process; the kernel has assigned others then.
     cpus.map(|cpus| sched_setaffinity(None, &cpus));
 }

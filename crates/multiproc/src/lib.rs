@@ -1,14 +1,14 @@
 //! Python's `multiprocessing` in Rust: processes, pipes, queues, locks, shared memory and a pool.
 //!
-//! Threads serve most Rust programs better: they share memory and use every core. This crate is for the rest: work that
-//! may crash or be killed, a memory limit per task, a C library that is not thread-safe, a Python program to be carried
-//! over with its structure intact.
+//! Most Rust programs are better off with threads, which share memory and use every core. Use this crate when work may
+//! crash or be killed, when each task needs its own memory limit, when a C library is not thread-safe, or when you port a
+//! Python program and want to keep its structure.
 //!
 //! ```
 //! use multiproc::{Pool, init, task};
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     // First in main: a worker process ends here, and goes no further.
+//!     // Call it first in main: a worker process never returns from it.
 //!     init([task(square)]);
 //!     let pool = Pool::new()?;
 //!     assert_eq!(pool.map(square, [1, 2, 3], None)?, [1, 4, 9]);
@@ -20,7 +20,7 @@
 //! }
 //! ```
 //!
-//! # The modules are Python's
+//! # Modules
 //!
 //! | Python | here |
 //! |---|---|
@@ -39,20 +39,19 @@
 //!
 //! # What differs from Python
 //!
-//! - **A killed process does no harm.** No lock stays held, no queue hangs, no pool waits for a task that nobody does. The
-//!   next owner of a lock is told that its last owner died; the tasks of a killed worker fail and say so. A child never
-//!   outlives its parent.
-//! - **Nothing is left behind.** Shared memory has no name, so no kill at any moment leaks it.
-//! - **Functions travel by name.** Parent and child are the same program, so a child finds a function by its path in it.
-//!   [`init`] lists the functions that children may run, and closures that capture something cannot be among them.
-//! - **A queue can be closed**, so that consumers read to its end. It has no feeder thread: when `put` returns, the item is
-//!   in the queue.
+//! - **A killed process does not block the others.** Its locks are released, and the next owner is told that the last one
+//!   died. Queues keep working. The tasks of a killed pool worker fail with an error. A child never outlives its parent.
+//! - **Nothing leaks.** Shared memory has no name, so the kernel frees it even if every process is killed.
+//! - **Functions are sent by name.** Parent and child are the same program, so a child finds a function by its path.
+//!   [`init`] lists the functions that children may run; closures that capture variables are not allowed.
+//! - **A queue can be closed**, and consumers then drain it. There is no feeder thread: when `put` returns, the item is in
+//!   the queue.
 //!
 //! # Trust
 //!
-//! Processes that share a queue, a lock or a value trust each other, as threads do: one that writes to the shared memory
-//! behind the library's back can crash the others. Only processes that were given the descriptor, and processes of the
-//! same user, can reach that memory.
+//! Processes that share a queue, a lock or a value trust each other, as threads do: a process that writes to the shared
+//! memory directly can crash the others. Only processes of the same user, and processes that received the descriptor,
+//! can access that memory.
 //!
 //! # Platform
 //!
@@ -89,7 +88,7 @@ pub use sharedctypes::{Array, Shared, Value};
 pub use spawn::{Function, init, spawn, target};
 pub use synchronize::{Acquired, Lock, LockError, RLock};
 
-// The README's program must compile.
+// Compiles the README's program.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

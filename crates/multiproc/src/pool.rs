@@ -1,7 +1,7 @@
-//! [`Pool`]: worker processes that run tasks and may be killed.
+//! [`Pool`]: a pool of worker processes that survives the death of its workers.
 //!
-//! A task is a function that [`init`](crate::init) was given through [`task`]: functions do not travel to another
-//! process, their names do.
+//! A task is a function passed to [`init`](crate::init) through [`task`]. The pool sends a worker the function's name, not
+//! the function itself.
 //!
 //! Python's pool waits forever for the task of a killed worker
 //! ([cpython #96062](https://github.com/python/cpython/issues/96062)). Here the task fails with
@@ -10,7 +10,7 @@
 use std::any::type_name;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{self, Receiver, TryRecvError};
@@ -19,7 +19,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{error, fmt, mem, vec};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
 use serde::de::DeserializeOwned;
@@ -33,15 +33,14 @@ use crate::spawn::{
     self, Function, ensure_initialized, find_task, is_task, not_given, stateless, summon,
 };
 
-/// Makes a function known as a task of pools, for [`init`](crate::init).
+/// Registers a function as a pool task, for [`init`](crate::init).
 ///
-/// It must be a function by name, or a closure that captures nothing. It takes one argument; a tuple stands for several.
-/// Its errors and panics come back to the caller as text. To get an error of your own type back, return it inside the
-/// value: `Ok(Err(error))`.
+/// Pass a named function or a closure that captures nothing. It takes one argument; use a tuple for several. The caller
+/// gets its errors and panics as text. To keep your own error type, return the error inside the value: `Ok(Err(error))`.
 ///
-/// Arguments and results travel in [postcard](https://docs.rs/postcard)'s format, which does not name fields:
-/// `#[serde(skip_serializing_if)]`, untagged enums and types like `serde_json::Value` do not arrive as they were sent. Send
-/// many bytes as `serde_bytes::ByteBuf`: serde walks through a `Vec<u8>` byte by byte.
+/// Arguments and results are encoded with [postcard](https://docs.rs/postcard), which omits field names. Types that need
+/// them to be decoded do not round-trip: `#[serde(skip_serializing_if)]`, untagged enums, `serde_json::Value`. Use
+/// `serde_bytes::ByteBuf` for bulk bytes: serde encodes a `Vec<u8>` byte by byte.
 ///
 /// # Examples
 ///
@@ -70,7 +69,7 @@ where
     Function::task::<F>(run_chunk::<A, T, E, F>)
 }
 
-/// Why there is no result.
+/// An error that a pool returns instead of a result.
 ///
 /// # Examples
 ///
@@ -103,7 +102,7 @@ where
 /// ```
 #[derive(Debug, Clone)]
 pub enum PoolError {
-    /// The task returned an error; its message.
+    /// The task returned an error, with this message.
     Failed(String),
     /// The task panicked.
     Panicked {
@@ -112,21 +111,22 @@ pub enum PoolError {
         /// The file, line and column of the panic.
         place: String,
     },
-    /// The worker ended in the middle of the task, or of another task in the same chunk.
+    /// The worker died while it ran the task, or another task of the same chunk.
     WorkerDied(Exit),
-    /// The result did not come in time; Python's `TimeoutError`. The task goes on.
+    /// The task was not done in time; Python's `TimeoutError`. It keeps running.
     TimedOut,
     /// The pool is closed and accepts no more tasks; Python's `ValueError`.
     Closed,
     /// The pool was terminated or dropped before the task was done.
     Terminated,
-    /// The pool has no workers, because they do not start; the reason.
+    /// The pool has no workers because they cannot start, for this reason.
     NoWorkers(String),
-    /// [`init`](crate::init) was not given this function as a [`task`]; its path.
+    /// The function with this path was not passed to [`init`](crate::init) as a [`task`].
     UnknownTask(String),
-    /// A callback tried to wait for a task. It would wait forever: the pool collects no result while a callback runs.
+    /// A callback tried to wait for a task. It would block forever, because the pool collects no results while a callback
+    /// runs.
     InCallback,
-    /// The task or its result did not travel between the processes; the reason.
+    /// The task or its result could not be sent between the processes, for this reason.
     Channel(String),
 }
 
@@ -165,23 +165,24 @@ impl From<PoolError> for io::Error {
 
 /// Worker processes of this program that run tasks: Python's `multiprocessing.Pool`.
 ///
-/// A free worker takes the task that was submitted first. If a worker is killed, the chunk of tasks that it was running
-/// fails with [`PoolError::WorkerDied`]; the pool does not run the chunk again, because the worker may have done half of
-/// it. The other workers, and the one that replaces the killed one, run all other tasks.
+/// Workers take tasks in the order of submission. If a worker is killed, the chunk of tasks that it was running fails
+/// with [`PoolError::WorkerDied`]. The pool does not retry the chunk, because the worker may have done half of it. The
+/// other workers and a replacement run the remaining tasks.
 ///
-/// A worker that does not start leaves its tasks to the others, and the pool tries again every second. While no worker
-/// runs, tasks fail with [`PoolError::NoWorkers`].
+/// If a worker cannot start, the others run its tasks, and the pool retries every second. While no worker runs, tasks
+/// fail with [`PoolError::NoWorkers`].
 ///
 /// Dropping the pool terminates it. When this process is killed, the kernel kills the workers.
 ///
-/// Fork before you create a pool: it runs two threads in this process, and [`fork`](crate::fork) refuses beside threads.
-/// One thread collects the results and runs the callbacks, the other starts the workers and waits for their end.
+/// Fork before you create a pool: a pool starts two threads in this process, and [`fork`](crate::fork) fails in a process
+/// with several threads. One thread collects the results and runs the callbacks; the other starts the workers and waits
+/// for them.
 ///
-/// A worker is a child as [`spawn`](crate::spawn()) starts it. What each worker needs to have done before its first task,
-/// Python's `initializer`, comes before [`init`](crate::init) in `main`.
+/// Workers are started like the children of [`spawn`](crate::spawn()). To run code in each worker before its first task,
+/// as Python's `initializer` does, put it before [`init`](crate::init) in `main`.
 ///
 /// Cost: each chunk passes through two queues in shared memory, one for tasks and one for results. The arguments of a
-/// chunk, and its results, may have 256 MiB.
+/// chunk take at most 256 MiB, and so do its results.
 ///
 /// # Examples
 ///
@@ -189,7 +190,7 @@ impl From<PoolError> for io::Error {
 /// use multiproc::{Pool, init, task};
 ///
 /// fn main() -> Result<(), Box<dyn std::error::Error>> {
-///     // First in main: a worker process ends here, and goes no further.
+///     // Call it first in main: a worker process never returns from it.
 ///     init([task(square)]);
 ///     let pool = Pool::new()?;
 ///     assert_eq!(pool.map(square, [1, 2, 3], None)?, [1, 4, 9]);
@@ -213,48 +214,48 @@ struct Shared {
     tasks: Ring,
     results: Ring,
     state: Mutex<State>,
-    /// Notified when a worker is ready or does not start.
+    /// Notified when a worker is ready or has failed to start.
     started: Condvar,
     /// Wakes the thread that watches the workers.
-    control: PipeWriter,
+    control: OwnedFd,
 }
 
 #[derive(Default)]
 struct State {
-    /// Chunks that the ring had no room for.
+    /// Chunks that did not fit into the ring.
     waiting: VecDeque<Chunk>,
-    /// Chunks in the ring or at a worker, from the number `first` on; `None` for one that is done. A chunk's number is
-    /// the count of those put before it, which is the number that [`Ring::taken_by`] returns.
+    /// Chunks in the ring or at a worker, starting with the number `first`; `None` for a chunk that is done. A chunk's
+    /// number is the count of chunks put before it, as in [`Ring::taken_by`].
     given: VecDeque<Option<Part>>,
     first: u64,
-    /// For each worker, whether it has said that it is ready.
+    /// For each worker, whether it has reported that it is ready.
     ready: Vec<bool>,
-    /// What happened to workers, in order. A message among the results announces each.
+    /// What happened to workers, in order. A message in the results ring announces each event.
     news: VecDeque<News>,
     /// Workers to be started.
     starting: Vec<usize>,
     /// All workers have been ready at the same time.
     complete: bool,
-    /// Why there are no workers.
+    /// The reason why the pool has no workers.
     failure: Option<String>,
     closed: bool,
     terminated: bool,
 }
 
-/// Tasks that one worker runs one after the other, encoded.
+/// Encoded tasks that one worker runs one after the other.
 struct Chunk {
-    /// Room for the number, the function's name, the arguments.
+    /// Space for the chunk's number, then the function's name, then the arguments.
     item: Vec<u8>,
     part: Part,
 }
 
-/// Where the results of a chunk belong.
+/// The place of a chunk's results among all results.
 struct Part {
     job: Arc<dyn Fn(usize, PartResult) + Send + Sync>,
     index: usize,
 }
 
-/// The message with the results of a chunk; an error holds for all its tasks.
+/// The message with a chunk's results, or an error that applies to all its tasks.
 type PartResult = Result<Vec<u8>, PoolError>;
 
 enum News {
@@ -270,7 +271,7 @@ enum News {
     },
 }
 
-/// The first byte of a message among the results. A number follows: the worker's or the chunk's.
+/// The first byte of a message in the results ring. The number of a worker or of a chunk follows.
 const READY: u8 = 0;
 const DONE: u8 = 1;
 const UNABLE: u8 = 2;
@@ -280,22 +281,22 @@ const END: u8 = 4;
 /// The size of a number in a chunk or a message.
 const NUMBER: usize = size_of::<u64>();
 
-/// The size of a message before its results or its text.
+/// The size of a message's header, which precedes its results or its text.
 const HEAD: usize = 1 + NUMBER;
 
-/// The most chunks that are put, and the most messages that are got, at a time.
+/// The maximum number of chunks put, and of messages got, at a time.
 const BATCH: usize = 64;
 
-/// A batch of chunks is complete when it has this many bytes.
+/// A batch of chunks is submitted once it has this many bytes.
 const BATCH_BYTES: usize = 16 << 10;
 
-/// The time until the pool tries again to start a worker that did not start.
+/// The time after which the pool retries to start a worker.
 const RETRY: Duration = Duration::from_secs(1);
 
 thread_local! {
     /// Whether this thread runs the callbacks of a pool.
     static CALLS_BACK: Cell<bool> = const { Cell::new(false) };
-    /// The last panic: its message and its place.
+    /// The message and the location of the last panic.
     static PANIC: RefCell<Option<(String, String)>> = const { RefCell::new(None) };
 }
 
@@ -313,15 +314,15 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// Fails when this process has not called [`init`](crate::init), and with [`PoolError::NoWorkers`] inside when a worker
-    /// does not start or ends before it calls [`init`](crate::init).
+    /// Fails if this process has not called [`init`](crate::init). Fails with [`PoolError::NoWorkers`] inside if a worker
+    /// cannot start or ends before it calls [`init`](crate::init).
     pub fn with_workers(workers: usize) -> io::Result<Pool> {
         ensure!(
             (1..=MARKS).contains(&workers),
             "a pool has 1 to {MARKS} workers, not {workers}"
         );
         ensure_initialized()?;
-        let (watched, control) = io::pipe().context("make a pipe")?;
+        let control = eventfd(0, EventfdFlags::CLOEXEC).context("make an eventfd")?;
         let shared = Arc::new(Shared {
             tasks: Ring::new(0).context("make a queue for tasks")?,
             results: Ring::new(0).context("make a queue for results")?,
@@ -343,7 +344,7 @@ impl Pool {
         let collect = thread("pool results").spawn(move || collecting.collect());
         pool.threads.push(collect.context("start a thread")?);
         let watching = Arc::clone(&shared);
-        let watch = thread("pool workers").spawn(move || watching.watch(watched, workers));
+        let watch = thread("pool workers").spawn(move || watching.watch(workers));
         match watch {
             Ok(watch) => pool.threads.push(watch),
             Err(error) => {
@@ -366,7 +367,7 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// Any [`PoolError`] but [`PoolError::TimedOut`].
+    /// Any [`PoolError`] except [`PoolError::TimedOut`].
     pub fn apply<A, T, E, F>(&self, function: F, argument: A) -> Result<T, PoolError>
     where
         A: Serialize + DeserializeOwned,
@@ -381,9 +382,9 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// [`PoolError::UnknownTask`] for a function that [`init`](crate::init) was not given, [`PoolError::Closed`] after
-    /// [`Pool::close`], [`PoolError::NoWorkers`] while no worker starts. Errors of the task come from
-    /// [`AsyncResult::get`].
+    /// [`PoolError::UnknownTask`] if the function was not passed to [`init`](crate::init), [`PoolError::Closed`] after
+    /// [`Pool::close`], [`PoolError::NoWorkers`] while no worker can start. [`AsyncResult::get`] returns the errors of the
+    /// task.
     pub fn apply_async<A, T, E, F>(
         &self,
         function: F,
@@ -401,13 +402,13 @@ impl Pool {
     /// Submits a task and returns immediately. When the task is done, `callback` is called with its value, or
     /// `error_callback` with its error.
     ///
-    /// The callback runs in the pool's thread that collects the results (in the calling thread, if the task cannot be
-    /// submitted to the workers). Keep it short: the pool collects no other result meanwhile. It may submit tasks, but not
-    /// wait for them. If it panics, the other results still arrive.
+    /// The callback runs in the pool thread that collects the results, or in the calling thread if the task cannot be
+    /// submitted. Keep it short: the pool collects no other results while it runs. It may submit tasks but must not wait for
+    /// them. If it panics, the other results still arrive.
     ///
     /// # Errors
     ///
-    /// As [`Pool::apply_async`]; then no callback is called.
+    /// As [`Pool::apply_async`]; on an error, neither callback is called.
     ///
     /// # Examples
     ///
@@ -455,13 +456,13 @@ impl Pool {
         self.submit(name(function)?, &[argument], 1, only, callback)
     }
 
-    /// Runs a task for each item, and blocks until all are done. The results are in the order of the items.
+    /// Runs a task for each item, blocks until all are done, and returns the results in the order of the items.
     ///
     /// A worker takes `chunksize` items at a time. By default, each worker gets four chunks.
     ///
     /// # Errors
     ///
-    /// When all tasks are done, returns the first error in the order of the items, if there is one.
+    /// Returns the first error in the order of the items, once all tasks are done.
     pub fn map<A, T, E, F>(
         &self,
         function: F,
@@ -504,7 +505,7 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// As [`Pool::apply_async`]; then no callback is called.
+    /// As [`Pool::apply_async`]; on an error, neither callback is called.
     pub fn map_async_with<A, T, E, F>(
         &self,
         function: F,
@@ -525,7 +526,7 @@ impl Pool {
         self.submit(name(function)?, &items, chunksize, all, callback)
     }
 
-    /// Submits a task for each item, and returns an iterator over their results in the order in which they are done.
+    /// Submits a task for each item, and returns an iterator over the results in the order of completion.
     ///
     /// A worker takes `chunksize` items at a time, one by default.
     ///
@@ -571,7 +572,7 @@ impl Pool {
         let chunksize = chunksize.unwrap_or(1).max(1);
         let sizes: Vec<usize> = items.chunks(chunksize).map(<[A]>::len).collect();
         let (sender, parts) = mpsc::channel();
-        // It fails when the iterator was dropped: then nobody needs the result.
+        // Fails if the iterator was dropped; the result is not needed then.
         let job = move |index: usize, result| drop(sender.send((sizes[index], result)));
         self.submit_chunks(name, &items, chunksize, Arc::new(job));
         Ok(Unordered {
@@ -635,7 +636,7 @@ impl Pool {
         job: Arc<dyn Fn(usize, PartResult) + Send + Sync>,
     ) {
         let mut chunks = arguments.chunks(chunksize).enumerate().peekable();
-        // In batches, so that the workers run the first tasks while this thread encodes the last.
+        // Submit in batches, so that workers run the first tasks while this thread encodes the rest.
         while chunks.peek().is_some() {
             let (mut batch, mut bytes, mut finished) = (Vec::new(), 0, Vec::new());
             while batch.len() < BATCH
@@ -665,7 +666,7 @@ impl Pool {
         }
     }
 
-    /// Refuses further tasks. The workers end when all submitted tasks are done.
+    /// Closes the pool: it accepts no more tasks, and the workers end when all submitted tasks are done.
     ///
     /// # Errors
     ///
@@ -676,11 +677,11 @@ impl Pool {
         self.shared.end_if_over(&state)
     }
 
-    /// Closes the pool, and blocks until all tasks are done and the workers have ended.
+    /// Closes the pool, and blocks until all tasks are done and all workers have ended.
     ///
     /// # Errors
     ///
-    /// Fails in a callback, with [`PoolError::InCallback`] inside, and terminates the pool.
+    /// When called in a callback, fails with [`PoolError::InCallback`] inside and terminates the pool.
     pub fn join(mut self) -> io::Result<()> {
         if CALLS_BACK.get() {
             return Err(PoolError::InCallback.into());
@@ -698,9 +699,9 @@ impl Pool {
     fn join_threads(&mut self) {
         let threads = mem::take(&mut self.threads);
         let this = thread::current().id();
-        // A callback may own the pool. Its thread cannot join itself; both threads end after it.
+        // A callback may own the pool. Its thread cannot join itself; both threads end after the callback returns.
         if threads.iter().all(|thread| thread.thread().id() != this) {
-            // They do not panic; if one did, the message is printed.
+            // The threads do not panic. If one did, the panic hook has printed the message.
             threads.into_iter().for_each(|thread| drop(thread.join()));
         }
     }
@@ -729,10 +730,10 @@ impl Shared {
         unpoisoned(self.state.lock())
     }
 
-    /// Makes the thread that watches the workers look at the state.
+    /// Makes the thread that watches the workers check the state.
     fn wake(&self) {
-        // It fails when that thread has ended: then it has no more to do.
-        (&self.control).write_all(&[0]).ok();
+        // It cannot fail: the counter never gets full, because the thread resets it.
+        rustix::io::write(&self.control, &1_u64.to_ne_bytes()).ok();
     }
 }
 
@@ -741,7 +742,7 @@ impl Shared {
     fn collect(&self) {
         CALLS_BACK.set(true);
         let ended = self.collect_until_the_end();
-        // Otherwise a writer could block forever, as nobody reads any more.
+        // Without it a writer could block forever, because this thread no longer reads.
         self.results.close().ok();
         let mut state = self.state();
         let left = self.take_all(&mut state);
@@ -767,7 +768,7 @@ impl Shared {
             let mut state = self.state();
             let (mut finished, mut ended) = (Vec::new(), false);
             for message in messages {
-                // Only this module writes messages, and each has a head.
+                // Only this module writes messages, and each has a header.
                 let Some((kind, number)) = head(&message) else {
                     continue;
                 };
@@ -775,7 +776,7 @@ impl Shared {
                     READY => self.ready(&mut state, number as usize),
                     NEWS => self.learn(&mut state, &mut finished),
                     END => ended = true,
-                    // A chunk that was given up is no longer there.
+                    // The chunk may have been removed when its worker died or the pool was terminated.
                     kind => finished.extend(state.done(number).map(|part| match kind {
                         DONE => (part, Ok(message)),
                         _ => {
@@ -788,7 +789,7 @@ impl Shared {
             finished.append(&mut self.feed(&mut state));
             let over = self.end_if_over(&state);
             drop(state);
-            // Before any error: these results have arrived.
+            // Deliver these results before reporting an error: they have arrived.
             finish(finished);
             over?;
             if ended {
@@ -806,7 +807,7 @@ impl Shared {
         self.started.notify_all();
     }
 
-    /// Handles the oldest news: a worker has ended or was not started.
+    /// Handles the oldest event: a worker has ended or failed to start.
     fn learn(&self, state: &mut State, finished: &mut Vec<Finished>) {
         let (worker, reason) = match state.news.pop_front() {
             Some(News::Died {
@@ -830,7 +831,7 @@ impl Shared {
             None => return,
         };
         state.ready[worker] = false;
-        // The other workers do its work until it starts.
+        // The other workers run the tasks until this one starts.
         if state.complete && state.ready.contains(&true) {
             return;
         }
@@ -841,7 +842,7 @@ impl Shared {
         self.started.notify_all();
     }
 
-    /// Takes back all chunks that are not done.
+    /// Removes all chunks that are not done.
     fn take_all(&self, state: &mut State) -> Vec<Part> {
         let (mut item, now) = (Vec::new(), Some(Instant::now()));
         while matches!(
@@ -854,8 +855,8 @@ impl Shared {
         given.chain(waiting).collect()
     }
 
-    /// Puts waiting chunks into the ring while there is room. If there is none, the workers have tasks to do, and this is
-    /// called again when a result arrives.
+    /// Puts waiting chunks into the ring while there is room. If the ring is full, the workers are busy, and the next result
+    /// calls this again.
     fn feed(&self, state: &mut State) -> Vec<Finished> {
         let mut finished = Vec::new();
         while !state.waiting.is_empty() {
@@ -895,7 +896,7 @@ impl Shared {
 }
 
 impl State {
-    /// Why the pool refuses tasks, if it does.
+    /// Returns the reason why the pool refuses tasks, if it does.
     fn refusal(&self) -> Option<PoolError> {
         match &self.failure {
             _ if self.closed => Some(PoolError::Closed),
@@ -920,7 +921,7 @@ impl State {
     }
 }
 
-/// Returns the name by which the workers know a task.
+/// Returns the name under which workers look a task up.
 fn name<F: Copy + 'static>(function: F) -> Result<&'static str, PoolError> {
     stateless(function);
     let name = type_name::<F>();
@@ -931,7 +932,7 @@ fn name<F: Copy + 'static>(function: F) -> Result<&'static str, PoolError> {
     }
 }
 
-/// Room for the number, the function's name, the arguments.
+/// Space for the chunk's number, then the function's name, then the arguments.
 fn encode_chunk<A: Serialize>(name: &str, arguments: &[A]) -> Result<Vec<u8>, EncodingError> {
     let mut item = Vec::with_capacity(NUMBER + 2 + name.len() + 16 + size_of_val(arguments));
     item.extend([0; NUMBER]);
@@ -941,10 +942,10 @@ fn encode_chunk<A: Serialize>(name: &str, arguments: &[A]) -> Result<Vec<u8>, En
 
 type Finished = (Part, PartResult);
 
-/// Passes results on. The caller holds no lock, because callbacks may submit tasks.
+/// Delivers results. The caller must hold no lock, because callbacks may submit tasks.
 fn finish(finished: Vec<Finished>) {
     for (Part { job, index }, result) in finished {
-        // A callback that panics has printed its message, and must not keep the other results back.
+        // A panic in a callback has been printed, and must not stop the delivery of the other results.
         panic::catch_unwind(AssertUnwindSafe(|| job(index, result))).ok();
     }
 }
@@ -954,11 +955,12 @@ fn fail(parts: Vec<Part>, error: &PoolError) {
     finish(parts.into_iter().map(failed).collect());
 }
 
-/// The thread that starts the workers and waits for their end. They are bound to it: it outlives them.
+/// The thread that starts the workers and waits for them. It outlives them: the kernel kills a child when the thread that
+/// started it ends.
 impl Shared {
-    fn watch(&self, mut woken: PipeReader, workers: usize) {
+    fn watch(&self, workers: usize) {
         let mut slots: Vec<Option<Worker>> = (0..workers).map(|_| None).collect();
-        if let Err(error) = self.watch_until_the_end(&mut woken, &mut slots) {
+        if let Err(error) = self.watch_until_the_end(&mut slots) {
             let mut state = self.state();
             let reason = format!("watch the workers: {error}");
             (state.failure, state.terminated) = (Some(reason), true);
@@ -969,7 +971,6 @@ impl Shared {
 
     fn watch_until_the_end(
         &self,
-        woken: &mut PipeReader,
         slots: &mut [Option<Worker>],
     ) -> io::Result<()> {
         let mut retry: Option<Instant> = None;
@@ -992,7 +993,7 @@ impl Shared {
                     }
                 }
             }
-            // The time stays the same, whatever wakes this thread before.
+            // Store a point in time, so that other wake-ups do not delay the retry.
             retry = slots
                 .iter()
                 .any(Option::is_none)
@@ -1000,7 +1001,7 @@ impl Shared {
             let left = retry.map(|retry| retry.saturating_duration_since(Instant::now()));
             let left = left.map(Timespec::try_from).transpose();
             let left = left.map_err(io::Error::other)?;
-            let mut fds = vec![PollFd::new(&*woken, PollFlags::IN)];
+            let mut fds = vec![PollFd::new(&self.control, PollFlags::IN)];
             let pidfds = slots.iter().flatten().map(|worker| &worker.pidfd);
             fds.extend(pidfds.map(|pidfd| PollFd::new(pidfd, PollFlags::IN)));
             match poll(&mut fds, left.as_ref()) {
@@ -1009,7 +1010,7 @@ impl Shared {
             };
             let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
             if ready[0] {
-                woken.read_exact(&mut [0])?;
+                rustix::io::read(&self.control, &mut [0; 8])?;
             }
             if retry.is_some_and(|retry| retry <= Instant::now()) {
                 retry = None;
@@ -1038,14 +1039,14 @@ impl Shared {
         Ok(Worker { process, pidfd })
     }
 
-    /// The message comes after everything that the worker has put, so the worker's last results count.
+    /// The message comes after everything that the worker put, so its last results are not lost.
     fn tell(&self, news: News) {
         self.state().news.push_back(news);
         self.announce(NEWS);
     }
 
     fn announce(&self, kind: u8) {
-        // It fails when the ring is closed: then nobody collects any more.
+        // Fails if the ring is closed; the collector has ended then.
         self.results.put(&message(kind, 0), None).ok();
     }
 }
@@ -1100,7 +1101,7 @@ pub(crate) fn work((worker, tasks, results): (usize, Ring, Ring)) -> io::Result<
     Ok(())
 }
 
-/// Keeps the panics of this thread for the caller, who gets them as errors, instead of printing them.
+/// Stores the panics of this thread instead of printing them; the caller gets them as errors.
 fn keep_panics() {
     let (this, hook) = (thread::current().id(), panic::take_hook());
     panic::set_hook(Box::new(move |info| {
@@ -1160,14 +1161,14 @@ fn run_task<T, E: fmt::Display>(task: impl FnOnce() -> Result<T, E>) -> Result<T
     }
 }
 
-/// The results of a chunk: the values in the order of the tasks, and each failure with its place among all tasks.
+/// The results of a chunk: the values in task order, and each failure with the index of its task.
 #[derive(Serialize, Deserialize)]
 struct Results<V> {
     outputs: Vec<V>,
     failures: Vec<(usize, Failure)>,
 }
 
-/// Why a task has no value, on its way to the caller.
+/// The failure of a task, as it is sent to the caller.
 #[derive(Serialize, Deserialize)]
 enum Failure {
     Error(String),
@@ -1233,7 +1234,7 @@ struct Parts {
 }
 
 impl<V> AsyncResult<V> {
-    /// Blocks until the task is done, and returns its value. Every further call returns the same.
+    /// Blocks until the task is done, and returns its value. Later calls return the same value.
     ///
     /// # Errors
     ///
@@ -1243,11 +1244,11 @@ impl<V> AsyncResult<V> {
         self.progress.value(self.decode)
     }
 
-    /// Blocks until the task is done, for `timeout` at most, and returns its value.
+    /// Blocks until the task is done, at most for `timeout`, and returns its value.
     ///
     /// # Errors
     ///
-    /// [`PoolError::TimedOut`] if the task is not done in time: it goes on. Otherwise as [`AsyncResult::get`].
+    /// [`PoolError::TimedOut`] if the task is not done in time; it keeps running. Otherwise as [`AsyncResult::get`].
     pub fn get_timeout(&self, timeout: Duration) -> Result<V, PoolError> {
         match self.wait(timeout)? {
             true => self.progress.value(self.decode),
@@ -1255,7 +1256,7 @@ impl<V> AsyncResult<V> {
         }
     }
 
-    /// Blocks until the task is done, for `timeout` at most, and returns whether it is done.
+    /// Blocks until the task is done, at most for `timeout`, and returns whether it is done.
     ///
     /// # Errors
     ///
@@ -1269,7 +1270,7 @@ impl<V> AsyncResult<V> {
         unpoisoned(self.progress.parts.lock()).missing == 0
     }
 
-    /// Returns whether the task has returned a value, or `None` while it is not done.
+    /// Returns whether the task succeeded, or `None` while it is not done.
     pub fn successful(&self) -> Option<bool> {
         self.ready()
             .then(|| self.progress.value(self.decode).is_ok())
@@ -1285,7 +1286,7 @@ impl<V> fmt::Debug for AsyncResult<V> {
 }
 
 impl Progress {
-    /// Stores a part, and returns whether it was the last one missing.
+    /// Stores a part, and returns whether all parts are now present.
     fn set(&self, index: usize, result: PartResult) -> bool {
         let mut parts = unpoisoned(self.parts.lock());
         parts.results[index] = Some(result);
@@ -1364,8 +1365,8 @@ fn either<V: 'static>(
 
 /// The results of [`Pool::imap_unordered`], one for each item.
 ///
-/// `next` blocks until a result arrives. In a callback it would wait forever; there the iterator returns
-/// [`PoolError::InCallback`] and ends. Dropping the iterator does not stop the tasks.
+/// `next` blocks until a result arrives. In a callback it would block forever, so there it returns
+/// [`PoolError::InCallback`] and the iterator ends. Dropping the iterator does not stop the tasks.
 pub struct Unordered<V> {
     /// The size and the results of each chunk.
     parts: Receiver<(usize, PartResult)>,
@@ -1382,7 +1383,7 @@ impl<V> Unordered<V> {
             Ok(part) => Some(part),
             Err(TryRecvError::Disconnected) => None,
             Err(TryRecvError::Empty) => {
-                // Without a sender, it is the last one.
+                // The channel has no sender left, so this result is the last one.
                 self.parts = mpsc::channel().1;
                 Some((1, Err(PoolError::InCallback)))
             }
@@ -1420,7 +1421,7 @@ impl<V> fmt::Debug for Unordered<V> {
     }
 }
 
-/// Returns what is behind a lock. It is whole at every step, even after a panic in another thread.
+/// Locks a mutex, ignoring poisoning: the state is consistent at every step, even after a panic in another thread.
 fn unpoisoned<T>(locked: LockResult<T>) -> T {
     locked.unwrap_or_else(PoisonError::into_inner)
 }

@@ -13,15 +13,15 @@ use rustix::process::{self, Pid, Signal, WaitOptions, WaitStatus};
 use crate::connection::{START_PACKET, packet_buffer, recv};
 use crate::error::{Context, ensure};
 
-/// A running child. Dropping it kills the child and waits for it, so no error path leaves one behind.
+/// A running child. Dropping it kills the child and waits for it, so error paths leave no child behind.
 ///
-/// The kernel kills the child when the thread that started it ends, however it ends: start children from a thread that
-/// outlives them, best from the main thread. (A child of a fork server ends with the server.)
+/// The kernel kills the child when the thread that started it ends. Start children from a thread that outlives them,
+/// preferably the main thread. (A child of a fork server ends with the server.)
 #[derive(Debug)]
 #[must_use = "dropping a process kills it"]
 pub struct Process {
     pid: Pid,
-    /// The fork server's end of a child that is not this process's own.
+    /// The connection to the fork server, for a child of a fork server.
     served: Option<Served>,
     joined: bool,
 }
@@ -29,22 +29,22 @@ pub struct Process {
 /// A child of a fork server.
 #[derive(Debug)]
 struct Served {
-    /// A message arrives when the child has ended: its exit code.
+    /// Receives the child's exit code when the child has ended.
     news: OwnedFd,
     pidfd: OwnedFd,
 }
 
-/// How a child has ended.
+/// The way in which a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// It has ended with this exit code.
+    /// The child ended with this exit code.
     Code(i32),
-    /// This signal has killed it.
+    /// This signal killed the child.
     Signal(i32),
 }
 
 impl Exit {
-    /// Returns whether the child has ended with exit code 0.
+    /// Returns whether the child ended with exit code 0.
     pub fn success(self) -> bool {
         self == Exit::Code(0)
     }
@@ -66,11 +66,11 @@ impl From<WaitStatus> for Exit {
     }
 }
 
-/// What the function of a child returns.
+/// A type that the function of a child can return.
 ///
-/// An error is printed to standard error and gives exit code 1, as it does in `main`.
+/// An error is printed to standard error and gives exit code 1, as in `main`.
 pub trait ExitStatus {
-    /// Returns the exit code, after printing the error, if it is one.
+    /// Prints the error, if there is one, and returns the exit code.
     fn code(self) -> u8;
 }
 
@@ -91,8 +91,8 @@ impl<T: ExitStatus, E: fmt::Display> ExitStatus for Result<T, E> {
         match self {
             Ok(value) => value.code(),
             Err(error) => {
-                // Not `eprintln!`: if nobody reads stderr it panics, and would unwind into what belongs to the parent.
-                // And one write, so that the line is whole even if the parent ends now, and this process with it.
+                // `eprintln!` panics if stderr is closed, and the panic would unwind into the parent's stack frames.
+                // A single write keeps the line whole even if the parent, and so this process, ends now.
                 let line = format!("{error:#}\n");
                 io::stderr().write_all(line.as_bytes()).ok();
                 1
@@ -110,17 +110,17 @@ impl Process {
         }
     }
 
-    /// Returns the child's pid. No other process gets it before [`Process::join`].
+    /// Returns the child's pid. It is not reused before [`Process::join`].
     pub fn pid(&self) -> u32 {
         self.pid.as_raw_nonzero().get().cast_unsigned()
     }
 
-    /// The pid as system calls take it.
+    /// Returns the pid for system calls.
     pub(crate) fn raw_pid(&self) -> Pid {
         self.pid
     }
 
-    /// Kills the child with SIGKILL. A child that has ended already is left as it is.
+    /// Kills the child with SIGKILL. Does nothing if the child has ended already.
     ///
     /// # Errors
     ///
@@ -129,18 +129,18 @@ impl Process {
         let Some(served) = &self.served else {
             return process::kill_process(self.pid, Signal::KILL).context("kill the child");
         };
-        // The server may have joined it, and its pid may be another process's.
+        // The server may have joined the child, and another process may have its pid now.
         match process::pidfd_send_signal(&served.pidfd, Signal::KILL) {
             Ok(()) | Err(Errno::SRCH) => Ok(()),
             Err(error) => Err(error).context("kill the child"),
         }
     }
 
-    /// Blocks until the child has ended, and returns how.
+    /// Blocks until the child has ended, and returns its exit code or signal.
     ///
     /// # Errors
     ///
-    /// Fails when somebody else has waited for the child, or its fork server has died, and the child with it.
+    /// Fails if other code has waited for the child already, or if the fork server died, which kills the child too.
     pub fn join(mut self) -> io::Result<Exit> {
         self.wait()
     }
@@ -180,7 +180,7 @@ impl From<Child> for Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if !self.joined {
-            // Errors mean that the child has ended already, which is what this wants.
+            // An error means that the child has ended already.
             self.kill().and_then(|()| self.wait()).ok();
         }
     }
@@ -188,16 +188,17 @@ impl Drop for Process {
 
 /// Runs a closure in a copy of this process: Python's `os.fork()`, or `Process(target=f).start()` under `fork`.
 ///
-/// The child has a copy of this process's memory and its open descriptors. It ends with the closure, without running
-/// what the parent has set up for its own end. It is killed when the parent's calling thread ends.
+/// The child has a copy of this process's memory and of its open descriptors. It exits when the closure returns, without
+/// running the parent's destructors and `atexit` functions. The kernel kills it when the calling thread ends.
 ///
-/// The closure is `Send`, as if it ran in another thread, so that it cannot take a lock's guard into the child.
+/// The closure is `Send`, as if it ran in another thread, so it cannot capture a lock guard.
 ///
-/// Cost: the kernel copies the page tables, so it grows with the memory in use.
+/// Cost: the kernel copies the page tables, so the cost grows with the memory in use.
 ///
 /// # Errors
 ///
-/// Fails in a process with several threads: the child would have one of them, and the locks of all.
+/// Fails in a process with several threads: only the calling thread exists in the child, and locks held by other threads
+/// would stay locked there.
 ///
 /// # Examples
 ///
@@ -214,12 +215,12 @@ impl Drop for Process {
 pub fn fork<R: ExitStatus>(child: impl FnOnce() -> R + Send) -> io::Result<Process> {
     ensure_one_thread()?;
     let parent = process::getpid();
-    // What is buffered would be in both processes, and printed twice.
+    // Buffered output would be copied to the child and printed twice.
     io::stdout().flush().context("flush stdout")?;
-    // SAFETY: there is no other thread whose locks or half-made state the child could inherit.
+    // SAFETY: no other thread exists whose locks or unfinished state the child could inherit.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()).context("fork"),
-        // Nobody is left to be told.
+        // The parent has ended, so no process waits for the exit code.
         0 if end_with(parent).is_err() => leave(1),
         0 => {
             let code = panic::catch_unwind(AssertUnwindSafe(|| child().code()));
@@ -234,7 +235,7 @@ pub fn fork<R: ExitStatus>(child: impl FnOnce() -> R + Send) -> io::Result<Proce
     }
 }
 
-/// Ends a forked child without running what the parent has set up for its own end.
+/// Ends a forked child without running the parent's destructors and `atexit` functions.
 fn leave(code: u8) -> ! {
     io::stdout().flush().ok();
     // SAFETY: ending the process has no precondition.
@@ -246,14 +247,14 @@ fn ensure_one_thread() -> io::Result<()> {
     let threads = threads().context("count the threads")?;
     ensure!(
         threads == 1,
-        "fork beside {threads} threads: the child would never get the locks they hold; fork before you start threads"
+        "cannot fork a process with {threads} threads: locks that they hold would stay locked in the child; fork before you start threads"
     );
     Ok(())
 }
 
-/// Counts the threads that may still run code of this program. One that was joined is in the list for a moment longer.
+/// Counts the threads that may still run code of this program. The kernel lists a joined thread for a moment longer.
 pub(crate) fn threads() -> io::Result<usize> {
-    // The folder of a single thread, its own entry and its parent's: one look is much cheaper, and nearly always enough.
+    // With a single thread the directory has three links. This check is much cheaper, and nearly always enough.
     if fs::metadata("/proc/self/task")?.nlink() == 3 {
         return Ok(1);
     }
@@ -269,7 +270,7 @@ pub(crate) fn threads() -> io::Result<usize> {
     Ok(threads)
 }
 
-/// Returns whether a thread's flags say that it is leaving and never returns to the program.
+/// Returns whether a thread's flags say that it is exiting and runs no more code of the program.
 fn is_leaving(stat: &str) -> bool {
     const PF_EXITING: u32 = 4;
     // pid (name) state ppid pgrp session tty tpgid flags ...; the name may contain parentheses and spaces.
@@ -281,8 +282,8 @@ fn is_leaving(stat: &str) -> bool {
         .is_some_and(|flags: u32| flags & PF_EXITING != 0)
 }
 
-/// Has the kernel kill this process when its parent (to be exact, the parent's calling thread) ends. Fails if it has
-/// ended already.
+/// Makes the kernel kill this process when its parent (more precisely, the parent's calling thread) ends. Fails if the
+/// parent has ended already.
 pub(crate) fn end_with(parent: Pid) -> io::Result<()> {
     process::set_parent_process_death_signal(Some(Signal::KILL))?;
     match process::getppid() {

@@ -1,15 +1,15 @@
 //! [`Queue`], [`JoinableQueue`] and [`SimpleQueue`]: typed queues between processes.
 //!
-//! They differ from Python's in four ways:
+//! They differ from Python's queues in four ways:
 //!
-//! - [`Queue::close`] ends the queue for all processes, so a consumer reads to the end instead of asking `empty()`.
-//! - There is no feeder thread: [`Queue::put`] returns when the item is in the queue. It blocks while the queue holds 8 MiB
-//!   (one item of more than 4 MiB lies beside that), so start the consumers first.
-//! - A killed process blocks nobody. A consumer that is killed in a `get` loses one item at most; an item that was put
+//! - [`Queue::close`] closes the queue for all processes, so a consumer drains it instead of polling `empty()`.
+//! - There is no feeder thread: when [`Queue::put`] returns, the item is in the queue. `put` blocks while the queue holds
+//!   8 MiB (plus one item of more than 4 MiB), so start the consumers first.
+//! - A killed process does not block the others. A consumer killed in a `get` loses at most one item; an item in the queue
 //!   survives its producer.
-//! - Items have the type that the queue is made for.
+//! - A queue is typed: all its items have the same type.
 //!
-//! Forked children use a queue as it is. Other children get it as an argument of [`spawn`](crate::spawn()).
+//! Forked children use a queue directly. Pass it to other children as an argument of [`spawn`](crate::spawn()).
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -25,18 +25,17 @@ use crate::ring::{Outcome, Ring};
 
 /// A queue of `T`s between any number of producers and consumers: Python's `multiprocessing.Queue`.
 ///
-/// Each item is delivered once and whole. Items of one producer arrive in their order. Clones are the same queue.
+/// Each item is delivered whole to one consumer. Items from one producer arrive in order. Clones refer to the same queue.
 ///
-/// A process that is killed in a `put` has put its item or has not; a process that is killed in a `get` loses that one item
-/// at most. The others go on, after 50 ms at most.
+/// A process killed in a `put` has either put its whole item or nothing. A process killed in a `get` loses at most that one
+/// item. The other processes continue within 50 ms.
 ///
-/// Items travel in [postcard](https://docs.rs/postcard)'s format, which does not name fields: types that need names to be
-/// read, like `serde_json::Value` and those with `untagged`, `flatten` or `skip_serializing_if`, do not arrive as they were
-/// put. For bulk bytes use `serde_bytes::ByteBuf`, which is copied in one go; serde walks through a `Vec<u8>` byte by byte.
-/// An item has 256 MiB at most.
+/// Items are encoded with [postcard](https://docs.rs/postcard), which omits field names. Types that need them to be decoded
+/// do not round-trip: `serde_json::Value`, and types with `untagged`, `flatten` or `skip_serializing_if`. For bulk bytes use
+/// `serde_bytes::ByteBuf`, which is copied at once; serde encodes a `Vec<u8>` byte by byte. An item takes at most 256 MiB.
 ///
 /// A `put` or a `get` costs an uncontended lock and a copy, and a system call only when a process sleeps. A queue takes one
-/// descriptor, 264 MiB of address space, and memory where items lie.
+/// descriptor, 264 MiB of address space, and memory only where items are stored.
 ///
 /// # Examples
 ///
@@ -73,10 +72,10 @@ pub struct Queue<T> {
     items: PhantomData<fn(T) -> T>,
 }
 
-/// A queue that knows when all its items are done: Python's `multiprocessing.JoinableQueue`.
+/// A queue that tracks whether all its items are done: Python's `multiprocessing.JoinableQueue`.
 ///
-/// It has all methods of [`Queue`]. Call [`JoinableQueue::task_done`] after each `get`. A consumer that is killed in
-/// between leaves [`JoinableQueue::join`] blocked, as in Python; [`JoinableQueue::join_timeout`] has a limit.
+/// It has all methods of [`Queue`]. Call [`JoinableQueue::task_done`] after each `get`. If a consumer is killed in between,
+/// [`JoinableQueue::join`] stays blocked, as in Python; use [`JoinableQueue::join_timeout`] to limit the wait.
 ///
 /// # Examples
 ///
@@ -103,7 +102,7 @@ pub struct Queue<T> {
 #[derive(Debug)]
 pub struct JoinableQueue<T>(Queue<T>);
 
-/// A queue with `put`, `get` and `empty` alone: Python's `multiprocessing.SimpleQueue`.
+/// A queue with only `put`, `get` and `empty`: Python's `multiprocessing.SimpleQueue`.
 ///
 /// # Examples
 ///
@@ -123,12 +122,12 @@ pub struct JoinableQueue<T>(Queue<T>);
 #[derive(Debug)]
 pub struct SimpleQueue<T>(Queue<T>);
 
-/// A queue did not do as asked.
+/// An error that a queue's methods return.
 #[derive(Debug)]
 pub enum QueueError {
-    /// There was no room in time: Python's `queue.Full`.
+    /// The queue was full until the timeout: Python's `queue.Full`.
     Full,
-    /// There was no item in time: Python's `queue.Empty`.
+    /// The queue was empty until the timeout: Python's `queue.Empty`.
     Empty,
     /// The queue is closed and, for a `get`, empty.
     Closed,
@@ -136,7 +135,7 @@ pub enum QueueError {
     TooManyTasksDone,
     /// The item cannot be written as bytes, or the bytes are not an item of this type.
     Item(EncodingError),
-    /// The system refused, or the item is too large.
+    /// A system call failed, or the item is too large.
     Io(io::Error),
 }
 
@@ -170,16 +169,16 @@ impl From<io::Error> for QueueError {
 type Result<T> = std::result::Result<T, QueueError>;
 
 thread_local! {
-    /// Memory for an item's bytes, kept from one item to the next.
+    /// A buffer for an item's bytes, reused for the next item.
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Returns the end of a timeout, or `None` if it is too far away for the clock.
+/// Returns the end of a timeout, or `None` if it is beyond the range of the clock.
 fn after(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)
 }
 
-/// The most memory that a thread keeps.
+/// The largest buffer that a thread keeps.
 const KEPT: usize = 1 << 20;
 
 fn buffer() -> Vec<u8> {
@@ -195,7 +194,7 @@ fn give_back(buffer: Vec<u8>) {
 }
 
 impl<T: Serialize + DeserializeOwned> Queue<T> {
-    /// Makes a queue without a limit to the number of items: Python's `Queue()`.
+    /// Makes a queue without a limit on the number of items: Python's `Queue()`.
     ///
     /// # Errors
     ///
@@ -216,30 +215,30 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         })
     }
 
-    /// Adds an item, blocking while there is no room.
+    /// Adds an item, blocking while the queue is full.
     ///
     /// # Errors
     ///
     /// [`QueueError::Closed`] if the queue is closed, before or while this blocks; [`QueueError::Item`] if serde cannot
-    /// write the item; [`QueueError::Io`] if it has more than 256 MiB or the system has no memory for it.
+    /// write the item; [`QueueError::Io`] if it is larger than 256 MiB or the system has no memory for it.
     pub fn put(&self, item: &T) -> Result<()> {
         self.put_until(item, None)
     }
 
-    /// Adds an item, blocking for `timeout` at most while there is no room.
+    /// Adds an item, blocking at most for `timeout` while the queue is full.
     ///
     /// # Errors
     ///
-    /// [`QueueError::Full`] if there is no room in time, and those of [`Queue::put`].
+    /// [`QueueError::Full`] if the queue stays full, and those of [`Queue::put`].
     pub fn put_timeout(&self, item: &T, timeout: Duration) -> Result<()> {
         self.put_until(item, after(timeout))
     }
 
-    /// Adds an item if there is room: Python's `put_nowait`.
+    /// Adds an item unless the queue is full: Python's `put_nowait`.
     ///
     /// # Errors
     ///
-    /// [`QueueError::Full`] if there is no room, and those of [`Queue::put`].
+    /// [`QueueError::Full`] if the queue is full, and those of [`Queue::put`].
     pub fn try_put(&self, item: &T) -> Result<()> {
         self.put_timeout(item, Duration::ZERO)
     }
@@ -255,35 +254,35 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         }
     }
 
-    /// Takes the oldest item, blocking while there is none.
+    /// Takes the oldest item, blocking while the queue is empty.
     ///
     /// # Errors
     ///
     /// [`QueueError::Closed`] if the queue is closed and empty, which ends a consumer's loop. [`QueueError::Item`] if the
-    /// item is not a `T`; it is taken nonetheless.
+    /// item is not a `T`; the item is removed anyway.
     pub fn get(&self) -> Result<T> {
         self.get_until(None)
     }
 
-    /// Takes the oldest item, blocking for `timeout` at most while there is none.
+    /// Takes the oldest item, blocking at most for `timeout` while the queue is empty.
     ///
     /// # Errors
     ///
-    /// [`QueueError::Empty`] if there is no item in time, and those of [`Queue::get`].
+    /// [`QueueError::Empty`] if the queue stays empty, and those of [`Queue::get`].
     pub fn get_timeout(&self, timeout: Duration) -> Result<T> {
         self.get_until(after(timeout))
     }
 
-    /// Takes the oldest item if there is one: Python's `get_nowait`.
+    /// Takes the oldest item unless the queue is empty: Python's `get_nowait`.
     ///
     /// # Errors
     ///
-    /// [`QueueError::Empty`] if there is none, and those of [`Queue::get`].
+    /// [`QueueError::Empty`] if the queue is empty, and those of [`Queue::get`].
     pub fn try_get(&self) -> Result<T> {
         self.get_timeout(Duration::ZERO)
     }
 
-    /// Returns an iterator that takes items, blocking while the queue is empty, and ends when the queue is closed and empty.
+    /// Returns an iterator that takes items. It blocks while the queue is empty, and ends when the queue is closed and empty.
     ///
     /// # Examples
     ///
@@ -314,8 +313,8 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         item
     }
 
-    /// Returns whether the queue was empty a moment ago. Another process may have put or got an item since, so decide
-    /// nothing by it: call [`Queue::try_get`].
+    /// Returns whether the queue was empty a moment ago. Do not base decisions on it, because another process may put or get
+    /// an item at any time: call [`Queue::try_get`] instead.
     pub fn is_empty(&self) -> bool {
         self.ring.len() == 0
     }
@@ -325,11 +324,11 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         self.ring.len()
     }
 
-    /// Closes the queue for all processes. Nothing can be put any more; the items in it can still be got.
+    /// Closes the queue for all processes. A `put` then fails; consumers can still drain the queue.
     ///
     /// # Errors
     ///
-    /// Fails when the system refuses to lock the queue.
+    /// Fails if the queue cannot be locked.
     pub fn close(&self) -> Result<()> {
         Ok(self.ring.close()?)
     }
@@ -345,7 +344,7 @@ impl<T: Serialize + DeserializeOwned> JoinableQueue<T> {
         Queue::bounded(maxsize).map(JoinableQueue)
     }
 
-    /// Declares one item done that was got.
+    /// Marks one taken item as done.
     ///
     /// # Errors
     ///
@@ -361,15 +360,15 @@ impl<T: Serialize + DeserializeOwned> JoinableQueue<T> {
     ///
     /// # Errors
     ///
-    /// Fails when the system refuses to sleep.
+    /// Fails if the futex system call fails.
     pub fn join(&self) -> Result<()> {
         let joined = self.0.ring.join(None)?;
         debug_assert!(joined, "there is no time limit");
         Ok(())
     }
 
-    /// Blocks for `timeout` at most until every item that was put is done, and returns whether they are. If not, perhaps a
-    /// consumer was killed.
+    /// Blocks until every item that was put is done, at most for `timeout`, and returns whether they are done. If not, a
+    /// consumer may have been killed.
     ///
     /// # Errors
     ///
@@ -388,7 +387,7 @@ impl<T> Deref for JoinableQueue<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> SimpleQueue<T> {
-    /// Makes a queue without a limit to the number of items.
+    /// Makes a queue without a limit on the number of items.
     ///
     /// # Errors
     ///
@@ -397,7 +396,7 @@ impl<T: Serialize + DeserializeOwned> SimpleQueue<T> {
         Queue::new().map(SimpleQueue)
     }
 
-    /// Adds an item, blocking while there is no room.
+    /// Adds an item, blocking while the queue is full.
     ///
     /// # Errors
     ///
@@ -406,11 +405,11 @@ impl<T: Serialize + DeserializeOwned> SimpleQueue<T> {
         self.0.put(item)
     }
 
-    /// Takes the oldest item, blocking while there is none.
+    /// Takes the oldest item, blocking while the queue is empty.
     ///
     /// # Errors
     ///
-    /// [`QueueError::Item`] if the item is not a `T`; it is taken nonetheless.
+    /// [`QueueError::Item`] if the item is not a `T`; the item is removed anyway.
     pub fn get(&self) -> Result<T> {
         self.0.get()
     }
@@ -430,7 +429,7 @@ impl<T> Clone for Queue<T> {
     }
 }
 
-/// The queue can be an argument of [`spawn`](crate::spawn()), and nothing else.
+/// The queue can be serialised only as an argument of [`spawn`](crate::spawn()).
 impl<T> Serialize for Queue<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         self.ring.serialize(serializer)
@@ -456,7 +455,7 @@ macro_rules! wraps_queue {
             }
         }
 
-        /// The queue can be an argument of [`spawn`](crate::spawn()), and nothing else.
+        /// The queue can be serialised only as an argument of [`spawn`](crate::spawn()).
         impl<T> Serialize for $Queue<T> {
             fn serialize<S: Serializer>(
                 &self,

@@ -1,8 +1,8 @@
-//! Values as bytes, and the descriptors that travel beside them.
+//! Serialisation of values together with their file descriptors.
 //!
-//! CPython's `multiprocessing.reduction` does the same for pickles: a descriptor inside an argument of a new process is
-//! duplicated into that process. Here [`Fd`] and every type that wraps one (`Connection`, `Queue`, `Lock`, ...)
-//! implement serde's traits, and their descriptors go over a Unix socket while the rest goes as
+//! CPython's `multiprocessing.reduction` does the same for pickles: a descriptor in an argument of a new process is
+//! duplicated into that process. Here [`Fd`] and every type that wraps one (`Connection`, `Queue`, `Lock`, ...) implement
+//! serde's traits. Their descriptors are sent over a Unix socket, and the rest is encoded with
 //! [postcard](https://docs.rs/postcard).
 
 use std::cell::RefCell;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An owned file descriptor that can be an argument of a child process.
 ///
-/// The child gets a duplicate of its own, close-on-exec, whatever its number.
+/// The child gets its own duplicate, which is close-on-exec and may have another number.
 ///
 /// # Examples
 ///
@@ -77,7 +77,7 @@ impl<'de> Deserialize<'de> for Fd {
     }
 }
 
-/// A value cannot be written as bytes, or bytes are not a value of the type.
+/// An error that encoding or decoding a value returns.
 #[derive(Debug, Clone)]
 pub struct EncodingError(String);
 
@@ -97,7 +97,7 @@ impl From<EncodingError> for std::io::Error {
 
 /// The descriptors of the value that this thread is writing or reading.
 enum Table {
-    /// No descriptor can travel with this value.
+    /// Descriptors cannot be sent with this value.
     Closed,
     Sending(Vec<OwnedFd>),
     Received(Vec<Option<OwnedFd>>),
@@ -105,11 +105,11 @@ enum Table {
 
 thread_local! {
     static TABLE: RefCell<Table> = const { RefCell::new(Table::Closed) };
-    /// Why the last descriptor was refused. postcard's errors carry no text.
+    /// The reason why the last descriptor was refused; postcard's errors carry no text.
     static REFUSAL: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Appends a value to `buffer`. Refuses a value with a descriptor in it.
+/// Appends a value to `buffer`. Fails if the value contains a descriptor.
 #[inline]
 pub(crate) fn encode<T: Serialize + ?Sized>(
     value: &T,
@@ -118,13 +118,13 @@ pub(crate) fn encode<T: Serialize + ?Sized>(
     postcard::to_extend(value, buffer).map_err(|error| explain("write", type_name::<T>(), &error))
 }
 
-/// Reads a value that [`encode`] has written.
+/// Reads a value that [`encode`] wrote.
 #[inline]
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, EncodingError> {
     postcard::from_bytes(bytes).map_err(|error| explain("read", type_name::<T>(), &error))
 }
 
-/// Appends a value to `buffer` and returns duplicates of its descriptors beside it.
+/// Appends a value to `buffer` and returns duplicates of its descriptors.
 pub(crate) fn encode_with_fds<T: Serialize + ?Sized>(
     value: &T,
     buffer: Vec<u8>,
@@ -137,7 +137,7 @@ pub(crate) fn encode_with_fds<T: Serialize + ?Sized>(
     }
 }
 
-/// Reads a value that [`encode_with_fds`] has written.
+/// Reads a value that [`encode_with_fds`] wrote.
 pub(crate) fn decode_with_fds<T: DeserializeOwned>(
     bytes: &[u8],
     fds: Vec<OwnedFd>,
@@ -152,7 +152,7 @@ pub(crate) fn decode_with_fds<T: DeserializeOwned>(
     value
 }
 
-/// Writes a descriptor as its place among those that travel with the value.
+/// Writes a descriptor as its index among the descriptors sent with the value.
 pub(crate) fn serialize_fd<S: Serializer>(
     fd: BorrowedFd<'_>,
     serializer: S,
@@ -177,7 +177,7 @@ pub(crate) fn serialize_fd<S: Serializer>(
     }
 }
 
-/// Takes a descriptor from its place among those that came with the value.
+/// Takes a descriptor by its index among the descriptors received with the value.
 pub(crate) fn deserialize_fd<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<OwnedFd, D::Error> {

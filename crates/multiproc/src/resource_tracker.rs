@@ -1,4 +1,4 @@
-//! `Tracker`: a process that unlinks the shared memory which killed processes leave behind.
+//! `Tracker`: a process that unlinks shared memory left behind by killed processes.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -12,13 +12,13 @@ use crate::error::{Context, ensure};
 use crate::reduction::Fd;
 use crate::spawn::start;
 
-/// The way to a resource tracker: Python's `multiprocessing.resource_tracker`.
+/// A handle to a resource tracker: Python's `multiprocessing.resource_tracker`.
 ///
-/// The tracker is a process. When this process and every child it has forked are gone, however they ended, the tracker
-/// unlinks the names that are still registered, and ends. It is in a process group of its own: Ctrl-C must not end the
-/// process that cleans up after Ctrl-C.
+/// The tracker is a process. When this process and all children that it forked have ended, for whatever reason, the
+/// tracker unlinks the names that are still registered, and exits. It runs in its own process group, because Ctrl-C must
+/// not end the process that cleans up after Ctrl-C.
 ///
-/// Register a name before you make the segment: then no kill at any moment leaks it.
+/// Register a name before you create the segment. Then the segment cannot leak, whenever the process is killed.
 ///
 /// Cost: one `write` per name.
 ///
@@ -56,16 +56,16 @@ impl Tracker {
         Ok(Tracker { names, process })
     }
 
-    /// Has the tracker unlink `name` at the end, unless it is unregistered before.
+    /// Makes the tracker unlink `name` at the end, unless it is unregistered first.
     ///
     /// # Errors
     ///
-    /// Fails when `name` cannot be the name of shared memory, or the tracker was killed.
+    /// Fails if `name` cannot be the name of shared memory, or if the tracker was killed.
     pub fn register(&self, name: &str) -> io::Result<()> {
         self.send('+', name)
     }
 
-    /// Has the tracker forget `name`. Call this after unlinking it.
+    /// Makes the tracker forget `name`. Call it after you unlink the segment.
     ///
     /// # Errors
     ///
@@ -74,7 +74,7 @@ impl Tracker {
         self.send('-', name)
     }
 
-    /// Sends a line. A line of at most `PIPE_BUF` bytes is written whole, even when several processes write.
+    /// Sends a line. Writes of at most `PIPE_BUF` bytes are atomic, so lines of several processes do not mix.
     fn send(&self, sign: char, name: &str) -> io::Result<()> {
         ensure!(
             name.len() < 256 && !name.contains('\n'),
@@ -85,11 +85,11 @@ impl Tracker {
             .context("tell the resource tracker")
     }
 
-    /// Blocks until every other process that knows the tracker has ended, too, and the tracker has cleaned up.
+    /// Blocks until every other process with a handle to the tracker has ended and the tracker has cleaned up.
     ///
     /// # Errors
     ///
-    /// Fails when the tracker could not unlink a name; it has printed which and why.
+    /// Fails if the tracker could not unlink a name. The tracker has printed the name and the reason.
     pub fn join(mut self) -> io::Result<()> {
         drop(self.names);
         let status = self
@@ -106,7 +106,7 @@ impl Tracker {
     }
 }
 
-/// It must outlive this process, so it is bound to no parent.
+/// The tracker must outlive this process, so it is not bound to its parent.
 fn start_tracker<F: Fn(Fd) -> io::Result<()> + Copy + 'static>(
     _: F,
     names: &Fd,
@@ -121,7 +121,7 @@ pub(crate) fn serve(names: Fd) -> io::Result<()> {
     track(BufReader::new(File::from(names.into_inner())))
 }
 
-/// Reads names to the end, then unlinks those that are left. A name that cannot be unlinked does not stop it.
+/// Reads names until end of file, then unlinks those that remain. Continues after a name that cannot be unlinked.
 fn track(names: impl BufRead) -> io::Result<()> {
     let mut left = BTreeSet::new();
     for line in names.split(b'\n') {
@@ -135,7 +135,7 @@ fn track(names: impl BufRead) -> io::Result<()> {
     let mut failed = Vec::new();
     for name in left {
         match shm::unlink(&name) {
-            // The name was registered and the segment never made, or unlinked and not yet unregistered.
+            // The segment was never created, or was unlinked but not yet unregistered.
             Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => failed.push(format!("{name}: {error}")),
         }

@@ -1,7 +1,7 @@
-//! `Ring`: a queue of byte strings in shared memory, under all the queues and the pool.
+//! `Ring`: a queue of byte strings in shared memory, the basis of all queues and of the pool.
 //!
-//! Python's `multiprocessing.Queue` has a pipe, a lock and a feeder thread instead. Here `put` returns when the item is
-//! in the queue, where it survives its producer. Small items cost no system call.
+//! Python's `multiprocessing.Queue` uses a pipe, a lock and a feeder thread instead. Here an item is in the queue when
+//! `put` returns, and stays there even if its producer dies. Small items cost no system call.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -19,20 +19,20 @@ use crate::reduction::{deserialize_fd, serialize_fd};
 use crate::shared_memory::{DATA, Memory};
 use crate::synchronize::{Acquired, Guard, Kind, RobustMutex};
 
-/// How many consumers a ring can tell apart.
+/// The number of consumers that a ring can distinguish.
 pub(crate) const MARKS: usize = 256;
 
-/// Room for items. Memory is reserved only where an item lies or has lain.
+/// The size of the item buffer, the "room". Memory is reserved only where an item is or was stored.
 const ROOM: u64 = 8 << 20;
 
-/// A larger item lies in a place of its own, one at a time. Other items take half of the room at most, so they fit into
-/// an empty ring wherever it begins, even if they have to skip the end of the room.
+/// A larger item goes to a separate place, which holds one at a time. Smaller items take at most half of the room, so
+/// each fits into an empty ring at any offset, even if it has to skip the end of the room.
 const LARGE: u64 = ROOM / 2 - ALIGNMENT;
 
 /// The size of the largest item.
 const LARGEST: u64 = 256 << 20;
 
-/// Items begin at multiples of this. On some machines, a copy to an address a few bytes into a page is 20 times slower.
+/// The alignment of items. On some machines, a copy to an address a few bytes into a page is 20 times slower.
 const ALIGNMENT: u64 = 64;
 
 /// Past this offset an empty ring restarts at the beginning, which is likelier to be cached.
@@ -44,10 +44,10 @@ const LOOK: u64 = 16 << 10;
 /// Memory is reserved in steps of this size.
 const STEP: u64 = 1 << 20;
 
-/// In the place of an item's size: the next item lies at the beginning of the room.
+/// Stored instead of an item's size: the next item is at the start of the room.
 const SKIP: u64 = u64::MAX;
 
-/// The offsets of the room and of the large item in the memory.
+/// The offsets of the room and of the large item in the shared memory.
 const ITEMS: u64 = 4096;
 const LARGE_ITEM: u64 = ITEMS + ROOM;
 const SIZE: u64 = LARGE_ITEM + LARGEST;
@@ -57,7 +57,7 @@ const SIZE: u64 = LARGE_ITEM + LARGEST;
 #[must_use]
 pub(crate) enum Outcome<T> {
     Done(T),
-    /// There was no room, or no item, in time.
+    /// The time limit passed before there was room or an item.
     TimedOut,
     /// The ring is closed and, for a `get`, empty.
     Closed,
@@ -65,15 +65,15 @@ pub(crate) enum Outcome<T> {
 
 /// A queue of byte strings in shared memory, with one lock for producers and one for consumers.
 ///
-/// Any number of producers and consumers in any processes may use it. Each item arrives whole at one consumer; items of
-/// one producer arrive in their order. Clones share one mapping.
+/// Any number of producers and consumers in any number of processes may use it. Each item goes to exactly one consumer.
+/// Items from one producer arrive in order. Clones share one mapping.
 ///
-/// One atomic store puts an item, and one takes it. A process that is killed before the store has changed nothing. A
-/// process that is killed after it has done everything but wake the waiting ones, which look again by themselves after
-/// 50 ms. (A consumer that is killed right after it has taken an item of more than 4 MiB may leave its memory in use
-/// until the next such item is taken.) Items are counted up to 2^46.
+/// One atomic store puts an item, and another one takes it. A process killed before the store has changed nothing. A
+/// process killed after the store may not have woken the waiting processes, which check again after 50 ms. (A consumer
+/// killed right after it took an item of more than 4 MiB may leave the item's memory allocated until the next such item
+/// is taken.) A ring can pass 2^46 items.
 ///
-/// Cost: an uncontended lock and a copy for a `put` or a `get`, and a system call when a process sleeps.
+/// Cost: a `put` or a `get` takes an uncontended lock and one copy, plus a system call when a process sleeps.
 #[derive(Debug, Clone)]
 pub(crate) struct Ring(Arc<Memory>);
 
@@ -81,36 +81,36 @@ pub(crate) struct Ring(Arc<Memory>);
 struct Header {
     put: Side,
     get: Side,
-    /// The most items that there may be; 0 for any number. It does not change.
+    /// The maximum number of items, or 0 for no limit. It does not change.
     most: AtomicU64,
     closed: AtomicU32,
-    /// How many items are done.
+    /// The number of items that are done.
     done: AtomicU64,
-    /// The number of the item behind the last large one. If its producer was killed before the put, another item has
-    /// this number, and a large item is delayed until that one is taken.
+    /// The number of the last large item plus one. If its producer was killed before the put, another item gets that
+    /// number, and the next large item is delayed until that item is taken.
     large: AtomicU64,
-    /// How many bytes of the room are reserved.
+    /// The number of reserved bytes in the room.
     reserved: AtomicU64,
     was_put: Event,
     was_got: Event,
     all_done: Event,
-    /// For each consumer, the number of the item behind the one that it has taken last, or was about to take when it was
-    /// killed.
+    /// For each consumer, the number plus one of the item that it took last, or was about to take when it was killed.
     marks: [AtomicU64; MARKS],
 }
 
-/// The producers' or the consumers' part. All of it changes under the side's lock.
+/// The producers' or the consumers' part. All of it changes only under this side's lock.
 #[repr(C, align(64))]
 struct Side {
     lock: RobustMutex,
     /// The [`At`] of the next item to be put, or of the oldest item.
     at: AtomicU64,
-    /// The other side's `at` when this side last had to know it.
+    /// A cached copy of the other side's `at`.
     seen: AtomicU64,
 }
 
-/// How many items were put or taken, and where the next one begins: in the room, or in a second room that stands for the
-/// same memory. The second one tells a full ring from an empty one. Both numbers fit into one atomic word.
+/// The number of items put or taken, and the offset of the next one. The offset counts through the room twice, and the
+/// second half stands for the same memory: that distinguishes a full ring from an empty one. Both numbers fit into one
+/// atomic word.
 #[derive(Clone, Copy)]
 struct At {
     count: u64,
@@ -132,7 +132,7 @@ impl At {
         word.store(self.count * PLACES + self.place / ALIGNMENT, order);
     }
 
-    /// Moves past one item, which begins at `place` and takes up `space`.
+    /// Moves past one item that starts at `place` and occupies `space` bytes.
     fn after(self, place: u64, space: u64) -> At {
         At {
             count: self.count + 1,
@@ -141,7 +141,7 @@ impl At {
     }
 }
 
-/// What an item takes up in the room: its size, in a place of its own that keeps the bytes aligned, and the bytes.
+/// The space that an item occupies in the room: its size, padded to keep the bytes aligned, and the bytes.
 fn space(size: u64) -> u64 {
     if size > LARGE {
         ALIGNMENT
@@ -150,19 +150,19 @@ fn space(size: u64) -> u64 {
     }
 }
 
-/// The next beginning of the room.
+/// The next offset that is the start of the room.
 fn beginning(place: u64) -> u64 {
     (place / ROOM + 1) % 2 * ROOM
 }
 
 impl Ring {
-    /// Makes a ring for `most` items, or any number if 0.
+    /// Makes a ring for at most `most` items, or without a limit if `most` is 0.
     pub(crate) fn new(most: usize) -> io::Result<Ring> {
         const { assert!(DATA + size_of::<Header>() <= ITEMS as usize) };
         let memory = Memory::new::<Ring>(SIZE as usize, ITEMS as usize)?;
         for side in [0, 1] {
             let lock: *mut Side = memory.data().cast::<Side>().wrapping_add(side);
-            // SAFETY: the memory is new, zeroed and aligned, nobody else knows it yet, and a side begins with its lock.
+            // SAFETY: the memory is new, zeroed, aligned and not shared yet, and a side starts with its lock.
             unsafe { RobustMutex::init(lock.cast(), Kind::Lock) }.context("make a lock")?;
         }
         let ring = Ring(Arc::new(memory));
@@ -170,7 +170,7 @@ impl Ring {
         Ok(ring)
     }
 
-    /// Opens the ring behind a descriptor from another process.
+    /// Opens a ring from a descriptor that another process sent.
     fn open(file: OwnedFd) -> io::Result<Ring> {
         let memory = Memory::open::<Ring>(file)?;
         ensure!(
@@ -181,7 +181,7 @@ impl Ring {
         Ok(Ring(Arc::new(memory)))
     }
 
-    /// Adds an item. Blocks while there is no room, but not beyond `until`.
+    /// Adds an item, blocking until there is room or `until` has passed.
     pub(crate) fn put(&self, item: &[u8], until: Option<Instant>) -> io::Result<Outcome<()>> {
         let header = self.header();
         loop {
@@ -201,8 +201,7 @@ impl Ring {
         }
     }
 
-    /// Adds the first items, as many as there is room for, and returns how many. An error is returned only if it concerns
-    /// the first item.
+    /// Adds items from the front while there is room, and returns how many. Fails only if the first item cannot be added.
     pub(crate) fn put_some(&self, items: &[&[u8]]) -> io::Result<usize> {
         let guard = self.lock_put()?;
         if self.header().closed.load(Ordering::Relaxed) != 0 {
@@ -223,8 +222,8 @@ impl Ring {
         Ok(count)
     }
 
-    /// Takes the oldest item into `item`. Blocks while there is none, but not beyond `until`. `consumer` is a number below
-    /// [`MARKS`] of the caller's choice, for [`Ring::taken_by`].
+    /// Takes the oldest item into `item`, blocking until there is one or `until` has passed. The caller chooses `consumer`,
+    /// a number below [`MARKS`], for [`Ring::taken_by`].
     pub(crate) fn get_into(
         &self,
         item: &mut Vec<u8>,
@@ -233,7 +232,7 @@ impl Ring {
     ) -> io::Result<Outcome<()>> {
         loop {
             let guard = self.lock_get()?;
-            // Nothing is put after that.
+            // Nothing is put after the close.
             let closed = self.header().closed.load(Ordering::Acquire) != 0;
             if self.get_locked(item, consumer)? {
                 drop(guard);
@@ -250,7 +249,7 @@ impl Ring {
         }
     }
 
-    /// Takes the oldest items, `most` at most. Blocks while there is none.
+    /// Takes the oldest items, at most `most`, blocking until there is one.
     pub(crate) fn get_some(&self, most: usize) -> io::Result<Outcome<Vec<Vec<u8>>>> {
         let mut items = Vec::new();
         let mut first = Vec::new();
@@ -271,10 +270,10 @@ impl Ring {
         Ok(Outcome::Done(items))
     }
 
-    /// Closes the ring for all processes. Nothing can be put any more; the items in it can still be got.
+    /// Closes the ring for all processes. A `put` then fails; consumers can still drain the ring.
     pub(crate) fn close(&self) -> io::Result<()> {
         let header = self.header();
-        // The lock lets a `put` that has begun finish first.
+        // With the lock, a running `put` finishes first.
         let guard = self.lock_put()?;
         header.closed.store(1, Ordering::Release);
         drop(guard);
@@ -283,17 +282,17 @@ impl Ring {
         Ok(())
     }
 
-    /// Returns the number of items a moment ago.
+    /// Returns the number of items, which may be outdated already.
     pub(crate) fn len(&self) -> usize {
         let header = self.header();
-        // In this order, so that the difference is never negative.
+        // Load in this order, so that the difference is never negative.
         let got = At::load(&header.get.at, Ordering::Acquire);
         let put = At::load(&header.put.at, Ordering::Acquire);
         (put.count - got.count) as usize
     }
 
-    /// Returns the number of the item that `consumer` has taken last; the first item that was put has the number 0. A
-    /// killed consumer has either taken this item, or the item is still in the ring.
+    /// Returns the number of the item that `consumer` took last; the first item put has the number 0. If the consumer was
+    /// killed, that item is either taken or still in the ring.
     pub(crate) fn taken_by(&self, consumer: usize) -> io::Result<Option<u64>> {
         let guard = self.lock_get()?;
         let mark = self.mark(consumer)?.load(Ordering::Relaxed);
@@ -301,11 +300,11 @@ impl Ring {
         Ok(mark.checked_sub(1))
     }
 
-    /// Counts one item as done. Returns false if all items that were put are done already.
+    /// Counts one item as done. Returns false if all items put so far are done already.
     pub(crate) fn task_done(&self) -> bool {
         let header = self.header();
         let mut put = 0;
-        // The consumer of an item that is put meanwhile may be done with it first, so each attempt looks again.
+        // Each attempt reloads the number of items put: a new item may be put, taken and done in between.
         let more = |done| {
             put = At::load(&header.put.at, Ordering::Acquire).count;
             (done < put).then_some(done + 1)
@@ -319,7 +318,7 @@ impl Ring {
         done.is_ok()
     }
 
-    /// Blocks until all items that were put are done, but not beyond `until`. Returns whether they are.
+    /// Blocks until all items put so far are done or `until` has passed. Returns whether they are done.
     pub(crate) fn join(&self, until: Option<Instant>) -> io::Result<bool> {
         let header = self.header();
         let all_done = || {
@@ -335,19 +334,19 @@ impl Ring {
     }
 
     fn header(&self) -> &Header {
-        // SAFETY: `new` has made the header, aligned; all its parts may be shared.
+        // SAFETY: `new` made an aligned header there, and all its parts are `Sync`.
         unsafe { &*self.0.data().cast::<Header>() }
     }
 
     fn lock_put(&self) -> io::Result<Guard<'_>> {
-        // A killed producer has put its item or changed nothing.
+        // A killed producer either put its item or changed nothing.
         self.lock(&self.header().put.lock, 0, || {})
     }
 
     fn lock_get(&self) -> io::Result<Guard<'_>> {
         let header = self.header();
         self.lock(&header.get.lock, 1, || {
-            // A killed consumer may have marked an item that it has not taken, and that another one will take.
+            // A killed consumer may have marked an item that it did not take; another consumer will take it.
             let got = At::load(&header.get.at, Ordering::Relaxed);
             for mark in &header.marks {
                 if mark.load(Ordering::Relaxed) > got.count {
@@ -357,7 +356,7 @@ impl Ring {
         })
     }
 
-    /// Acquires a lock of this ring. If its owner was killed, runs `repair` first. If this process is killed in `repair`,
+    /// Acquires a lock of this ring, and runs `repair` if the last owner was killed. If this process is killed in `repair`,
     /// the next owner runs it again.
     fn lock<'a>(
         &'a self,
@@ -383,8 +382,8 @@ impl Ring {
         ))
     }
 
-    /// Releases the lock and sleeps until the event or `until`, or not at all if `ready`. Returns false, immediately, if
-    /// `until` is over. May return early.
+    /// Releases the lock and sleeps until the event happens or `until` has passed; does not sleep if `ready` is true.
+    /// Returns false immediately if `until` has passed already. May return early.
     fn wait(
         &self,
         event: &Event,
@@ -406,7 +405,7 @@ impl Ring {
         slept.map(|()| true)
     }
 
-    /// Whether there is an item, or none will come. The caller has the consumers' lock.
+    /// Returns whether there is an item or the ring is closed. The caller holds the consumers' lock.
     fn is_readable(&self) -> bool {
         let header = self.header();
         let put = At::load(&header.put.at, Ordering::Acquire);
@@ -414,7 +413,7 @@ impl Ring {
         put.count != got.count || header.closed.load(Ordering::Acquire) != 0
     }
 
-    /// Whether there is room for an item of this size, or will never be any. The caller has the producers' lock.
+    /// Returns whether there is room for an item of this size or the ring is closed. The caller holds the producers' lock.
     fn is_writable(&self, size: u64) -> bool {
         let header = self.header();
         let got = At::load(&header.get.at, Ordering::Acquire);
@@ -422,7 +421,7 @@ impl Ring {
         header.closed.load(Ordering::Relaxed) != 0 || self.place(put, got, size).is_some()
     }
 
-    /// Returns where an item of `size` bytes begins, if there is room.
+    /// Returns the offset for an item of `size` bytes, if there is room.
     fn place(&self, put: At, got: At, size: u64) -> Option<u64> {
         let header = self.header();
         let most = header.most.load(Ordering::Relaxed);
@@ -430,7 +429,7 @@ impl Ring {
             return None;
         }
         let large = header.large.load(Ordering::Relaxed);
-        // A producer may have announced a large item and been killed before the put: then `large` is beyond `put`.
+        // If a producer was killed between announcing a large item and putting it, `large` is greater than `put`.
         if size > LARGE && got.count < large && large <= put.count {
             return None;
         }
@@ -445,7 +444,7 @@ impl Ring {
         (used <= ROOM).then_some(place)
     }
 
-    /// Adds an item, if there is room. The caller has the producers' lock.
+    /// Adds an item if there is room. The caller holds the producers' lock.
     fn put_locked(&self, item: &[u8]) -> io::Result<bool> {
         let size = item.len() as u64;
         ensure!(
@@ -482,16 +481,16 @@ impl Ring {
             ITEMS + place % ROOM + ALIGNMENT
         };
         self.write_size(place, size);
-        // SAFETY: inside the memory, in room that no consumer reads before the item is put.
+        // SAFETY: the target is inside the memory, and no consumer reads it before the item is put.
         let bytes = unsafe { self.0.start().add(bytes as usize) };
-        // SAFETY: as above, and the item lies outside of the room.
+        // SAFETY: as above, and the item is not part of the memory.
         unsafe { ptr::copy_nonoverlapping(item.as_ptr(), bytes, item.len()) };
         put.after(place, space)
             .store(&header.put.at, Ordering::Release);
         Ok(true)
     }
 
-    /// Takes the oldest item, if there is one. The caller has the consumers' lock.
+    /// Takes the oldest item, if there is one. The caller holds the consumers' lock.
     fn get_locked(&self, item: &mut Vec<u8>, consumer: Option<usize>) -> io::Result<bool> {
         let header = self.header();
         let got = At::load(&header.get.at, Ordering::Relaxed);
@@ -519,14 +518,14 @@ impl Ring {
         );
         item.clear();
         item.reserve(size as usize);
-        // SAFETY: inside the memory.
+        // SAFETY: the offset is inside the memory.
         let bytes = unsafe { self.0.start().add(bytes as usize) };
-        // SAFETY: an item of this size lies there, no producer writes there, and the vector has room for it.
+        // SAFETY: an item of this size is stored there, no producer writes to it, and the vector has room for it.
         unsafe { ptr::copy_nonoverlapping(bytes, item.as_mut_ptr(), size as usize) };
-        // SAFETY: these bytes are initialised now.
+        // SAFETY: the copy has initialised these bytes.
         unsafe { item.set_len(size as usize) };
         if let Some(consumer) = consumer {
-            // The mark counts only once this many items are taken.
+            // The mark is valid only once this many items are taken.
             self.mark(consumer)?.store(got.count + 1, Ordering::Relaxed);
         }
         got.after(place, space(size))
@@ -537,8 +536,8 @@ impl Ring {
         Ok(true)
     }
 
-    /// Wakes producers. While more than half of the room is used, a producer that waits for room is not woken for each
-    /// item: soon there will be more room at once.
+    /// Wakes producers. While more than half of the room is in use, it does not wake them for each item, because more room
+    /// will be free soon.
     fn notify_got(&self, count: u32) {
         let header = self.header();
         let got = At::load(&header.get.at, Ordering::Relaxed);
@@ -549,7 +548,7 @@ impl Ring {
         }
     }
 
-    /// Gives the memory of a large item back, unless a producer has put another one there. The caller has the consumers'
+    /// Releases the memory of a large item, unless a producer has put another one there. The caller holds the consumers'
     /// lock, and `taken` items are taken.
     fn release_large(&self, taken: u64) -> io::Result<()> {
         let guard = self.lock_put()?;
@@ -560,7 +559,7 @@ impl Ring {
         Ok(())
     }
 
-    /// Reserves the room up to `end`.
+    /// Reserves the room's memory up to `end`.
     fn reserve(&self, end: u64) -> io::Result<()> {
         let reserved = &self.header().reserved;
         let before = reserved.load(Ordering::Relaxed);
@@ -573,11 +572,11 @@ impl Ring {
     }
 
     fn size_at(&self, place: u64) -> *mut u64 {
-        // SAFETY: places are multiples of the alignment, so there is room for a size before the room's end.
+        // SAFETY: places are multiples of the alignment, so a size fits before the end of the room.
         unsafe { self.0.start().add((ITEMS + place % ROOM) as usize) }.cast()
     }
 
-    /// Writes an item's size where [`Ring::place`] has found room.
+    /// Writes an item's size at an offset that [`Ring::place`] returned.
     fn write_size(&self, place: u64, size: u64) {
         // SAFETY: no consumer reads it before the item is put.
         unsafe { self.size_at(place).write(size) }
@@ -590,7 +589,7 @@ impl Ring {
     }
 }
 
-/// The ring can be an argument of a child, and nothing else.
+/// A ring can be serialised only as an argument of a child process.
 impl Serialize for Ring {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serialize_fd(self.0.as_fd(), serializer)
@@ -623,7 +622,7 @@ mod tests {
         })
     }
 
-    /// Compares a ring with a `VecDeque`, with items of all sizes that have `most` bytes at most together.
+    /// Compares a ring with a `VecDeque`, for items of all sizes with a total of at most `most` bytes.
     fn behaves_like_a_queue(most: usize) {
         let ring = Ring::new(0).unwrap();
         let (mut model, mut bytes, mut random) = (VecDeque::new(), 0, 1_u32);
@@ -655,7 +654,7 @@ mod tests {
         }
     }
 
-    /// A ring that is often empty must not wander through all of its memory.
+    /// A ring that is often empty must not touch all of its memory.
     #[test]
     fn memory_is_used_again() {
         let ring = Ring::new(0).unwrap();
@@ -688,7 +687,7 @@ mod tests {
         }
     }
 
-    /// All the room is used, from wherever the ring begins.
+    /// A producer can fill the whole room from any start offset.
     #[test]
     fn a_full_ring_has_room_for_what_was_taken() {
         let ring = Ring::new(0).unwrap();
@@ -730,7 +729,7 @@ mod tests {
         }
     }
 
-    /// A large item is put beside small ones, and takes none of their room.
+    /// A large item takes no room from small ones.
     #[test]
     fn a_large_item_leaves_unread_small_ones_alone() {
         let ring = Ring::new(0).unwrap();
@@ -796,8 +795,8 @@ mod tests {
         assert!(error.contains("256 is not below 256"), "{error}");
     }
 
-    /// What a process checks between counting itself as a sleeper and sleeping. A wrong answer would cost 50 ms, or the
-    /// whole core.
+    /// Tests the checks between counting a process as a sleeper and sleeping. A wrong answer would cost 50 ms, or keep a
+    /// core busy.
     #[test]
     fn a_process_sleeps_only_while_it_must() {
         let ring = Ring::new(2).unwrap();
@@ -827,7 +826,7 @@ mod tests {
         assert!(!ring.is_writable(5 << 20));
     }
 
-    /// A wake-up that is lost is made up for after 50 ms. Hundreds in a row that take less than 10 ms each were not lost.
+    /// A sleeper recovers from a lost wake-up after 50 ms, so hundreds of wake-ups below 10 ms each mean that none was lost.
     #[test]
     fn waking_is_prompt() {
         const ROUNDS: u32 = 300;
@@ -837,7 +836,7 @@ mod tests {
             scope.spawn(|| {
                 while let Outcome::Done(item) = get(&there, None).unwrap() {
                     assert_eq!(back.put(&item, None).unwrap(), Outcome::Done(()));
-                    // The other thread waits in `join`, and then for room.
+                    // The other thread blocks in `join`, then in `put`.
                     thread::sleep(Duration::from_micros(100));
                     assert!(there.task_done());
                     thread::sleep(Duration::from_micros(100));

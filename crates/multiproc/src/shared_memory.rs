@@ -1,7 +1,7 @@
-//! `Memory`: shared memory without a name, which other processes map through its descriptor.
+//! `Memory`: anonymous shared memory, which other processes map through its descriptor.
 //!
-//! It stands where Python has `multiprocessing.heap.Arena`. A memfd has no name in the file system, so a killed process
-//! leaves nothing behind: the kernel frees the memory with its last mapping and descriptor.
+//! It corresponds to Python's `multiprocessing.heap.Arena`. A memfd has no name in the file system, so a killed process
+//! leaks nothing: the kernel frees the memory with its last mapping and descriptor.
 
 use std::any::{TypeId, type_name};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -20,21 +20,21 @@ use rustix::system::sysinfo;
 
 use crate::error::{Context, ensure};
 
-/// Where the owner's data begins, behind the [`Stamp`]. Processors fetch cache lines in pairs, so it begins with a pair.
+/// The offset of the owner's data, after the [`Stamp`]. Processors fetch cache lines in pairs, so it is aligned to a pair.
 pub(crate) const DATA: usize = 128;
 
-/// How many locks there may be in a memory.
+/// The maximum number of locks in a memory.
 const LOCKS: usize = 2;
 
 /// The first bytes of each memory. Change it when the layout of any memory changes.
 const MAGIC: u64 = u64::from_le_bytes(*b"mproc 01");
 
-/// The beginning of each memory. It does not change after the memory is made.
+/// The header of each memory. It does not change after the memory is made.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     magic: u64,
-    /// A hash of the type that the memory is made for.
+    /// A hash of the type that the memory holds.
     kind: u64,
 }
 
@@ -49,7 +49,7 @@ impl Stamp {
     }
 }
 
-/// The size of a memory never changes, so a mapping stays valid.
+/// The seals fix the size of a memory, so a mapping stays valid.
 fn seals() -> SealFlags {
     SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL
 }
@@ -63,19 +63,18 @@ pub(crate) struct Memory {
     held: [AtomicU32; LOCKS],
 }
 
-// SAFETY: the mapping belongs to no thread; its contents are reached under locks or through atomics.
+// SAFETY: the mapping is not tied to a thread; all access to its contents is under locks or through atomics.
 unsafe impl Send for Memory {}
 // SAFETY: as above.
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    /// Makes zeroed memory for a `K`, and reserves its first `filled` bytes. The others take up memory only where they
-    /// are used.
+    /// Makes zeroed memory for a `K`, and reserves its first `filled` bytes. The rest takes up memory only where it is used.
     ///
     /// # Errors
     ///
-    /// Refuses to reserve more than half of the machine's memory, the usual size of `/dev/shm`: the kernel does not
-    /// refuse, it kills processes.
+    /// Fails if `filled` is more than half of the machine's memory, the usual size of `/dev/shm`. The kernel would not
+    /// refuse; it would kill processes.
     pub(crate) fn new<K: 'static>(size: usize, filled: usize) -> io::Result<Memory> {
         let machine = sysinfo();
         let half = u128::from(machine.totalram) * u128::from(machine.mem_unit) / 2;
@@ -89,22 +88,22 @@ impl Memory {
         fcntl_add_seals(&file, seals()).context("seal the size of shared memory")?;
         let memory = Memory::map(file, size)?;
         memory.reserve(0, filled as u64)?;
-        // SAFETY: a memory begins with room for a stamp, aligned, and nobody else knows this one yet.
+        // SAFETY: a memory starts with aligned space for a stamp, and this one is not shared yet.
         unsafe { memory.stamp().write(Stamp::of::<K>()) };
         Ok(memory)
     }
 
-    /// Maps the memory behind a descriptor from another process.
+    /// Maps memory from a descriptor that another process sent.
     ///
     /// # Errors
     ///
-    /// Fails if the descriptor is not of a memory that [`Memory::new`] has made for a `K`.
+    /// Fails if the descriptor does not refer to memory that [`Memory::new`] made for a `K`.
     pub(crate) fn open<K: 'static>(file: OwnedFd) -> io::Result<Memory> {
         let expected = type_name::<K>();
         let sealed = fcntl_get_seals(&file).is_ok_and(|seals| seals.contains(self::seals()));
         ensure!(
             sealed,
-            "the descriptor is not shared memory of a {expected}: it is no memfd, or its size is not sealed"
+            "the descriptor is not shared memory of a {expected}: it is not a memfd, or its size is not sealed"
         );
         let stat = fstat(&file).context("get the size of shared memory")?;
         let size = usize::try_from(stat.st_size).unwrap_or_default();
@@ -113,7 +112,7 @@ impl Memory {
             "the descriptor is not shared memory of a {expected}: it has {size} bytes"
         );
         let memory = Memory::map(file, size)?;
-        // SAFETY: a memory begins with room for a stamp, aligned, and any bytes are a stamp.
+        // SAFETY: a memory starts with aligned space for a stamp, and any bytes are a valid stamp.
         let stamp = unsafe { memory.stamp().read() };
         ensure!(
             stamp == Stamp::of::<K>(),
@@ -140,7 +139,7 @@ impl Memory {
         self.start().cast()
     }
 
-    /// Returns the address of the memory, the beginning of a page.
+    /// Returns the address of the memory, which is page-aligned.
     pub(crate) fn start(&self) -> *mut u8 {
         self.start.as_ptr()
     }
@@ -154,19 +153,19 @@ impl Memory {
         self.size
     }
 
-    /// Returns the number of guards that this process has of the lock with this number. The memory stays mapped while
-    /// one is not zero: a forgotten guard still owns its lock, and glibc keeps the lock's address.
+    /// Returns this process's count of guards for the lock with this number. The memory stays mapped while a count is not
+    /// zero: a forgotten guard still owns its lock, and glibc keeps the lock's address.
     pub(crate) fn held(&self, lock: usize) -> &AtomicU32 {
         &self.held[lock]
     }
 
-    /// Reserves memory. Otherwise a lack of memory is a SIGBUS at the first write.
+    /// Reserves memory. Without it, a lack of memory causes a SIGBUS at the first write.
     pub(crate) fn reserve(&self, start: u64, length: u64) -> io::Result<()> {
         retry_on_intr(|| fallocate(&self.file, FallocateFlags::empty(), start, length))
             .context("reserve shared memory")
     }
 
-    /// Gives memory back to the system. It reads as zeros then.
+    /// Returns memory to the system. It then reads as zeros.
     pub(crate) fn release(&self, start: u64, length: u64) -> io::Result<()> {
         let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         retry_on_intr(|| fallocate(&self.file, hole, start, length))
@@ -183,7 +182,7 @@ impl AsFd for Memory {
 impl Drop for Memory {
     fn drop(&mut self) {
         if self.held.iter_mut().all(|held| *held.get_mut() == 0) {
-            // SAFETY: the mapping is this value's own, and nothing borrows it any more.
+            // SAFETY: this value owns the mapping, and nothing borrows it any more.
             unsafe { munmap(self.start.as_ptr().cast(), self.size) }.ok();
         }
     }
@@ -195,7 +194,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// Whether this process maps the memory with this descriptor's inode.
+    /// Returns whether this process maps the memory with this descriptor's inode.
     pub(crate) fn is_mapped(inode: u64) -> bool {
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
         let inode = inode.to_string();
@@ -218,7 +217,7 @@ pub(crate) mod tests {
         let other = Memory::open::<u8>(memory.file.try_clone().unwrap()).unwrap();
         assert_eq!(other.size(), DATA + 8);
         let (ours, theirs) = (memory.data().cast::<u64>(), other.data().cast::<u64>());
-        // SAFETY: the memory has eight bytes there, aligned, and this thread is the only one that uses them.
+        // SAFETY: eight aligned bytes of the memory are there, and only this thread uses them.
         assert_eq!(unsafe { theirs.read() }, 0);
         // SAFETY: as above.
         unsafe { ours.write(7) };
@@ -232,7 +231,7 @@ pub(crate) mod tests {
         let error = refused::<u16>(memory.file.try_clone().unwrap());
         assert!(error.ends_with("a u16, but of another type"), "{error}");
         let error = refused::<u8>(File::open("/dev/zero").unwrap());
-        assert!(error.contains("it is no memfd"), "{error}");
+        assert!(error.contains("it is not a memfd"), "{error}");
         let open = memfd_create("other", MemfdFlags::ALLOW_SEALING).unwrap();
         let error = refused::<u8>(open.try_clone().unwrap());
         assert!(error.contains("its size is not sealed"), "{error}");

@@ -1,10 +1,10 @@
 //! [`Value`], [`Array`] and [`Shared`]: plain data in shared memory.
 //!
-//! [`Value`] and [`Array`] have a lock, as Python's do, and give access to the data only through it. A panic or an early
-//! return releases the lock; the death of the owner is reported to the next one (see [`synchronize`](crate::synchronize)).
-//! [`Shared`] has no lock and holds atomics.
+//! [`Value`] and [`Array`] have a lock, as in Python, and give access to the data only under the lock. A panic or an early
+//! return releases the lock. If the owner dies, the next owner is told (see [`synchronize`](crate::synchronize)).
+//! [`Shared`] holds atomics and has no lock.
 //!
-//! Forked children use them as they are. Other children get them as arguments of [`spawn`](crate::spawn()).
+//! Forked children use them directly. Pass them to other children as arguments of [`spawn`](crate::spawn()).
 
 use std::io;
 use std::marker::PhantomData;
@@ -33,8 +33,8 @@ const ALIGNMENT: usize = 64;
 /// A value behind a lock, in shared memory: Python's `multiprocessing.Value`.
 ///
 /// `T` is plain data: a number, an array of numbers, or a struct that derives
-/// [`bytemuck::Pod`](https://docs.rs/bytemuck). It holds no pointers, and any bytes are a value of it. A type with an
-/// alignment above 64 does not compile. Clones are the same value.
+/// [`bytemuck::Pod`](https://docs.rs/bytemuck). It contains no pointers, and any bytes are a valid `T`. A type with an
+/// alignment above 64 does not compile. Clones refer to the same value.
 ///
 /// A value takes one page of memory and one descriptor. See [`Lock`](crate::Lock) for the cost of its lock.
 ///
@@ -63,8 +63,8 @@ pub struct Value<T> {
 
 /// A fixed number of values behind one lock, in shared memory: Python's `multiprocessing.Array`.
 ///
-/// Python locks the array for each access of an element. Here one guard gives access to the whole slice. For `T`, see
-/// [`Value`]; a `T` without a size does not compile. Clones are the same array.
+/// Python locks the array for each access to an element. Here one guard gives access to the whole slice. For `T`, see
+/// [`Value`]; a zero-sized `T` does not compile. Clones refer to the same array.
 ///
 /// # Examples
 ///
@@ -90,7 +90,7 @@ pub struct Array<T> {
     data: PhantomData<T>,
 }
 
-/// The data of a [`Value`] or an [`Array`]. Dropping it releases the lock.
+/// Access to the data of a [`Value`] or an [`Array`]. Dropping it releases the lock.
 ///
 /// # Examples
 ///
@@ -114,12 +114,12 @@ impl<T: Pod> Value<T> {
     ///
     /// # Errors
     ///
-    /// Fails when the system has no memory or no descriptor left, or the value takes more than half of the machine's
+    /// Fails if the system has no memory or no descriptor left, or if the value takes more than half of the machine's
     /// memory.
     pub fn new(value: T) -> io::Result<Value<T>> {
         const { assert!(align_of::<T>() <= ALIGNMENT) };
         let memory = Locked::new::<Value<T>>(Kind::Lock, size_of::<T>())?;
-        // SAFETY: the memory has room for a T there, aligned, and nobody else knows it yet.
+        // SAFETY: the memory has aligned space for a T there, and is not shared yet.
         unsafe { memory.data().cast::<T>().write(value) };
         Ok(Value {
             memory,
@@ -139,7 +139,7 @@ impl<T: Pod> Value<T> {
     ) -> Result<Acquired<Data<'_, T>>, LockError> {
         let acquired = self.memory.acquire(block, timeout)?;
         Ok(acquired.map(|guard| {
-            // SAFETY: the place holds a T, and while the guard lives no other thread or process refers to it.
+            // SAFETY: the address holds a T, and no other thread or process refers to it while the guard lives.
             let data = unsafe { &mut *self.memory.data().cast::<T>() };
             Data { data, guard }
         }))
@@ -183,7 +183,7 @@ impl<T: Pod> Array<T> {
         const { assert!(align_of::<T>() <= ALIGNMENT && size_of::<T>() > 0) };
         let memory = Locked::new::<Array<T>>(Kind::Lock, size_of_val(values))?;
         let first = memory.data().cast::<T>();
-        // SAFETY: the memory has room for the values there, aligned, and nobody else knows it yet.
+        // SAFETY: the memory has aligned space for the values there, and is not shared yet.
         unsafe { ptr::copy_nonoverlapping(values.as_ptr(), first, values.len()) };
         Ok(Array {
             memory,
@@ -205,7 +205,7 @@ impl<T: Pod> Array<T> {
         let first = self.memory.data().cast::<T>();
         let length = self.memory.size() / size_of::<T>();
         Ok(acquired.map(|guard| {
-            // SAFETY: `length` values begin there, and while the guard lives no other thread or process refers to them.
+            // SAFETY: `length` values are stored there, and no other thread or process refers to them while the guard lives.
             let data = unsafe { slice::from_raw_parts_mut(first, length) };
             Data { data, guard }
         }))
@@ -222,7 +222,7 @@ impl<T: Pod> Array<T> {
 }
 
 impl<T: ?Sized> Data<'_, T> {
-    /// Declares the data whole again, after [`Acquired::OwnerDied`]. Does nothing otherwise.
+    /// Marks the data as consistent again, after [`Acquired::OwnerDied`]. Does nothing otherwise.
     ///
     /// # Errors
     ///
@@ -254,8 +254,8 @@ impl<T: ?Sized> DerefMut for Data<'_, T> {
 
 /// An atomic, or an array of them, in shared memory without a lock. Python has no counterpart.
 ///
-/// It dereferences to the atomic. An operation on it cannot be interrupted, so a killed process leaves nothing half done.
-/// Clones are the same atomic.
+/// It dereferences to the atomic. Its operations are indivisible, so a killed process leaves nothing half done. Clones
+/// refer to the same atomic.
 ///
 /// # Examples
 ///
@@ -292,7 +292,7 @@ impl<T: Atomic> Shared<T> {
     pub fn new(value: T) -> io::Result<Shared<T>> {
         const { assert!(align_of::<T>() <= ALIGNMENT) };
         let memory = Memory::new::<Shared<T>>(Self::SIZE, Self::SIZE)?;
-        // SAFETY: the memory has room for a T there, aligned, and nobody else knows it yet.
+        // SAFETY: the memory has aligned space for a T there, and is not shared yet.
         unsafe { memory.data().cast::<T>().write(value) };
         Ok(Shared {
             memory: Arc::new(memory),
@@ -305,17 +305,17 @@ impl<T: Atomic> Deref for Shared<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: the place holds a T, which threads and processes may use at the same time.
+        // SAFETY: the address holds a T, which threads and processes may use concurrently.
         unsafe { &*self.memory.data().cast::<T>() }
     }
 }
 
-/// A type that processes may use at the same time: std's atomics and arrays of them, but not `AtomicPtr`, because an
-/// address means nothing in another process.
+/// A type that processes may use concurrently: std's atomics and arrays of them. `AtomicPtr` is not included, because an
+/// address is meaningless in another process.
 ///
 /// # Safety
 ///
-/// The type must consist of such atomics alone.
+/// The type must consist only of such atomics.
 pub unsafe trait Atomic: 'static {}
 
 macro_rules! atomics {
@@ -331,7 +331,7 @@ atomics! {
     AtomicBool AtomicI8 AtomicI16 AtomicI32 AtomicI64 AtomicIsize AtomicU8 AtomicU16 AtomicU32 AtomicU64 AtomicUsize
 }
 
-// SAFETY: an array consists of its elements alone.
+// SAFETY: an array consists only of its elements.
 unsafe impl<T: Atomic, const N: usize> Atomic for [T; N] {}
 
 impl<T> Clone for Value<T> {
@@ -361,21 +361,21 @@ impl<T> Clone for Shared<T> {
     }
 }
 
-/// The value can be an argument of [`spawn`](crate::spawn()), and nothing else.
+/// The value can be serialised only as an argument of [`spawn`](crate::spawn()).
 impl<T> Serialize for Value<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.memory.serialize(serializer)
     }
 }
 
-/// The array can be an argument of [`spawn`](crate::spawn()), and nothing else.
+/// The array can be serialised only as an argument of [`spawn`](crate::spawn()).
 impl<T> Serialize for Array<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.memory.serialize(serializer)
     }
 }
 
-/// The atomic can be an argument of [`spawn`](crate::spawn()), and nothing else.
+/// The atomic can be serialised only as an argument of [`spawn`](crate::spawn()).
 impl<T> Serialize for Shared<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serialize_fd(self.memory.as_fd(), serializer)
@@ -438,7 +438,7 @@ mod tests {
     use crate::shared_memory::tests::{inode, is_mapped};
     use crate::synchronize::tests::{send, stays_mapped};
 
-    /// A thread that ends without releasing is to a robust mutex what a killed process is.
+    /// To a robust mutex, a thread that ends without releasing the lock is like a killed process.
     fn die_with<T: Pod + Send + Sync>(value: &Value<T>) {
         let value = value.clone();
         thread::spawn(move || mem::forget(value.lock().unwrap()))
@@ -467,12 +467,12 @@ mod tests {
         assert!(matches!(value.get(), Err(LockError::NotRecoverable)));
     }
 
-    /// The owner is a process, because its death must wake the waiting threads.
+    /// The owner is a process here, because its death must wake the waiting threads.
     #[test]
     fn waiting_threads_are_refused_too() {
         for _ in 0..20 {
             let value = Value::new(0_u64).unwrap();
-            // SAFETY: the child only locks, which is all atomic operations and system calls, and sleeps.
+            // SAFETY: the child only locks and sleeps, which takes only atomic operations and system calls.
             let owner = match unsafe { libc::fork() } {
                 0 => {
                     let _held = value.lock();
@@ -567,7 +567,7 @@ mod tests {
         assert_eq!(shared.load(Ordering::Relaxed), -2);
     }
 
-    /// A mutable reference to the data of a `Value` and a reference to an atomic must not be of the same memory.
+    /// A `&mut` to the data of a `Value` and a reference to an atomic must not point to the same memory.
     #[test]
     fn data_of_another_type_is_refused() {
         let value = Value::new(1_u64).unwrap();

@@ -1,9 +1,9 @@
 //! Starting this program again as a child: [`init`], [`target`] and [`spawn`].
 //!
-//! A spawned child is the same executable with the same arguments. An environment variable tells it that it is a child;
-//! its standard input is a socket, over which its parent sends it one message: the function's name, the arguments and
-//! their descriptors. [`init`] removes the variable, replaces standard input by `/dev/null` and runs the function.
-//! Nothing is added to the program's arguments, so its own parser sees only its own.
+//! A spawned child is the same executable with the same arguments. An environment variable marks it as a child. Its
+//! standard input is a socket, over which its parent sends one message: the function's name, the arguments and their
+//! descriptors. [`init`] removes the variable, replaces standard input by `/dev/null` and runs the function.
+//! The program's arguments do not change, so its own parser works in children too.
 
 use std::any::{TypeId, type_name};
 use std::io::{self, Write};
@@ -14,7 +14,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::{PoisonError, RwLock};
-use std::{env, fmt, fs::File};
+use std::{env, fmt, fs::File, mem};
 
 use rustix::process::{self, Pid};
 use rustix::stdio::dup2_stdin;
@@ -26,12 +26,12 @@ use crate::error::{Context, ensure};
 use crate::process::{ExitStatus, Process, end_with, threads};
 use crate::reduction::{EncodingError, decode_with_fds, encode_with_fds};
 
-/// Tells a child that it is one: the pid of its parent, or 0 if it may outlive its parent.
+/// The environment variable that marks a child: the pid of its parent, or 0 if it may outlive its parent.
 const VARIABLE: &str = "MULTIPROC_CHILD";
 
 /// A function that child processes of this program can run, for [`init`].
 ///
-/// [`target`] makes one for a process, [`task`](crate::task) one for a pool.
+/// [`target`] makes one for processes, [`task`](crate::task) makes one for pools.
 pub struct Function {
     name: &'static str,
     id: TypeId,
@@ -44,10 +44,10 @@ enum Run {
     Task(TaskRunner),
 }
 
-/// Reads the arguments and runs the function; the value is the exit code.
+/// Reads the arguments, runs the function and returns the exit code.
 type TargetRunner = fn(&[u8], Vec<OwnedFd>) -> Result<u8, EncodingError>;
 
-/// Reads a chunk of arguments, runs the function on each, and appends the results to the buffer.
+/// Reads a chunk of arguments, runs the function on each of them and appends the results to the buffer.
 pub(crate) type TaskRunner = fn(&[u8], Vec<u8>) -> Result<Vec<u8>, EncodingError>;
 
 impl Function {
@@ -66,10 +66,10 @@ impl fmt::Debug for Function {
     }
 }
 
-/// Makes a function known as the target of [`spawn`] and of [`ForkServer::spawn`](crate::forkserver::ForkServer::spawn).
+/// Registers a function as a target of [`spawn`] and of [`ForkServer::spawn`](crate::forkserver::ForkServer::spawn).
 ///
-/// It must be a function by name, or a closure that captures nothing: parent and child know it by the path that it has in
-/// the program. What it needs comes as its argument; a tuple stands for several.
+/// Pass a named function or a closure that captures nothing: parent and child identify it by its path in the program. It
+/// takes one argument; use a tuple for several.
 pub fn target<A, R, F>(function: F) -> Function
 where
     A: Serialize + DeserializeOwned,
@@ -92,7 +92,7 @@ fn run_target<A: DeserializeOwned, R: ExitStatus, F: Fn(A) -> R + Copy>(
     Ok(summon::<F>()(arguments).code())
 }
 
-/// Takes a function of which only the type matters.
+/// Takes a function for the sake of its type.
 pub(crate) fn stateless<F: Copy>(_: F) {
     const {
         assert!(
@@ -102,14 +102,14 @@ pub(crate) fn stateless<F: Copy>(_: F) {
     }
 }
 
-/// Returns the function of a type that [`stateless`] has seen a value of.
+/// Returns the function of a type of which [`stateless`] has received a value.
 pub(crate) fn summon<F: Copy>() -> F {
     const { assert!(size_of::<F>() == 0) };
-    // SAFETY: a type without bytes has one value, and `stateless` was given it, so it may exist; copies of it are free.
+    // SAFETY: a zero-sized type has one value. `stateless` received it, so it may exist, and a copy has no bytes to read.
     unsafe { std::mem::zeroed() }
 }
 
-/// What [`init`] was given, by all its calls; `None` before the first.
+/// The functions that all calls of [`init`] registered; `None` before the first call.
 static FUNCTIONS: RwLock<Option<Vec<Function>>> = RwLock::new(None);
 
 fn find(is_it: impl Fn(&Function) -> bool) -> Option<Run> {
@@ -129,7 +129,7 @@ fn find_name(name: &str) -> Option<Run> {
     find(|function| function.name == name)
 }
 
-/// By its type: two closures may have one name.
+/// Looks the function up by its type, because two closures may have the same name.
 fn find_type<F: 'static>() -> Option<Run> {
     find(|function| function.id == TypeId::of::<F>())
 }
@@ -141,25 +141,25 @@ pub(crate) fn find_task(name: &str) -> Option<TaskRunner> {
     }
 }
 
-/// Returns whether [`init`] was given this function as a task.
+/// Returns whether this function was passed to [`init`] as a task.
 pub(crate) fn is_task<F: 'static>() -> bool {
     matches!(find_type::<F>(), Some(Run::Task(_)))
 }
 
 /// Runs this process's function and exits, if the process was started as a child; returns otherwise.
 ///
-/// Call it first in `main`, with every function that children shall run: targets of processes and tasks of pools. This
-/// one call serves all children that the library starts, the fork server and the resource tracker among them. What the
-/// children need to have done before, like the function that Python calls `initializer`, comes before it.
+/// Call it first in `main`, with every function that children run: targets of processes and tasks of pools. This one call
+/// serves all children that the library starts, including the fork server and the resource tracker. To run code in every
+/// child first, as Python's `initializer` does, put it before this call.
 ///
-/// In a child it has the kernel kill the process when its parent ends (to be exact, the parent's thread that started it),
-/// and it replaces standard input by `/dev/null`, as Python's `multiprocessing` does: two processes that read one
-/// terminal lose lines to each other.
+/// In a child it makes the kernel kill the process when its parent (more precisely, the parent's thread that started it)
+/// ends. It also replaces standard input by `/dev/null`, as Python's `multiprocessing` does, because two processes that
+/// read the same terminal steal lines from each other.
 ///
 /// # Panics
 ///
-/// Panics when two different functions have the same path, as two closures in one function do. A child that cannot be set
-/// up, because `init` came too late in `main` or its parent has ended, prints why and exits with code 1.
+/// Panics if two different functions have the same path, as two closures in one function do. If a child cannot be set up,
+/// because `main` called `init` too late or the parent has ended, it prints the reason and exits with code 1.
 ///
 /// # Examples
 ///
@@ -182,14 +182,15 @@ pub fn init(functions: impl IntoIterator<Item = Function>) {
     let mut all = FUNCTIONS.write().unwrap_or_else(PoisonError::into_inner);
     let known = all.get_or_insert_default();
     for function in functions {
-        let same = known.iter().find(|other| other.name == function.name);
-        match same {
-            None => known.push(function),
-            Some(other) => assert!(
-                other.id == function.id,
-                "two functions are called {}; give each a name of its own",
-                function.name
-            ),
+        let mut same = known.iter().filter(|other| other.name == function.name);
+        assert!(
+            same.clone().all(|other| other.id == function.id),
+            "two functions are called {}; give each a name of its own",
+            function.name
+        );
+        // A function may be a target and a task.
+        if !same.any(|other| mem::discriminant(&other.run) == mem::discriminant(&function.run)) {
+            known.push(function);
         }
     }
     drop(all);
@@ -200,7 +201,7 @@ pub fn init(functions: impl IntoIterator<Item = Function>) {
     match run_as_child(parent) {
         Ok(code) => std::process::exit(code.into()),
         Err(error) => {
-            // One write, so that the line is whole.
+            // A single write keeps the line whole.
             let line = format!("multiproc: this child process cannot start: {error}\n");
             io::stderr().write_all(line.as_bytes()).ok();
             std::process::exit(1);
@@ -233,7 +234,7 @@ fn run_as_child(parent: Option<i32>) -> io::Result<u8> {
     run_message(message.bytes(&buffer), fds)
 }
 
-/// Runs the function of a message that [`message`] has made.
+/// Runs the function of a message that [`message`] made.
 pub(crate) fn run_message(message: &[u8], fds: Vec<OwnedFd>) -> io::Result<u8> {
     let (name, arguments) = postcard::take_from_bytes::<&str>(message)
         .map_err(|error| io::Error::other(format!("read the function's name: {error}")))?;
@@ -263,19 +264,18 @@ pub(crate) fn message<A: Serialize>(
     Ok(encode_with_fds(&(name, arguments), Vec::new())?)
 }
 
-/// Starts this program again and runs a function there: Python's `Process(target=f, args=...)` under `spawn`.
+/// Starts this program again and runs a function in it: Python's `Process(target=f, args=...)` under `spawn`.
 ///
-/// The child has nothing of this process but its arguments, its environment and its standard output and error. The
-/// arguments travel to it; connections, queues and locks among them stay connected to this process.
+/// The child inherits only the program's arguments, the environment, standard output and standard error. The function's
+/// arguments are sent to it; connections, queues and locks among them stay connected to this process.
 ///
-/// Returns once the child is started. If the arguments are larger than 2 KiB it first blocks until the child has read
-/// them.
+/// Returns when the child is started. If the arguments are larger than 2 KiB, blocks until the child has read them.
 ///
 /// # Errors
 ///
-/// Fails when `function` was not given to [`init`], when the arguments cannot be written, when the program's file is gone
-/// or the system has no room for a process. Fails in a process that has not called [`init`], whose children would
-/// otherwise start children without end.
+/// Fails if `function` was not passed to [`init`], if the arguments cannot be written, if the program's file is gone, or
+/// if the system cannot start a process. Fails in a process that has not called [`init`], because its children would
+/// start children endlessly.
 ///
 /// # Examples
 ///
@@ -291,7 +291,7 @@ where
     Ok(child.into())
 }
 
-/// Starts a child that runs `F`. It is bound to `parent`, if there is one.
+/// Starts a child that runs `F`. The child ends with `parent`, if one is given.
 pub(crate) fn start<F: 'static>(
     arguments: &impl Serialize,
     parent: Option<Pid>,
@@ -312,11 +312,11 @@ pub(crate) fn start<F: 'static>(
     let child = command
         .spawn()
         .context(format!("start {}", program.display()))?;
-    // Its copy of the child's end would keep a dead child from being noticed.
+    // With this copy of the child's end, the parent would not notice that the child died.
     drop(command);
     let fds: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
     match send(ours.as_fd(), START_PACKET, &message, &fds) {
-        // The child has ended already; its exit code tells more.
+        // The child has ended already; its exit code is more informative.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(child),
         Err(error) => {
             drop(Process::from(child));
@@ -326,7 +326,7 @@ pub(crate) fn start<F: 'static>(
     }
 }
 
-/// Returns this program's file. If it was replaced by a new build, the old one still runs, and its functions are known.
+/// Returns this program's file. If a new build replaced it, the old file is still the one whose functions are registered.
 fn program() -> io::Result<PathBuf> {
     let file = env::current_exe().context("find this program's file")?;
     // The kernel says so in the link's text.
@@ -336,7 +336,7 @@ fn program() -> io::Result<PathBuf> {
     })
 }
 
-/// As [`message`], for a function that [`init`] was given, in a process that may start children.
+/// As [`message`], but fails unless the function was passed to [`init`] and this process may start children.
 pub(crate) fn message_for<F: 'static>(
     arguments: &impl Serialize,
 ) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
@@ -348,8 +348,8 @@ pub(crate) fn message_for<F: 'static>(
     }
 }
 
-/// Fails in a process that has not called [`init`]. Its children would not call it either, and start children without
-/// end.
+/// Fails in a process that has not called [`init`]. Its children would not call it either, and would start children
+/// endlessly.
 pub(crate) fn ensure_initialized() -> io::Result<()> {
     let functions = FUNCTIONS.read().unwrap_or_else(PoisonError::into_inner);
     ensure!(
@@ -377,7 +377,7 @@ mod tests {
             error.ends_with("call init([target(unknown)]) first in main"),
             "{error}"
         );
-        // Closures of one function have one name.
+        // Closures in the same function have the same name.
         init([target(|_: u8| {})]);
         assert!(message_for_value(|_: u8| {}).is_err());
     }

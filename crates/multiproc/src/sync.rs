@@ -20,7 +20,7 @@ pub(crate) mod futex {
     use super::AtomicU32;
     use crate::error::Context;
 
-    /// Sleeps until woken, for `limit` at most. Returns immediately if `word` is not `seen`. May return early.
+    /// Sleeps until woken, at most for `limit`. Returns immediately if `word` is not `seen`. May return early.
     pub(crate) fn wait(word: &AtomicU32, seen: u32, limit: Duration) -> io::Result<()> {
         let limit = Timespec {
             tv_sec: limit.as_secs().try_into().unwrap_or(i64::MAX),
@@ -32,15 +32,15 @@ pub(crate) mod futex {
         }
     }
 
-    /// Wakes `count` sleepers at most.
+    /// Wakes at most `count` sleepers.
     pub(crate) fn wake(word: &AtomicU32, count: u32) {
-        // The only possible error is a bad address, and a reference has none.
+        // The only possible error is an invalid address, and a reference is always valid.
         futex::wake(word, Flags::empty(), count).ok();
     }
 }
 
-/// A model of the futex system call: one queue of sleepers, whose lock is the kernel's. Time never passes, so a lost
-/// wake-up is a deadlock, which loom reports.
+/// A model of the futex system call: a queue of sleepers, with a lock like the kernel's. Time never passes in the model,
+/// so a lost wake-up is a deadlock, which loom reports.
 #[cfg(loom)]
 pub(crate) mod futex {
     use std::collections::VecDeque;
@@ -54,7 +54,7 @@ pub(crate) mod futex {
 
     #[derive(Default)]
     struct Kernel {
-        /// The sleepers in order, each by a number of its own.
+        /// The numbers of the sleepers, in order.
         asleep: VecDeque<u32>,
         next: u32,
     }

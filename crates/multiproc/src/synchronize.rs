@@ -1,14 +1,14 @@
 //! [`Lock`] and [`RLock`]: locks between processes that survive the death of their owner.
 //!
 //! Python's `multiprocessing.Lock` is a semaphore: a killed owner blocks all other processes
-//! ([cpython #88304](https://github.com/python/cpython/issues/88304)). These are robust mutexes of POSIX: the next
-//! owner gets the lock and is told, and it repairs what the lock guards, or gives the lock up.
+//! ([cpython #88304](https://github.com/python/cpython/issues/88304)). These locks are POSIX robust mutexes: the next
+//! owner gets the lock and is told. It then repairs the guarded data, or gives the lock up.
 //!
-//! Forked children use a lock as it is. Other children get it as an argument of [`spawn`](crate::spawn()).
+//! Forked children use a lock directly. Pass it to other children as an argument of [`spawn`](crate::spawn()).
 //!
 //! # Examples
 //!
-//! A child is killed with the lock, and its parent notices:
+//! A child dies while it holds the lock, and its parent recovers:
 //!
 //! ```
 //! use multiproc::fork;
@@ -50,27 +50,27 @@ use crate::shared_memory::{self, Memory};
 #[repr(C, align(64))]
 pub(crate) struct RobustMutex {
     mutex: UnsafeCell<libc::pthread_mutex_t>,
-    /// Not 0 after an owner has given up repairing. POSIX has ENOTRECOVERABLE for that, but with glibc 2.36 some waiting
-    /// threads never wake then.
+    /// Not 0 after an owner gave up repairing. POSIX has ENOTRECOVERABLE for that, but with glibc 2.36 some waiting
+    /// threads then never wake.
     refused: AtomicU32,
 }
 
-// SAFETY: many threads may use a mutex, and all access goes through its functions.
+// SAFETY: threads may share a mutex, and all access goes through its functions.
 unsafe impl Sync for RobustMutex {}
-// SAFETY: a mutex belongs to no thread; only a guard does.
+// SAFETY: a mutex is not tied to a thread; only a guard is.
 unsafe impl Send for RobustMutex {}
 
 /// The longest sleep before a thread tries to lock again. Usually the last owner wakes it earlier. But a woken thread may
-/// be killed while another owner has the lock: the kernel finds the lock taken and wakes nobody, and that owner does not
-/// know of the threads that still wait.
+/// be killed while another owner has the lock. The kernel then finds the lock taken and wakes no thread, and the owner
+/// does not know that threads still wait.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Whether a thread may acquire a lock again that it holds.
+/// Whether a thread may acquire a lock that it already holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// No: it gets [`LockError::Deadlock`].
     Lock,
-    /// Yes, and it must release as often.
+    /// Yes, and it must release the lock as often.
     RLock,
 }
 
@@ -80,10 +80,10 @@ pub(crate) enum Kind {
 pub enum Acquired<G> {
     /// The caller owns the lock.
     Locked(G),
-    /// The caller owns the lock, and the last owner died with it. What the lock guards may be half done: repair it, then
+    /// The caller owns the lock, and the last owner died with it. The guarded data may be inconsistent: repair it, then
     /// call [`Guard::repaired`]. Dropping the guard without calling it poisons the lock for good.
     OwnerDied(G),
-    /// Another thread kept the lock for too long.
+    /// The lock was not free before the timeout.
     TimedOut,
 }
 
@@ -97,27 +97,27 @@ impl<G> Acquired<G> {
         }
     }
 
-    /// Returns the guard after a wait without a limit, for a caller that cannot repair.
+    /// Returns the guard after a wait without a timeout, for a caller that cannot repair.
     pub(crate) fn whole(self) -> Result<G, LockError> {
         match self {
             Acquired::Locked(guard) => Ok(guard),
-            // Dropping the guard unrepaired makes this final.
+            // Dropping the guard without repairing poisons the lock for good.
             Acquired::OwnerDied(_) => Err(LockError::OwnerDied),
             Acquired::TimedOut => Err(LockError::Io(io::ErrorKind::TimedOut.into())),
         }
     }
 }
 
-/// A lock was not acquired.
+/// The reason why a lock was not acquired.
 #[derive(Debug)]
 pub enum LockError {
-    /// This thread holds the lock already, and the lock is not an [`RLock`]. Python's `Lock` would wait for itself.
+    /// This thread holds the lock already, and the lock is not an [`RLock`]. Python's `Lock` would deadlock.
     Deadlock,
-    /// The last owner died with the lock, and the caller did not ask to repair what it guards.
+    /// The last owner died with the lock, and this method cannot repair the guarded data.
     OwnerDied,
-    /// An owner died with the lock, and the next one did not repair what it guards. Nobody gets this lock any more.
+    /// An owner died with the lock, and the next one did not repair the guarded data. The lock is poisoned for good.
     NotRecoverable,
-    /// The system refused.
+    /// A system call failed.
     Io(io::Error),
 }
 
@@ -149,12 +149,12 @@ impl From<LockError> for io::Error {
 
 /// Owns a lock. Dropping it releases the lock.
 ///
-/// A panic releases the lock too, and the next owner is not told.
+/// A panic also releases the lock. The next owner is not told about it.
 #[must_use = "dropping the guard releases the lock"]
 pub struct Guard<'a> {
     lock: &'a RobustMutex,
     held: &'a AtomicU32,
-    /// Whether the last owner died and nothing was repaired yet.
+    /// Whether the last owner died and the data is not repaired yet.
     broken: Cell<bool>,
     /// The lock belongs to the thread that acquired it, so the guard must not leave the thread.
     not_send: PhantomData<*mut ()>,
@@ -190,13 +190,13 @@ impl RobustMutex {
         let robust = libc::PTHREAD_MUTEX_ROBUST;
         // SAFETY: the attributes are initialised.
         check(unsafe { libc::pthread_mutexattr_setrobust(attributes.as_mut_ptr(), robust) })?;
-        // SAFETY: the caller vouches for the place; a RobustMutex begins with its pthread mutex (repr C).
+        // SAFETY: the caller guarantees that the place is valid, and a RobustMutex starts with its pthread mutex (repr C).
         check(unsafe { libc::pthread_mutex_init(place.cast(), attributes.as_ptr()) })
     }
 
-    /// Acquires the lock. Returns immediately if `block` is false, and after `timeout` at most if there is one.
+    /// Acquires the lock. Returns immediately if `block` is false, otherwise after `timeout` at the latest.
     ///
-    /// `held` counts this process's guards. The memory may be unmapped only while it is zero.
+    /// `held` counts this process's guards. The memory may be unmapped only while the count is zero.
     pub(crate) fn acquire<'a>(
         &'a self,
         held: &'a AtomicU32,
@@ -204,7 +204,7 @@ impl RobustMutex {
         timeout: Option<Duration>,
     ) -> Result<Acquired<Guard<'a>>, LockError> {
         let mutex = self.mutex.get();
-        // SAFETY: a RobustMutex is initialised before there is a reference to it.
+        // SAFETY: a RobustMutex is initialised before any reference to it exists.
         let mut result = unsafe { libc::pthread_mutex_trylock(mutex) };
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         while result == libc::EBUSY && block {
@@ -233,7 +233,7 @@ impl RobustMutex {
             broken: Cell::new(result == libc::EOWNERDEAD),
             not_send: PhantomData,
         };
-        // The lock orders this load after the store of an owner that gave up.
+        // The lock guarantees that the store of an owner that gave up happens-before this load.
         if self.refused.load(Ordering::Relaxed) != 0 {
             Err(LockError::NotRecoverable)
         } else if guard.broken.get() {
@@ -245,11 +245,11 @@ impl RobustMutex {
 }
 
 impl Guard<'_> {
-    /// Declares what the lock guards whole again, after [`Acquired::OwnerDied`]. Does nothing otherwise.
+    /// Marks the guarded data as consistent again, after [`Acquired::OwnerDied`]. Does nothing otherwise.
     ///
     /// # Errors
     ///
-    /// Fails in a child that was forked while its parent owned the lock: the child does not own it.
+    /// Fails in a child forked while its parent owned the lock: the child does not own it.
     pub fn repaired(&self) -> io::Result<()> {
         if self.broken.get() {
             // SAFETY: the mutex is initialised, and this thread owns it.
@@ -264,17 +264,17 @@ impl Drop for Guard<'_> {
     fn drop(&mut self) {
         if self.broken.get() {
             self.lock.refused.store(1, Ordering::Relaxed);
-            // It fails only if nothing is broken.
+            // Fails only if the mutex is already consistent.
             self.repaired().ok();
         }
         let held = self.held.load(Ordering::Relaxed);
         self.held.store(held - 1, Ordering::Relaxed);
-        // SAFETY: the mutex is initialised. In a child forked by the owner this is an error, and does nothing.
+        // SAFETY: the mutex is initialised. In a child forked by the owner the call fails and does nothing.
         unsafe { libc::pthread_mutex_unlock(self.lock.mutex.get()) };
     }
 }
 
-/// Returns the time of day after `timeout`, which is what POSIX asks for.
+/// Returns the time of day after `timeout`; POSIX expects a `CLOCK_REALTIME` deadline.
 fn deadline(timeout: Duration) -> libc::timespec {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -298,7 +298,7 @@ fn check(error: libc::c_int) -> io::Result<()> {
 #[derive(Debug, Clone)]
 pub(crate) struct Locked(Arc<Memory>);
 
-/// Where the data begins, at a multiple of 64 bytes.
+/// The offset of the data, a multiple of 64 bytes.
 const DATA: usize = shared_memory::DATA + size_of::<RobustMutex>();
 
 impl Locked {
@@ -324,7 +324,7 @@ impl Locked {
         block: bool,
         timeout: Option<Duration>,
     ) -> Result<Acquired<Guard<'_>>, LockError> {
-        // SAFETY: `new` has made a mutex there, and the memory stays mapped as long as this value.
+        // SAFETY: `new` made a mutex there, and the memory stays mapped as long as this value lives.
         let mutex = unsafe { &*self.0.data().cast::<RobustMutex>() };
         mutex.acquire(self.0.held(0), block, timeout)
     }
@@ -352,8 +352,8 @@ impl Locked {
 
 /// A mutual-exclusion lock between processes and threads: Python's `multiprocessing.Lock`.
 ///
-/// Clones are the same lock. To guard data, use [`Value`](crate::Value) or [`Array`](crate::Array), which have a lock of
-/// their own. Only the owner can release the lock; in Python, any process can.
+/// Clones refer to the same lock. To guard data, use [`Value`](crate::Value) or [`Array`](crate::Array), which contain a
+/// lock. Only the owner can release the lock; in Python, any process can.
 ///
 /// An uncontended acquire or release is one atomic operation, without a system call. A lock takes one page of memory and
 /// one descriptor.
@@ -382,7 +382,7 @@ pub struct Lock(Locked);
 
 /// A lock that its owner may acquire again: Python's `multiprocessing.RLock`.
 ///
-/// The owner is a thread. It owns the lock until it has dropped all its guards. Everything else is as with [`Lock`].
+/// The owner is a thread. It owns the lock until it has dropped all its guards. Otherwise it works like [`Lock`].
 ///
 /// # Examples
 ///
@@ -401,7 +401,7 @@ pub struct RLock(Locked);
 macro_rules! lock {
     ($Lock:ident) => {
         impl $Lock {
-            /// Makes a lock that nobody owns.
+            /// Makes a free lock.
             ///
             /// # Errors
             ///
@@ -412,13 +412,13 @@ macro_rules! lock {
 
             /// Acquires the lock: Python's `acquire(block, timeout)`.
             ///
-            /// Returns immediately if `block` is false. Otherwise blocks for `timeout` at most, or until the lock is free
-            /// if there is none. If the owner is killed, a waiting thread gets the lock within 50 ms, as
+            /// Returns immediately if `block` is false. Otherwise blocks until the lock is free, at most for `timeout` if
+            /// there is one. If the owner is killed, a waiting thread gets the lock within 50 ms, as
             /// [`Acquired::OwnerDied`].
             ///
             /// # Errors
             ///
-            /// [`LockError::NotRecoverable`] after an owner has died and its successor did not repair;
+            /// [`LockError::NotRecoverable`] if an owner died and the next one did not repair the data;
             /// [`LockError::Deadlock`] if this thread holds a `Lock` already.
             pub fn acquire(
                 &self,
@@ -433,13 +433,13 @@ macro_rules! lock {
             /// # Errors
             ///
             /// Those of [`acquire`](Self::acquire), and [`LockError::OwnerDied`] when the last owner died with the lock.
-            /// After that, nobody gets it any more. Call `acquire` to repair instead.
+            /// That error poisons the lock for good. Call `acquire` instead to repair the data.
             pub fn lock(&self) -> Result<Guard<'_>, LockError> {
                 self.acquire(true, None)?.whole()
             }
         }
 
-        /// The lock can be an argument of [`spawn`](crate::spawn()), and nothing else.
+        /// The lock can be serialised only as an argument of [`spawn`](crate::spawn()).
         impl Serialize for $Lock {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 self.0.serialize(serializer)
@@ -465,13 +465,13 @@ pub(crate) mod tests {
     use crate::reduction::{decode_with_fds, encode, encode_with_fds};
     use crate::shared_memory::tests::{inode, is_mapped};
 
-    /// Sends a value to another process, which is this one.
+    /// Sends a value through a socket, back to this process.
     pub(crate) fn send<T: Serialize, U: serde::de::DeserializeOwned>(value: &T) -> io::Result<U> {
         let (bytes, fds) = encode_with_fds(value, Vec::new())?;
         Ok(decode_with_fds(&bytes, fds)?)
     }
 
-    /// Whether this process maps the memory after `drop_it` has dropped the last value that uses it.
+    /// Returns whether this process still maps the memory after `drop_it` dropped the last value that uses it.
     pub(crate) fn stays_mapped<T>(value: T, memory: fn(&T) -> &Locked, drop_it: fn(T)) -> bool {
         let inode = inode(&*memory(&value).0);
         assert!(is_mapped(inode));

@@ -1,4 +1,4 @@
-//! Children of every kind. They are this program, started again, so it has a `main` of its own.
+//! Children started by every method. They run this program again, so it has its own `main`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -16,7 +16,7 @@ use multiproc::{Connection, ConnectionError, Exit, fork, init, spawn, target};
 use rustix::process::Pid;
 
 fn main() -> ExitCode {
-    // A program with options of its own.
+    // A program with its own options.
     if env::args().any(|arg| arg == "--role=me@17") {
         init([target(own_arguments)]);
         let exit = spawn(own_arguments, ()).and_then(|process| process.join());
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
         target(wait_for_the_end),
     ]);
     let mut args = Arguments::from_args();
-    // Some fork, which is refused beside threads.
+    // Some tests fork, which fails in a process with several threads.
     args.test_threads = Some(1);
     let test = |name: &str, test: fn() -> io::Result<()>| {
         Trial::test(name, move || test().map_err(Failed::from))
@@ -167,7 +167,7 @@ fn own_arguments(_: ()) -> u8 {
     u8::from(!given || env::var_os("MULTIPROC_CHILD").is_some())
 }
 
-/// Returns how many sockets are open besides the standard streams. (The user's shell may leave other files.)
+/// Returns the number of open sockets besides the standard streams. (The user's shell may leave other files open.)
 fn inherits_nothing(_: Fd) -> io::Result<u8> {
     let mut open = 0;
     for entry in std::fs::read_dir("/proc/self/fd")? {
@@ -245,7 +245,7 @@ fn a_child_reads_nothing_from_its_stdin() -> io::Result<()> {
     Ok(())
 }
 
-/// This program with this argument or variable.
+/// Runs this program with this argument or variable.
 fn again() -> io::Result<Command> {
     let mut command = Command::new(env::current_exe()?);
     command.stdin(Stdio::null());
@@ -257,7 +257,7 @@ fn arguments_are_the_programs_own() -> io::Result<()> {
     Ok(())
 }
 
-/// It would start children that start children.
+/// Such a program would start children that start children.
 fn a_child_without_init_starts_no_children() -> io::Result<()> {
     let output = again()?.env("FORGETFUL", "").output()?;
     let text = String::from_utf8_lossy(&output.stderr);

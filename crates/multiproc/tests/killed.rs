@@ -1,5 +1,5 @@
-//! Producers and consumers are killed at random times, and locks and values travel to children. The children are this
-//! program, started again, so it has a `main` of its own.
+//! Producers and consumers are killed at random times, and locks and values are sent to children. The children run this
+//! program again, so it has its own `main`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -19,7 +19,7 @@ use multiproc::{
 
 const LONG: Duration = Duration::from_secs(30);
 
-/// How often a process is killed.
+/// The number of processes to kill.
 const KILLS: u64 = 25;
 
 fn main() -> ExitCode {
@@ -58,13 +58,13 @@ fn main() -> ExitCode {
 
 type Item = (u64, Vec<u8>);
 
-/// Of very different sizes, and recognisable when torn.
+/// Items have very different sizes, and a torn item is recognisable.
 fn item(n: u64) -> Item {
     let size = if n % 50 == 49 { 100_000 } else { n % 300 };
     (n, vec![n as u8; size as usize])
 }
 
-/// A queue with or without a limit.
+/// Makes a queue with or without a limit.
 fn queue(round: u64) -> Queue<Item> {
     Queue::bounded(if round.is_multiple_of(2) { 0 } else { 3 }).unwrap()
 }
@@ -82,7 +82,7 @@ fn a_killed_producer_blocks_nobody() {
     for round in 0..KILLS {
         let queue = queue(round);
         let child = spawn(put_without_end, queue.clone()).unwrap();
-        // Somewhere in its work, and not always at the same point.
+        // Kill it at a different point of its work each time.
         let mut next = 0;
         while next < round * 13 {
             assert_eq!(queue.get_timeout(LONG).unwrap(), item(next));
@@ -98,7 +98,7 @@ fn a_killed_producer_blocks_nobody() {
     }
 }
 
-/// Reports each item that it has got.
+/// Reports each item that it gets.
 fn get_without_end((queue, report): (Queue<Item>, Fd)) -> std::io::Result<()> {
     let mut report = File::from(report.into_inner());
     while let Ok((n, bytes)) = queue.get() {
@@ -184,7 +184,7 @@ fn everything_travels_to_a_spawned_child() {
 fn die_with((lock, owned): (Lock, Queue<()>)) -> Result<(), Box<dyn std::error::Error>> {
     let _guard = lock.lock()?;
     owned.put(&())?;
-    // It is killed here.
+    // The process is killed here.
     owned.close()?;
     loop {
         std::thread::park();

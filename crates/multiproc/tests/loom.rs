@@ -1,5 +1,5 @@
-//! `Event` under [loom](https://docs.rs/loom), which tries every interleaving of its atomic operations: every item of a
-//! queue is got, or loom finds a deadlock.
+//! `Event` under [loom](https://docs.rs/loom), which tries every interleaving of its atomic operations. Consumers get every
+//! item of a queue, or loom finds a deadlock.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p multiproc --test loom --release --target-dir target/loom`
 
@@ -11,7 +11,7 @@ use loom::sync::{Arc, Mutex};
 use loom::thread;
 use multiproc::event::Event;
 
-/// As in a ring, producers and consumers have a lock each, and see each other's counts.
+/// As in a ring, producers and consumers have one lock each and read each other's counts.
 #[derive(Default)]
 struct Queue {
     put_lock: Mutex<()>,
@@ -53,7 +53,7 @@ impl Queue {
 }
 
 /// Tries all interleavings with at most `switches` preemptions. Loom's authors recommend two or three. Two were enough to
-/// find each lost wake-up that `Event` ever had.
+/// find every lost wake-up in earlier versions of `Event`.
 fn model(switches: usize, test: impl Fn(Arc<Queue>) + Sync + Send + 'static) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(switches);
@@ -107,7 +107,7 @@ fn a_consumer_that_sleeps_again_is_woken_again() {
     });
 }
 
-/// A process that was killed asleep has counted itself and never takes that back; the kernel has forgotten it.
+/// A process that was killed in its sleep stays counted as a sleeper, but the kernel no longer knows it.
 #[test]
 fn the_killed_do_not_hide_the_living() {
     model(3, |queue| {
@@ -119,7 +119,7 @@ fn the_killed_do_not_hide_the_living() {
     });
 }
 
-/// As `join` uses it: no lock, and all sleepers wait for the same.
+/// As `join` uses it: no lock, and all sleepers wait for the same event.
 #[test]
 fn all_are_woken() {
     model(3, |queue| {

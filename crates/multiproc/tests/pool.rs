@@ -1,4 +1,4 @@
-//! The pool. Its workers are this program, started again, so it has a `main` of its own.
+//! The pool. Its workers run this program again, so it has its own `main`.
 //!
 //! `POOL_TEST_KILLS=1000 cargo test -p multiproc --test pool` kills more workers than usual.
 
@@ -19,7 +19,7 @@ use multiproc::{Exit, Pool, PoolError, init, target, task};
 use rustix::process::{Pid, Signal, getpid, kill_process, test_kill_process};
 use serde::{Deserialize, Serialize, Serializer, ser};
 
-/// Longer than anything takes on a slow machine.
+/// Longer than any step takes on a slow machine.
 const LONG: Duration = Duration::from_secs(30);
 const MOMENT: Duration = Duration::from_millis(50);
 
@@ -47,7 +47,7 @@ fn main() -> Result<ExitCode> {
         target(not_a_task),
     ]);
     let mut args = Arguments::from_args();
-    args.test_threads = Some(1); // One of the tests forbids new workers to start.
+    args.test_threads = Some(1); // One test prevents new workers from starting.
     let test = |name: &str, test: fn()| {
         Trial::test(name, move || {
             test();
@@ -138,7 +138,7 @@ fn reverse(mut bytes: Vec<u8>) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A task that has a pool.
+/// A task that creates a pool.
 fn nested(n: u64) -> Result<Vec<u64>> {
     Ok(Pool::with_workers(2)?.map(double, 0..n, Some(1))?)
 }
@@ -160,12 +160,12 @@ fn take_descriptor(_: Fd) -> Result<()> {
     Ok(())
 }
 
-/// `init` has it only in this process.
+/// Registered with `init` only in the parent.
 fn parents_own(_: ()) -> Result<()> {
     Ok(())
 }
 
-/// `init` does not have it.
+/// Not registered with `init`.
 fn stranger(_: ()) -> Result<()> {
     Ok(())
 }
@@ -185,7 +185,7 @@ fn map_keeps_the_order() {
         assert!(doubled.into_iter().eq((0..1000).map(|n| 2 * n)));
     }
     assert_eq!(pool.map(double, [], None).unwrap(), []);
-    // More than the ring holds.
+    // More tasks than the ring holds.
     let results: Vec<_> = (0..20_000)
         .map(|n| pool.apply_async(double, n).unwrap())
         .collect();
@@ -206,7 +206,7 @@ fn errors_come_back() {
     };
     assert_eq!(message, "no hope");
     assert!(place.contains("pool.rs:"), "{place}");
-    // The first error in order, and the same at every call.
+    // Every call returns the first error in order.
     let mixed = pool
         .map_async(run, [Do::Nothing, Do::Fail, Do::Panic], Some(2))
         .unwrap();
@@ -257,7 +257,7 @@ fn killed_workers_are_replaced() {
 }
 
 fn workers(pool: &Pool, count: usize) -> BTreeSet<i32> {
-    // Each task takes a moment, so that every worker gets one sooner or later.
+    // Each task takes a moment, so that every worker eventually gets one.
     let start = Instant::now();
     let mut pids = BTreeSet::new();
     while pids.len() < count {
@@ -288,7 +288,7 @@ fn idle_workers_are_replaced() {
     }
 }
 
-/// Every task is done or fails with the killed worker. A kill costs one task at most.
+/// Every task is done or fails with its killed worker. A kill fails at most one task.
 fn random_kills_lose_one_task_each() {
     let kills = env::var("POOL_TEST_KILLS").map_or(25, |kills| kills.parse().unwrap());
     let pool = pool(2);
@@ -297,7 +297,7 @@ fn random_kills_lose_one_task_each() {
         let results: Vec<_> = (0..300)
             .map(|n| pool.apply_async(double, n).unwrap())
             .collect();
-        // The kill comes at another point of the work each time.
+        // Kill at a different point of the work each time.
         thread::sleep(Duration::from_micros(round * 37 % 1000));
         kill_process(pid(victim), Signal::KILL).unwrap();
         let mut died = 0;
@@ -406,7 +406,7 @@ fn callbacks() {
     };
     pool.apply_async_with(double, 1, submit, |_| {}).unwrap();
     assert_eq!(results.recv_timeout(LONG), Ok(3));
-    // The others get their results after a callback has panicked. (`resume_unwind` does not print it.)
+    // Other tasks get their results after a callback panics. (`resume_unwind` does not print the panic.)
     pool.apply_async_with(
         double,
         1,
@@ -438,7 +438,7 @@ fn results_that_have_come_survive_the_end() {
     let slow = |_| thread::sleep(6 * MOMENT);
     let first = pool.apply_async_with(double, 1, slow, |_| {}).unwrap();
     let second = pool.apply_async(double, 2).unwrap();
-    thread::sleep(3 * MOMENT); // Meanwhile the second is done, too, and its result waits behind the callback.
+    thread::sleep(3 * MOMENT); // The second task ends too, and its result waits until the callback returns.
     pool.terminate();
     assert_eq!(first.get_timeout(LONG).unwrap(), 2);
     assert!(!matches!(
@@ -455,12 +455,12 @@ fn unordered_results_come_as_they_are_done() {
     assert!(
         results[2].is_ok() && results[..2].iter().filter(|result| result.is_err()).count() == 1
     );
-    // In a chunk, each result stays in its place.
+    // Results keep their order within a chunk.
     let tasks = [Do::Nothing, Do::Fail, Do::Panic, Do::Nothing, Do::Fail];
     let results = pool.imap_unordered(run, tasks, Some(5)).unwrap();
     let good: Vec<bool> = results.map(|result| result.is_ok()).collect();
     assert_eq!(good, [true, false, false, true, false]);
-    // A chunk that dies is an error for each of its tasks.
+    // When a worker dies, each task of its chunk fails.
     let tasks = [Do::Nothing, Do::Fail, Do::Die, Do::Nothing, Do::Nothing];
     let results: Vec<_> = pool.imap_unordered(run, tasks, Some(3)).unwrap().collect();
     let died = |result: &Result<i32, PoolError>| matches!(result, Err(PoolError::WorkerDied(_)));
@@ -478,7 +478,7 @@ fn workers_that_do_not_start() {
         let error = Pool::with_workers(2).err().map(|error| error.to_string());
         let error = error.unwrap_or_default();
         ensure!(error.contains("ready (exit code 5)"), "{error}");
-        // The pool that had workers has none now, and says so instead of waiting.
+        // A pool without workers reports that instead of blocking.
         pids.iter()
             .for_each(|worker| kill_process(pid(*worker), Signal::KILL).unwrap());
         let start = Instant::now();
@@ -498,7 +498,7 @@ fn workers_that_do_not_start() {
     })();
     fs::remove_file(&refusal).unwrap();
     checked.unwrap();
-    // It tries again every second.
+    // The pool retries every second.
     let start = Instant::now();
     while pool.apply(double, 1).is_err() {
         assert!(start.elapsed() < LONG);
@@ -518,11 +518,11 @@ fn unknown_functions_are_refused() {
     );
     let error = pool.map(not_a_task, [(); 0], None);
     assert!(matches!(error, Err(PoolError::UnknownTask(_))), "{error:?}");
-    // Closures of one function have one name.
+    // Closures in the same function have the same name.
     init([task(|n: u64| Ok::<u64, String>(n))]);
     let error = pool.apply(|n: u64| Ok::<u64, String>(n + 1), 1);
     assert!(matches!(error, Err(PoolError::UnknownTask(_))), "{error:?}");
-    // A worker that does not know the function says so.
+    // A worker reports a function that it does not know.
     let error = pool.apply(parents_own, ());
     let Err(PoolError::Channel(reason)) = error else {
         panic!("{error:?}");

@@ -1,4 +1,4 @@
-//! The queues between threads, through their public surface. Processes are in `killed.rs`.
+//! The public API of the queues, between threads. `killed.rs` tests them between processes.
 
 #![allow(clippy::unwrap_used)]
 
@@ -97,7 +97,7 @@ fn each_item_is_delivered_once() {
             scope.spawn(|| {
                 let mut last = [None; 4];
                 while let Ok((producer, n)) = queue.get() {
-                    // A consumer sees the items of one producer in their order.
+                    // A consumer gets the items of one producer in order.
                     assert!(last[producer as usize].replace(n) < Some(n));
                     assert!(got.lock().unwrap().insert((producer, n)));
                 }
@@ -137,7 +137,7 @@ fn join_waits_for_the_last_task() {
     assert!(queue.join_timeout(Duration::ZERO).unwrap());
 }
 
-/// A consumer that is done with a later item first must not make an earlier one look like one too many.
+/// If a consumer finishes a later item first, `task_done` for an earlier one must not fail.
 #[test]
 fn tasks_are_counted_while_more_are_put() {
     let queue = JoinableQueue::new(2).unwrap();
@@ -181,7 +181,7 @@ fn closing_wakes_a_producer_that_waits_for_room() {
     }
 }
 
-/// More than the queue holds, so that it wraps again and again; and large items between small ones.
+/// Puts more than the queue holds, so that it wraps repeatedly, with large items between small ones.
 #[test]
 fn a_full_queue_stays_in_order() {
     let queue = Queue::<(u32, String)>::bounded(20).unwrap();
