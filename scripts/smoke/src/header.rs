@@ -1,4 +1,4 @@
-//! The comment at the top of an example or of a one-file block, and the rules that it follows.
+//! The comment at the top of an example or one-file block, and its rules.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,13 +10,13 @@ use crate::workspace;
 /// The keys that any header may have.
 const KEYS: &[&str] = &["Python", "Differs", "Order", "Needs", "Platform"];
 
-/// The keys that say what an example is run with: its arguments, and that it runs until it is stopped.
+/// The keys for running an example: its arguments, and whether it runs until it is stopped.
 const PROGRAM_KEYS: &[&str] = &["Usage", "Serves"];
 
-/// What `by_hand` leaves to the library.
+/// The key for what `by_hand` lacks and the library adds.
 const BY_HAND_KEY: &str = "Lacks";
 
-/// The length of a title, and whether a longer one is an error or only a warning of `smoke examples`.
+/// The maximum length of a title, and whether a longer title is an error or only a warning of `smoke examples`.
 const TITLE: usize = 80;
 const LONG_TITLES_FAIL: bool = false;
 
@@ -26,7 +26,7 @@ pub struct Header {
     keys: BTreeMap<String, String>,
     /// The manifest between the fences, without `[package]`.
     pub manifest: String,
-    /// What breaks the rules, with the number of the line.
+    /// What breaks the rules, with line numbers.
     wrong: Vec<(usize, String)>,
 }
 
@@ -36,7 +36,7 @@ impl Header {
         Ok(Header::parse(&name, &workspace::read(path)?))
     }
 
-    /// Parses the header of the file with this name. A mistake goes to the list that [`Header::check`] reports.
+    /// Parses the header of the file with this name. Mistakes are kept for [`Header::check`].
     pub fn parse(name: &str, source: &str) -> Header {
         let mut header = Header::default();
         let (mut fenced, mut last) = (false, None);
@@ -101,7 +101,7 @@ impl Header {
             .extend(wrong.into_iter().map(|wrong| (number, wrong)));
     }
 
-    /// The value of a key, its lines joined, or nothing.
+    /// The value of a key with its lines joined, or an empty string.
     pub fn key(&self, key: &str) -> &str {
         self.keys.get(key).map_or("", String::as_str)
     }
@@ -115,7 +115,7 @@ impl Header {
         self.key("Needs").strip_suffix(".rs").into_iter().collect()
     }
 
-    /// The arguments that make it run in another way, with the same trace: `Usage: NAME [a | b]`.
+    /// The alternative arguments of `Usage: NAME [a | b]`; the trace is the same for all.
     pub fn variants(&self) -> Vec<&str> {
         demo::variants(self.key("Usage"))
     }
@@ -130,7 +130,7 @@ impl Header {
         self.key("Platform").contains("python3")
     }
 
-    /// The complaint about a title of more than 80 characters.
+    /// The error about a title of more than 80 characters.
     pub fn long_title(&self) -> Option<String> {
         let length = self.title.chars().count();
         (length > TITLE).then(|| format!("the title has {length} characters, not at most {TITLE}"))
@@ -146,7 +146,7 @@ impl Header {
         }
     }
 
-    /// Returns what breaks the rules, a line `file:line: what` each. `versions` is `[workspace.dependencies]`.
+    /// Returns a line `file:line: what` for each broken rule. `versions` is `[workspace.dependencies]`.
     pub fn check(&self, file: &str, versions: &toml::Table) -> Vec<String> {
         let wrong = self.wrong.iter();
         let mut wrong: Vec<String> = wrong
