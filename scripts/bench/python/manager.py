@@ -43,7 +43,7 @@ def connected(address):
 
 
 def operation(case, address):
-    """What is timed; it is called with numbers from 0 on, and returns what is to be the same number."""
+    """Returns the operation to time. It gets the numbers from 0 on, and must return the same number."""
     if case == "connect":
         def connect(number):
             connected(address)
