@@ -108,7 +108,7 @@ pub fn run(group: &Group, case: &Case, contestant: &Contestant, count: u64) -> R
     figure(&fs::read_to_string(&stdout).context("read its output")?)
 }
 
-/// Waits for the supervisor's last report. Returns `None` if the time was up and everything was killed.
+/// Waits for the supervisor's last report. Returns `None` if the time limit passed and everything was killed.
 fn end_of(socket: &mut UnixStream) -> Result<Option<Report>> {
     let mut reports = BufReader::new(socket.try_clone().context("clone a socket")?);
     let mut killed = false;
