@@ -12,7 +12,7 @@ async def detached(runs, end):
 
 async def main(end):
     runs = asyncio.Event()
-    # The event keeps the task alive that waits for it; the loop does not.
+    # The event holds a reference to the waiting task; the loop does not.
     asyncio.create_task(detached(runs, end))
     print('main has dropped the handle')
     await runs.wait()

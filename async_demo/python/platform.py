@@ -9,7 +9,7 @@ def descriptors():
             if os.readlink('/proc/self/fd/' + fd) == 'anon_inode:[eventpoll]':
                 return 'a descriptor of epoll'
         except FileNotFoundError:
-            pass  # The descriptor that listed them.
+            pass  # The descriptor that was open for the listing is closed now.
     return 'none'
 
 

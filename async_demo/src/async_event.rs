@@ -1,9 +1,9 @@
 //! Let tasks wait for an event, which can be set, cleared and set again.
 //!
 //! Python:  `asyncio.Event`
-//! Differs: the tasks may run on several threads. As in Python, a task that waits when the event is set goes on, even if it is
+//! Differs: the tasks may run on several threads. As in Python, `set` wakes every waiting task, even if the event is
 //!          cleared before the task runs. tokio's `Notify::notify_waiters` alone has no flag, and its `watch` alone would lose
-//!          that set.
+//!          such a set.
 //!
 //! For an event that is never cleared use tokio-util's `CancellationToken`, and for one with a single waiter a `oneshot`.
 //!

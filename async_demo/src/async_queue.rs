@@ -1,8 +1,8 @@
 //! Pass items between tasks: first in first out, by priority, or last in first out.
 //!
 //! Python:  `asyncio.Queue`, `asyncio.PriorityQueue`, `asyncio.LifoQueue`
-//! Differs: the tasks may run on several threads. A waiter is served before later callers: `try_get` does not take an item that
-//!          is on its way to a waiting task. A refused item comes back with the error.
+//! Differs: the tasks may run on several threads. A waiter is served before later callers: `try_get` does not take an item
+//!          that is assigned to a waiting task. A refused item comes back with the error.
 //!
 //! tokio's `mpsc` has one consumer, closes when all senders are gone, and has no `join`; use it where that is enough.
 //!

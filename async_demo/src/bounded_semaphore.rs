@@ -1,8 +1,8 @@
 //! Limit how many tasks run at the same time, and detect one release too many.
 //!
 //! Python:  `asyncio.BoundedSemaphore`
-//! Differs: `acquire` returns a permit, and dropping it releases it once, also in a cancelled task. Only a permit that was
-//!          forgotten on purpose can be released explicitly, as in Python, and so once too often.
+//! Differs: `acquire` returns a permit, and dropping it releases it once, also in a cancelled task. Only a forgotten permit
+//!          is released explicitly, as in Python, so only there a release can be one too many.
 //!
 //! If every permit is dropped, use tokio's `Semaphore`, which cannot be released too often either.
 //!

@@ -4,7 +4,7 @@
 //! - A future does nothing until it is awaited, like a coroutine. But a task that `tokio::spawn` starts runs on any of
 //!   several threads, so the values that it owns must be `Send` and `'static`.
 //! - Cancelling drops the future at its await: its destructors run, and it cannot refuse.
-//! - A panic in a task comes out of its `JoinHandle`, and is printed in any case.
+//! - The `JoinHandle` of a task returns its panic as an error. The panic is also printed.
 //! - There is no current loop to look up. A [`tokio::runtime::Runtime`] is a value, and a program may have several.
 
 pub mod blocking {

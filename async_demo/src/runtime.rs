@@ -1,15 +1,15 @@
 //! Run callbacks, timers and tasks on one thread with an event loop like asyncio's.
 //!
 //! Python:  `asyncio.new_event_loop()`, `Handle`, `Task`, `call_soon_threadsafe`, under their Python names
-//! Differs: a callback gets the loop as its argument. Other threads use a `Remote`. There are no files or sockets: asyncio's
-//!          and tokio's loops sleep in epoll, this one until a message arrives or a timer is due. `cancel` drops the
+//! Differs: a callback gets the loop as its argument. Other threads use a `Remote`. It has no files or sockets: asyncio's and
+//!          tokio's loops sleep in epoll; this loop sleeps until a message arrives or a timer is due. `cancel` drops the
 //!          future at its await; it cannot refuse, and its destructors run. The loop keeps a task without a handle alive.
 //! Order:   callbacks run in the order in which they became ready, timers by time and then in the order of their creation.
 //!          Messages of one thread arrive in order.
 //!
 //! Only `run_forever` and `run_until_complete` block. No lock is held while user code runs. A callback that does not return
 //! soon delays all others. A panic in a callback, task, message or destructor goes to the exception handler, and the loop
-//! goes on; a panic of the handler leaves `run_forever` or `close`. Callbacks that hold the loop keep it alive: `close` it.
+//! goes on; a panic of the handler propagates out of `run_forever` or `close`. Callbacks that hold the loop keep it alive: `close` it.
 //!
 //! A callback costs one allocation, a timer O(log n) more, and a task one allocation with its future and result. A round
 //! without messages from other threads costs one atomic load. A message costs two allocations, and a wake-up if the loop

@@ -1,8 +1,8 @@
 //! Run an event loop on a thread that takes work from outside until stopped.
 //!
 //! Python:  a thread that runs an event loop, and `asyncio.run_coroutine_threadsafe(coro, loop)`
-//! Differs: a waiter sleeps until the result is there, and gets an error if there will be none: the task panicked, or the
-//!          executor was stopped. With Python, stopping the loop leaves the waiter blocked. Stopping either finishes or
+//! Differs: a waiter sleeps until the result is ready, and gets an error if the task panicked or the executor was
+//!          stopped. With Python, stopping the loop leaves the waiter blocked. Stopping either finishes or
 //!          cancels the work. Destructors clean up cancelled work, and cannot await.
 //! Platform: Unix (`stop_on_signals`)
 //!

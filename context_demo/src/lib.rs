@@ -1,7 +1,7 @@
 //! `contextvars`: values that belong to a task, a thread or one call.
 //!
-//! Choose the simplest that serves: an argument ([`explicit`]); a value for the length of a future ([`task_local`], which
-//! is tokio's own); or variables that can be set, copied and reset by Python's rules (the crate [`contextvars`]).
+//! Choose the simplest that is enough: an argument ([`explicit`]); a value that lasts as long as a future ([`task_local`],
+//! tokio's own); or variables that can be set, copied and reset by Python's rules (the crate [`contextvars`]).
 
 pub mod copy_context;
 pub mod explicit;

@@ -1,7 +1,7 @@
 //! Give each task a context of its own, a copy made when the task is created.
 //!
 //! Python:  `asyncio.create_task`, which copies the context; `client_addr_var` of the notes' echo server
-//! Differs: tokio's tasks know nothing of contexts, so wrap each one: `spawn(in_context(f))`. The context moves with its
+//! Differs: tokio's tasks have no context, so wrap each task: `spawn(in_context(f))`. The context moves with its
 //!          task from thread to thread. Cleanup is a destructor, and sees the task's values, too.
 //! Order:   on this one thread every task runs up to its `yield_now` before the first one goes on.
 //!

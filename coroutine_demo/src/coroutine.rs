@@ -1,12 +1,12 @@
 //! Write coroutines with `send`, `throw` and `close`, as Python's generators.
 //!
 //! Python:  a generator function; `n = yield value` is `let n = co.suspend(value).await?`
-//! Differs: sent, yielded, thrown and returned values have a type each. The first step is `start`; Python has `send(None)`. A
+//! Differs: sent, yielded, thrown and returned values each have their own type. The first step is `start`; Python has `send(None)`. A
 //!          thrown error arrives as the `Err` of a `Result`. `close` raises nothing in the body: it drops the body where it
-//!          stopped, so cleanup belongs in destructors. It cannot yield there, which Python forbids, too.
+//!          stopped, so cleanup belongs in destructors. It cannot yield there, as in Python.
 //!
-//! A step runs the body on the caller's thread up to its next `suspend`. A panic of the body reaches the caller, and the
-//! coroutine has finished then. A coroutine stays on its thread. Creating one costs two allocations; a step is one indirect
+//! A step runs the body on the caller's thread up to its next `suspend`. A panic of the body reaches the caller and
+//! ends the coroutine. A coroutine stays on its thread. Creating one costs two allocations; a step is one indirect
 //! call and moves two values. There is no `unsafe`.
 //!
 //! ```cargo

@@ -4,9 +4,9 @@
 //! Differs: the loop ends after four rounds, and the greenlets with it. gevent is not in the standard library, so the Python
 //!          twin uses generators, which stop only in their own body; greenlets stop in any call, such as `tick`. corosensei
 //!          only switches stacks, and its interface is safe. The crate `may` has threads, timers and sockets, too, but its
-//!          spawn is `unsafe`: a coroutine may move to another thread, where a kept thread-local is undefined behaviour.
-//! Order:   in round r, `new task count r` comes first, then every task once. All sleep equally long, so they wake in the order
-//!          in which they fell asleep.
+//!          spawn is `unsafe`: a coroutine may move to another thread, where a reference to a thread-local is invalid.
+//! Order:   in round r, `new task count r` comes first, then every task once. All sleep for the same time, so they wake in
+//!          the order in which they went to sleep.
 //! Needs:   hub.rs
 //!
 //! ```cargo

@@ -3,11 +3,11 @@
 //! Python:  gevent's hub; `run(main)` is `gevent.spawn(main).join()`, `me.spawn` is `gevent.spawn`, `me.sleep` is `gevent.sleep`
 //! Differs: gevent finds the current greenlet by itself; here it is an argument, so the reader sees which calls may switch. Only
 //!          `sleep` is here; gevent also patches sockets and locks. All greenlets end with `main`.
-//! Order:   the greenlet that is due first runs first; of two that are due at the same instant, the one that asked first.
+//! Order:   the greenlet that is due first runs first. If two are due at the same instant, the first sleeper runs first.
 //!
 //! `sleep` switches to another greenlet; any other blocking call, such as `thread::sleep`, blocks all of them. When `main`
-//! returns, the others end where they sleep: their stacks are unwound, so their destructors run, which must not sleep. That
-//! needs `panic = "unwind"`; otherwise the program aborts. A panic of a greenlet reaches the caller of `run`, and ends the
+//! returns, the others end where they sleep: their stacks are unwound, and their destructors run. These must not sleep.
+//! Unwinding needs `panic = "unwind"`; otherwise the program aborts. A panic of a greenlet reaches the caller of `run`, and ends the
 //! others in the same way. Each has 1 MiB of stack, of which only touched pages use memory; an overflow hits a guard page and
 //! raises SIGSEGV. A spawn maps a stack. A switch is a few dozen instructions without a system call, besides reading the clock.
 //!

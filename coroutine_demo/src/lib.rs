@@ -6,7 +6,7 @@
 //!
 //! Nightly Rust has coroutines (`#[coroutine]`, `std::ops::Coroutine`): `resume(value)` sends, `yield` yields and receives,
 //! and `CoroutineState` tells whether it yielded or returned. They will replace [`yield_send_async`] and the cell of
-//! [`coroutine`]. They have no `throw` (send a `Result` instead), and no `close` besides dropping. `gen` blocks, which only
+//! [`coroutine`]. They have no `throw` (send a `Result` instead) and no `close` (drop the coroutine instead). `gen` blocks, which only
 //! yield, are iterators. On stable Rust, use an iterator (`std::iter::from_fn`) for a generator, and one of the ways here
 //! for a coroutine.
 

@@ -1,8 +1,8 @@
 //! Write a coroutine as a state machine by hand.
 //!
 //! Python:  `n = yield n + 1`, `c.send(n)`, `c.close()`
-//! Differs: the type changes when the coroutine starts, and `close` consumes it. So a value that is sent too early or too late
-//!          does not compile; Python detects it at run time.
+//! Differs: the type changes when the coroutine starts, and `close` consumes it. Sending too early or too late does not
+//!          compile; Python detects it at run time.
 //! Order:   one thread; control passes to the consumer at each `send` and back at each `yield`.
 //!
 //! ```cargo

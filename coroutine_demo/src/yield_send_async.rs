@@ -1,8 +1,8 @@
 //! Use an async block as a coroutine, whose state machine the compiler writes.
 //!
 //! Python:  `n = yield n + 1`, `c.send(n)`, `c.close()`, as `async def` and `send` would do it
-//! Differs: a `poll` carries no value, so sent and yielded values pass through two cells that both sides share. `close` is the
-//!          drop: it drops the values that the block holds where it stopped.
+//! Differs: a `poll` carries no value, so sent and yielded values pass through two cells that both sides share. Dropping
+//!          the block is `close`: it drops the values that the block holds where it stopped.
 //! Order:   as in yield_send, whose trace it shares.
 //!
 //! ```cargo

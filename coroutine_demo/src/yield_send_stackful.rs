@@ -2,8 +2,8 @@
 //!
 //! Python:  `n = yield n + 1`, `c.send(n)`, `c.close()`, as a greenlet would do it
 //! Differs: a generator has one frame and stops in its own body. This coroutine has a whole stack, 1 MiB of address space with
-//!          a guard page, and stops in any call. `close` is the drop: it unwinds the stack, so destructors run. That needs
-//!          `panic = "unwind"`; otherwise the program aborts.
+//!          a guard page, and stops in any call. Dropping it is `close`: the stack is unwound, so destructors run. That
+//!          needs `panic = "unwind"`; otherwise the program aborts.
 //! Order:   as in yield_send, whose trace it shares.
 //!
 //! ```cargo

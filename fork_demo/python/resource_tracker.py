@@ -19,7 +19,7 @@ def look(name):
 
 
 if __name__ == '__main__':
-    os.environ['PYTHONWARNINGS'] = 'ignore'  # the tracker would warn of what it unlinks
+    os.environ['PYTHONWARNINGS'] = 'ignore'  # the tracker would warn about the memory that it unlinks
     name = 'resource_tracker.py.{}'.format(os.getpid())
     print('main process pid is {}'.format(os.getpid()))
     resource_tracker.ensure_running()

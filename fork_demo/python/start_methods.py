@@ -2,7 +2,7 @@ from multiprocessing import forkserver, get_context
 import os
 import sys
 
-FILE = '/dev/zero'  # nothing else in these processes opens it
+FILE = '/dev/zero'  # no other code in these processes opens it
 changed = False
 
 

@@ -1,13 +1,13 @@
 //! Fork six children with nix alone: one thread, flush, fork, `_exit`, `waitpid`.
 //!
 //! Python:  `Process(target=r)`, `start()`, `join()`
-//! Differs: nix forks and waits. What makes that safe is done here, in `fork`.
+//! Differs: nix only forks and waits. The function `fork` here adds what makes that safe.
 //! Order:   as in process_target, whose trace and Python this example shares.
 //! Lacks:   - A child for a program with threads, by spawn or a fork server (start_methods, context).
 //!          - Values that travel to a child that inherits nothing (process_subclass).
 //!          - Cleanup of the names that a killed child leaves behind (resource_tracker).
-//!          - A handle that kills its child when it is dropped; here, after an error, children live until main ends
-//!            (fault parent_killed).
+//!          - A handle that kills its child when it is dropped. Here, after an error, the children live until main
+//!            ends (fault parent_killed).
 //! Platform: Linux (`/proc/self/task`, the parent-death signal)
 //!
 //! ```cargo

@@ -1,8 +1,8 @@
 //! Set the default start method once, and start a child by another method.
 //!
 //! Python:  `set_start_method('spawn')`, `get_context('fork')`
-//! Differs: the second `set_start_method` returns an error instead of raising one. Without the first the default is
-//!          spawn, which is safe in a program with threads.
+//! Differs: the second `set_start_method` returns an error instead of raising one. Without the first call the default
+//!          is spawn, which is safe in a program with threads.
 //! Order:   both children run at the same time.
 //!
 //! ```cargo

@@ -1,10 +1,10 @@
 //! Fork a copy of this process and wait for it.
 //!
 //! Python:  `os.fork()`
-//! Differs: `os.fork` returns twice; here the child runs a closure and ends with it, so it cannot run on into its
-//!          parent's code (by_hand shows the two returns). In a program with threads `fork` is refused: the child would
-//!          inherit the locks that the other threads hold, but not the threads. The notes never wait for the child,
-//!          which leaves a zombie.
+//! Differs: `os.fork` returns twice; here the child runs a closure and then ends, so it cannot continue into its
+//!          parent's code (by_hand shows the two returns). `fork` refuses to run in a program with threads: the child
+//!          would inherit the locks that the other threads hold, but not the threads. The notes never wait for the
+//!          child, which leaves a zombie.
 //! Order:   the child's line comes anywhere after the first.
 //!
 //! ```cargo

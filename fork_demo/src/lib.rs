@@ -3,12 +3,12 @@
 //! What differs from Python, and why:
 //! - `fork` copies one thread and the locks of all threads, so `multiproc::fork` refuses to run in a program with
 //!   several threads. Python 3.12 warns; 3.14 no longer forks by default.
-//! - A spawned child is this program started again, so `main` runs there too. `init`, first in `main`, runs the child's
-//!   function and ends the child, as `if __name__ == '__main__'` keeps a Python child from running its parent's code.
-//! - A child's function is a function by name, and its arguments travel as bytes.
+//! - A spawned child is this program started again, so `main` runs there too. Call `init` first in `main`: in a child it
+//!   runs the child's function and ends the process. Python uses `if __name__ == '__main__'` for this.
+//! - A child's target is a named function, and its arguments travel as bytes.
 //! - Dropping a child that was not joined kills it. A child dies with its parent, even if the parent is killed.
 //!
-//! by_hand forks with the nix crate alone, and lists what that lacks.
+//! by_hand forks with the nix crate alone, and lists what the library adds.
 
 pub mod by_hand;
 pub mod context;

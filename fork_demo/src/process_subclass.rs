@@ -1,8 +1,9 @@
 //! Send a value to each child, which runs the value's method there.
 //!
 //! Python:  `class P(Process)` with `__init__` and `run`
-//! Differs: no base class: the method is the target, the value is its argument. The fields travel as bytes, as Python's
-//!          do as a pickle under spawn; nothing else does, so the child does not see `CHANGED` change.
+//! Differs: there is no base class: the method is the target, and the value is its argument. Only the value's fields
+//!          travel to the child, as bytes; Python pickles them under spawn. So the child does not see the new value of
+//!          `CHANGED`.
 //!
 //! ```cargo
 //! [dependencies]

@@ -2,7 +2,7 @@
 //!
 //! Python:  `Process(target=r)`, `start()`, `join()`
 //! Differs: dropping a child that was not joined kills it, and a child dies with its parent.
-//! Order:   the children's lines interleave freely. No child ends before all are started.
+//! Order:   the children's lines interleave freely. No child ends before all have started.
 //!
 //! ```cargo
 //! [dependencies]

@@ -1,9 +1,9 @@
 //! Have the resource tracker unlink the shared memory of a killed child.
 //!
 //! Python:  `multiprocessing.resource_tracker` and `shared_memory.SharedMemory`
-//! Differs: the tracker is started by hand, and only for memory that has a name. What `multiproc` itself shares has
-//!          none, so a kill leaves nothing to clean up.
-//! Order:   the segment is there until every process that knows the tracker has ended; it is gone when the tracker has.
+//! Differs: the tracker is started by hand, and only for memory that has a name. The memory that `multiproc`
+//!          shares has none, so a kill leaves nothing to clean up.
+//! Order:   the segment exists until every process that uses the tracker has ended; the tracker unlinks it and ends.
 //! Platform: Linux (the names are files in `/dev/shm`)
 //!
 //! ```cargo

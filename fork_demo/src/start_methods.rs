@@ -5,7 +5,7 @@
 //!          that `multiprocessing` imports instead of forking; on Linux it forks up to 3.13, and 3.14 uses a fork
 //!          server.
 //! Order:   one after the other: each child is joined before the next is started.
-//! Platform: Linux (`/proc` tells which files are open, and the fork server's parent)
+//! Platform: Linux (`/proc` shows the open files and the fork server's parent)
 //!
 //! ```cargo
 //! [dependencies]

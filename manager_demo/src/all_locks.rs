@@ -3,8 +3,8 @@
 //! Python:  `Lock`, `RLock`, `Semaphore`, `BoundedSemaphore`, `Condition`, `Event`, `Barrier` of a `Manager()`
 //! Differs: a guard releases a lock. The server releases the locks of a killed client; CPython's stay locked. The barrier
 //!          has a time limit, in case the other process is killed.
-//! Order:   the two meet at the barrier where one must see what the other has done. The parent prints its last line after
-//!          the child has ended.
+//! Order:   the two processes meet at the barrier before one checks what the other has done. The parent prints its last
+//!          line after the child has ended.
 //!
 //! ```cargo
 //! [dependencies]

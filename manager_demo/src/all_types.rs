@@ -1,8 +1,7 @@
 //! Change a list, dict, Namespace, Queue, Value and Array from a child process.
 //!
 //! Python:  `list`, `dict`, `Namespace`, `Queue`, `Value`, `Array` of a `Manager()`
-//! Differs: attributes of a Namespace, `v.value` and `a[i]` are methods here. The types that processes wait for are in
-//!          all_locks.
+//! Differs: attributes of a Namespace, `v.value` and `a[i]` are methods here. For the types that block, see all_locks.
 //! Order:   the parent prints after the child has ended.
 //!
 //! ```cargo

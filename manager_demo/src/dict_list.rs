@@ -1,8 +1,8 @@
 //! Share a dict and a list with a child process.
 //!
 //! Python:  `with Manager() as manager`, `manager.dict()`, `manager.list(range(10))`
-//! Differs: the server runs in threads of this process. The child reads from its standard input where the server is, and
-//!          which objects to use.
+//! Differs: the server runs in threads of this process. The child reads the server's address and its objects from its
+//!          standard input.
 //! Order:   the parent prints after the child has ended.
 //!
 //! ```cargo

@@ -2,7 +2,7 @@
 //!
 //! Python:  `SyncManager(address, authkey)`, `m.connect()`, `m.list()`, ...; a `BaseManager` with registered queues
 //! Differs: neither side notices the other's language. A job is a struct in Rust and a dict in Python.
-//! Order:   each program waits for the one before. The objects that the client leaves are counted after its end.
+//! Order:   the programs run one after the other. After the client's end, the server counts the objects that it has left.
 //! Platform: Linux; starts python3
 //!
 //! ```cargo

@@ -3,7 +3,7 @@
 //! Python:  `QueueManager.register('get_task_queue', callable=...)`, `manager.start()`; `m.connect()`, `m.get_task_queue()`
 //! Differs: a task is the name of a function with its arguments, and the worker calls only registered names. The server
 //!          runs in threads of the worker's process, which uses the queues without proxies. The notes' server shuts down
-//!          right after `exit`, and a client that reads its results later fails; this one waits for its client.
+//!          right after `exit`, so a client that reads its results later fails. This server waits for its client.
 //! Order:   a task is put before it runs, and runs before its result is read. The worker's last line comes last.
 //!
 //! ```cargo

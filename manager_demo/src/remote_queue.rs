@@ -1,9 +1,9 @@
 //! Share a task queue for functions that both sides know by name; refuse others.
 //!
 //! Python:  the notes' `RemoteQueueServer` and `RemoteQueueClient`, and `from tasks import run, shutdown`
-//! Differs: the worker calls only registered functions; Python calls whatever arrives, unless the worker checks it. In the
+//! Differs: the worker calls only registered functions; a Python worker calls any function that arrives, unless it checks. In the
 //!          notes `server.shutdown()` stands after a `break` and never runs, and no program reads the results.
-//! Order:   a task runs before its result is read. The server shuts down after its client has read all and ended.
+//! Order:   a task runs before its result is read. The server shuts down after its client has read all results and ended.
 //!
 //! ```cargo
 //! [dependencies]

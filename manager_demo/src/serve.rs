@@ -5,8 +5,8 @@
 //! Usage:   serve --authkey-file F [--address ADDRESS] [limits, see --help]; serve --authkey-file F --connect ADDRESS
 //! Serves:  until Ctrl-C, SIGTERM, or a client's `shutdown`
 //! Differs: CPython has no limits on connections and messages. The key comes from a file, because every user can read a
-//!          command line. A client with the key may call everything, and over TCP the network can read all.
-//! Order:   the lines of a session come in order. The server is told to stop after it.
+//!          command line. A client with the key may call every method, and TCP traffic is not encrypted.
+//! Order:   the lines of a session come in order. The server is stopped after the session.
 //!
 //! ```cargo
 //! [dependencies]

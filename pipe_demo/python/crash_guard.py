@@ -13,7 +13,7 @@ def serve(pipe):
         except EOFError:
             return
         if kind == 'Divide' and b == 0:
-            os.abort()  # stands for a bug in a C library, which no exception reports
+            os.abort()  # stands for a bug in a C library, which raises no exception
         result = a + b if kind == 'Add' else a // b
         pipe.send(result if result <= MOST else 'too large')
 

@@ -4,10 +4,10 @@
 //! Differs: the child connects to its parent by name; then it sends the parent one end of each direction.
 //! Order:   as in ping_pong, whose trace and Python this example shares.
 //! Lacks:   - `poll`, which leaves the message in the pipe (poll).
-//!          - An error when the child dies before it connects; here `accept` waits without end (poll kills a child that
+//!          - An error when the child dies before it connects; here `accept` waits forever (poll kills a child that
 //!            early).
-//!          - A pipe without a name; until the child connects, a kill leaves a socket in the temporary folder (fault
-//!            parent_killed).
+//!          - A pipe without a name. Here, until the child connects, a kill leaves a socket in the temporary folder
+//!            (fault parent_killed).
 //!          - An error when no descriptor is free for a message; here ipc-channel panics (fault descriptor_limit).
 //!
 //! ```cargo

@@ -1,9 +1,9 @@
 //! Write multi-part messages to one pipe from three processes that share a lock.
 //!
 //! Python:  `with lock: conn.send(...)` in every process that writes to the same end
-//! Differs: here a single `send` needs no lock, whatever its size. With Python large ones need it, because the bytes of
-//!          two writers mix.
-//! Order:   the parts of a message stand together; which writer is next is free.
+//! Differs: here a single `send` needs no lock, whatever its size. In Python a large message needs it, because the
+//!          bytes of two writers mix.
+//! Order:   the parts of a message stay together; any writer may be next.
 //!
 //! ```cargo
 //! [dependencies]

@@ -3,7 +3,7 @@ from multiprocessing import get_context
 import os
 import re
 
-FOLDER = os.path.dirname(os.path.abspath(__file__))  # whose files are counted
+FOLDER = os.path.dirname(os.path.abspath(__file__))  # the folder with the files to count
 
 
 def count(path):

@@ -2,7 +2,7 @@
 //!
 //! Python:  `Pool.apply`
 //! Differs: the notes say that `apply` returns an `AsyncResult`; it returns the result itself, in Python too.
-//! Order:   the second task starts when the first one's result is back, whatever the number of workers.
+//! Order:   the second task starts after the first one's result has arrived, however many workers there are.
 //!
 //! ```cargo
 //! [dependencies]

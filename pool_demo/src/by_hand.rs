@@ -1,7 +1,7 @@
 //! Map a function over a list with worker processes on socket pairs.
 //!
 //! Python:  `Pool(5).map(f, [1, 2, 3])`
-//! Differs: the workers are this program, started again. A thread for each of them takes items from the list.
+//! Differs: the workers are this program, started again. One thread per worker takes items from the list.
 //! Order:   as in map, whose trace and Python this example shares.
 //! Lacks:   - A new worker for a killed one; here a kill fails the whole `map` (worker_killed).
 //!          - A task's error, and its panic, as a value; here `f` cannot fail (task_error).

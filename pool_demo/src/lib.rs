@@ -2,14 +2,14 @@
 //!
 //! What differs from Python, and why:
 //! - The workers are this program, started again, so a program with threads can start and replace them; Python forks.
-//!   `init`, first in `main`, turns such a process into a worker.
-//! - A task is a function by name. Its argument and its result travel as bytes; a tuple stands for several arguments.
+//!   Call `init` first in `main`: it turns such a process into a worker.
+//! - A task is a named function. Its argument and its result travel as bytes; a tuple stands for several arguments.
 //! - When a worker is killed, its task fails with an error that names the signal, and the worker is replaced. Python's
-//!   caller waits without end. A pool that cannot start workers says why.
-//! - The waiting tasks of a terminated pool fail; Python's callers wait without end.
-//! - For work that only has to be fast, use threads: thread_pool shows how, and why.
+//!   caller waits forever. A pool that cannot start workers returns the reason.
+//! - The waiting tasks of a terminated pool fail; Python's callers wait forever.
+//! - If the work only has to be fast, use threads: see thread_pool.
 //!
-//! by_hand builds a small pool on socket pairs, and lists what that lacks.
+//! by_hand builds a small pool on socket pairs, and lists what the library adds.
 
 pub mod apply;
 pub mod apply_async;

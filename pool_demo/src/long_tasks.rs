@@ -1,8 +1,8 @@
 //! Run five tasks of different length on as many workers as there are cores.
 //!
 //! Python:  `Pool()`, `apply_async`
-//! Differs: the notes' tasks sleep for a random time; here each is told how long, so the trace can compare.
-//! Order:   free; a task that has to wait for a worker takes no longer for it.
+//! Differs: the notes' tasks sleep for a random time; here the time is an argument, so the trace can compare it.
+//! Order:   any. A task's time does not include its wait for a free worker.
 //!
 //! ```cargo
 //! [dependencies]

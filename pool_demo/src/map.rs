@@ -1,10 +1,10 @@
 //! Map a function over a list with worker processes.
 //!
 //! Python:  `Pool.map`
-//! Differs: the notes say that a chunk is one item by default. A chunk has ceil(items / (4 * workers)) items, so that
-//!          is true for up to four items per worker.
-//! Order:   `map` blocks until all is done; the results are in the order of the items. Three workers take part because
-//!          each item takes a second; `map` itself does not promise it.
+//! Differs: the notes say that a chunk is one item by default. A chunk has ceil(items / (4 * workers)) items, which is one
+//!          for up to four items per worker.
+//! Order:   `map` blocks until all items are done; the results are in the order of the items. Each item takes a second,
+//!          so three workers take part; `map` itself does not promise this.
 //!
 //! ```cargo
 //! [dependencies]

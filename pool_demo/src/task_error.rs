@@ -1,7 +1,7 @@
 //! Get the message of a task that fails or panics; the worker goes on.
 //!
 //! Python:  an exception in a task, raised again by `get`
-//! Differs: an error of the task and a panic, which is a bug in the program, are different errors.
+//! Differs: an error that the task returns and a panic (a bug in the program) are different variants of the error.
 //! Order:   each result is awaited before the next task starts.
 //!
 //! ```cargo

@@ -1,9 +1,9 @@
 //! Use threads instead of processes: they use all cores and share their data.
 //!
 //! Python:  `multiprocessing.pool.ThreadPool`, whose threads take turns on one core while they run Python code
-//! Differs: nothing is copied to another process, and a task may borrow its data, but one worker cannot be killed
-//!          alone. Use processes for work that may crash, leak, or must be stopped from outside.
-//! Order:   as in map; a worker's id is its thread's.
+//! Differs: nothing is copied to another process, and a task may borrow its data, but a single worker cannot be killed.
+//!          Use processes for work that may crash, leak, or must be stopped from outside.
+//! Order:   as in map; a worker's id is its thread id.
 //! Platform: Linux (`gettid`, only to print that id)
 //!
 //! ```cargo

@@ -1,7 +1,7 @@
 //! Count the words of many files with worker processes.
 //!
 //! Python:  `Pool().map(count, files)`, `collections.Counter`
-//! Differs: an error of one file fails the whole `map`, and names the file.
+//! Differs: if one file cannot be read, the whole `map` fails with an error that names the file.
 //! Order:   the counts come in the order of the files.
 //!
 //! ```cargo

@@ -1,7 +1,7 @@
 //! Kill a worker in its task: the task fails, a new worker does the rest.
 //!
 //! Python:  none: the caller waits without end for the killed task (cpython #96062)
-//! Order:   the task kills its worker; which worker does the others, and when, is free.
+//! Order:   the task kills its worker; any worker may run the other tasks, at any time.
 //!
 //! ```cargo
 //! [dependencies]

@@ -2,7 +2,7 @@ from multiprocessing import get_context
 import os
 import threading
 
-# Where to search, and for what.
+# The files to search, and the word.
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 WORD = '__main__'
 WORKERS = 3

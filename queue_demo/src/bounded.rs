@@ -1,7 +1,7 @@
 //! Limit a queue: wait for room or for an item, wait a second, or do not wait.
 //!
 //! Python:  `Queue(maxsize)`, `put_nowait` and `queue.Full`, `get(timeout=...)`, `get_nowait` and `queue.Empty`
-//! Order:   the `put` of one item too many returns when the child has made room by a `get`.
+//! Order:   a `put` into the full queue returns after the child has made room by a `get`.
 //!
 //! ```cargo
 //! [dependencies]

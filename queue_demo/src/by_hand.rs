@@ -1,8 +1,8 @@
 //! Share a thousand items among a hundred processes through one kernel socket.
 //!
 //! Python:  `multiprocessing.Queue`
-//! Differs: the kernel keeps the items, each a packet that is put and got whole; no lock is needed that a killed
-//!          process could keep. `put` blocks while the socket is full. `close` ends the queue: every consumer reads to
+//! Differs: the kernel keeps the items. Each is a packet, put and got whole, so no lock is needed that a killed process
+//!          could keep. `put` blocks while the socket is full. `close` ends the queue: every consumer reads to
 //!          the end.
 //! Order:   as in queue, whose trace and Python this example shares.
 //! Lacks:   - A limit in items, their number, and calls that time out (bounded).

@@ -1,7 +1,7 @@
 //! Kill a consumer that waits in `get`: the others go on and nothing is lost.
 //!
 //! Python:  none: a killed consumer can keep the queue's lock, and all others wait without end
-//! Order:   the child is killed before the first item is put, so it takes none with it.
+//! Order:   the child is killed before the first item is put, so no item is lost with it.
 //!
 //! ```cargo
 //! [dependencies]

@@ -2,7 +2,7 @@
 //!
 //! Python:  `while not q.empty(): q.get()`
 //! Differs: the notes start their children before the first `put`: they may find the queue empty, which means "not
-//!          yet", and leave. Here they are joined before the first `put`, so the loss is certain.
+//!          yet", and leave. Here they are joined before the first `put`, so they always miss the items.
 //!
 //! ```cargo
 //! [dependencies]

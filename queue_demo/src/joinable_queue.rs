@@ -1,7 +1,7 @@
 //! Wait until every item that was put is done.
 //!
 //! Python:  `JoinableQueue`, `task_done()`, `join()`
-//! Differs: the notes call it `task_down`.
+//! Differs: the notes misspell `task_done` as `task_down`.
 //! Order:   `join` returns after the last `task_done`; one `task_done` too many is an error.
 //!
 //! ```cargo

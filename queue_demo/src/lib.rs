@@ -5,10 +5,10 @@
 //!   sentinel.
 //! - `put` returns when the item is in the queue, and blocks while the queue is full. Python's returns immediately and
 //!   leaves the item to a thread, which dies with its process.
-//! - A killed producer or consumer blocks no other process, and at most the item it was handling is lost. In Python it
-//!   may keep a lock that all others wait for, or leave half an item in the pipe.
+//! - A killed producer or consumer blocks no other process, and at most the item it was handling is lost. In Python a
+//!   killed process may keep a lock that all others wait for, or leave half an item in the pipe.
 //!
-//! by_hand builds a queue on one socket of the kernel, and lists what that lacks.
+//! by_hand builds a queue on one kernel socket, and lists what the library adds.
 
 pub mod bounded;
 pub mod by_hand;

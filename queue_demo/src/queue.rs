@@ -1,9 +1,9 @@
 //! Share a thousand items among a hundred consumers.
 //!
 //! Python:  `multiprocessing.Queue`
-//! Differs: the notes' children ask `empty()` before each `get()`. If they start before the first `put` they find
-//!          nothing and leave (see empty_race). Here `close` ends the queue, and a consumer reads until then.
-//! Order:   which child gets which item is free; every child gets its items in the order they were put.
+//! Differs: the notes' children ask `empty()` before each `get()`. If they start before the first `put`, they
+//!          find nothing and leave (see empty_race). Here `close` ends the queue, and a consumer reads until then.
+//! Order:   any child may get any item; every child gets its items in the order they were put.
 //!
 //! ```cargo
 //! [dependencies]

@@ -1,8 +1,8 @@
 //! Search files for a word with three processes between two queues.
 //!
 //! Python:  `files.put(path)`, `matches.get()`, and a sentinel for each worker
-//! Differs: closing a queue ends it for all its consumers. When all workers have ended, even by a signal, a thread
-//!          closes the second queue, so the reader never waits for a dead worker.
+//! Differs: closing a queue ends it for all its consumers. A thread closes the second queue when all workers have ended,
+//!          even by a signal, so the reader never waits for a dead worker.
 //! Order:   the files are read in any order; the matches of one file stay in order.
 //!
 //! ```cargo

@@ -1,4 +1,4 @@
-//! Copies building blocks with loom's threads, locks and atomics, and a modelled channel, in the place of the real ones.
+//! Copies building blocks, and replaces their threads, locks, atomics and channels by loom's types and models.
 
 use std::path::Path;
 use std::{env, error, fs};
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         println!("cargo::rerun-if-changed={}", path.display());
         let text: String = fs::read_to_string(&path)?
             .lines()
-            // An included file has no header, and its tests stay where they are.
+            // `include!` does not allow inner doc comments, and the models do not run the block's own tests.
             .filter(|line| !line.starts_with("//!"))
             .take_while(|line| *line != "#[cfg(test)]")
             .map(|line| line.to_owned() + "\n")

@@ -1,10 +1,10 @@
 //! Share a number and an array with a child through the shared_memory crate.
 //!
 //! Python:  `Value('d', 0.0)`, `Array('i', range(10))`
-//! Differs: the memory has a name, by which the child opens it. Each access is atomic; in Python each takes the lock.
+//! Differs: the memory has a name, by which the child opens it. Each access is atomic; in Python each access takes the lock.
 //!          The parent sees all changes once the child has ended.
 //! Order:   as in value_array, whose trace and Python this example shares.
-//! Lacks:   - A lock for a change of several steps (counter), which passes on when its holder is killed
+//! Lacks:   - A lock for a change of several steps (counter), which goes to the next owner when its holder is killed
 //!            (holder_killed).
 //!          - Any plain type, not only atomics (sharedctypes).
 //!          - Memory without a name; here a kill at the wrong moment leaves a file in /dev/shm (fault parent_killed).

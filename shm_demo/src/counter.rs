@@ -3,7 +3,7 @@
 //! Python:  `with n.get_lock(): n.value += 1`, and `n.value += 1` alone
 //! Differs: Rust code cannot forget the lock of a `Value`. The unlocked counter is an atomic that is loaded and stored
 //!          in two steps, which is what `+=` does in Python; `fetch_add` would lose nothing.
-//! Order:   the locked total is exact; how many of the other's updates are lost is chance.
+//! Order:   the locked total is exact; the number of updates that the unlocked counter loses is random.
 //!
 //! ```cargo
 //! [dependencies]

@@ -1,7 +1,7 @@
 //! Kill the process that holds a lock: the next owner is told and repairs the data.
 //!
 //! Python:  none: with CPython's Lock all others wait without end (cpython #88304)
-//! Order:   the child is killed in the middle of its change, so the next owner finds half of it.
+//! Order:   the child is killed in the middle of its change, so the next owner finds the change half done.
 //!
 //! ```cargo
 //! [dependencies]

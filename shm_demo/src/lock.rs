@@ -1,8 +1,8 @@
 //! Let four processes take turns in a critical section, and give up on a held lock.
 //!
 //! Python:  `Lock.acquire(block=True, timeout=None)`, `Lock.release()`
-//! Differs: dropping the guard releases the lock, so one release too many cannot be written.
-//! Order:   the sections never overlap; which process is next is free.
+//! Differs: dropping the guard releases the lock, so a second release does not compile.
+//! Order:   the sections never overlap; any process may be next.
 //!
 //! ```cargo
 //! [dependencies]

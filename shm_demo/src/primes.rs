@@ -1,9 +1,9 @@
 //! Sieve the primes below 100,000 in four processes that share the array.
 //!
 //! Python:  `Array('b', LIMIT, lock=False)`, `Value('i', 2)` with its lock
-//! Differs: the array needs no lock: its bits are set by atomic operations. Python has none, so its array has a byte
-//!          per number, which only ever changes from 0 to 1.
-//! Order:   free: a number that is crossed out twice, or out of turn, gives the same primes.
+//! Differs: the array needs no lock: its bits are set by atomic operations. Python has none, so its array has a
+//!          byte per number, which changes only from 0 to 1.
+//! Order:   any. Crossing out a number twice, or in another order, gives the same primes.
 //!
 //! ```cargo
 //! [dependencies]

@@ -1,7 +1,7 @@
 //! Acquire an RLock twice: other processes get it after two releases.
 //!
 //! Python:  `RLock.acquire()`, `RLock.release()`
-//! Differs: acquiring a plain `Lock` twice is an error here; in Python the process waits for itself without end.
+//! Differs: acquiring a plain `Lock` twice is an error here; in Python the process waits for itself forever.
 //!
 //! ```cargo
 //! [dependencies]

@@ -1,7 +1,7 @@
 //! Share a C struct: a child changes its fields and its parent sees them.
 //!
 //! Python:  `multiprocessing.sharedctypes` with a `ctypes.Structure`
-//! Differs: deriving `Pod` compiles only for plain data: no pointers, no padding, and any bytes are a value.
+//! Differs: deriving `Pod` compiles only for plain data: no pointers, no padding, and every bit pattern is valid.
 //!
 //! ```cargo
 //! [dependencies]

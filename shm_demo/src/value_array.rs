@@ -1,7 +1,7 @@
 //! Set a number and negate an array in a child, and read both in its parent.
 //!
 //! Python:  `Value('d', 0.0)`, `Array('i', range(10))`
-//! Differs: one guard gives access to the whole array; Python locks it for every single element.
+//! Differs: one guard gives access to the whole array; Python locks it for every element.
 //!
 //! ```cargo
 //! [dependencies]

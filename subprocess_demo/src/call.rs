@@ -2,7 +2,7 @@
 //!
 //! Python:  `subprocess.call(['nslookup', 'www.python.org'])`
 //! Usage:   `call [COMMAND [ARGUMENT]...]`, by default four small commands
-//! Differs: Python returns -9 for a command that signal 9 has killed.
+//! Differs: Python returns -9 for a command killed by signal 9.
 //!
 //! ```cargo
 //! [dependencies]

@@ -1,8 +1,8 @@
 //! `subprocess`: commands as children.
 //!
 //! What differs from Python, and why:
-//! - Death by a signal is not a negative exit code, but an exit status without a code.
-//! - A missing program is an error of the call that starts it, before there is a child.
+//! - A command that a signal has killed has an exit status without a code; Python has a negative code.
+//! - If the program is missing, the call that starts it fails, and no child is created.
 //! - The notes call `communicate` a dialogue. It sends once, closes stdin and reads to the end, here and in Python.
 //! - `kill` reaches one process. To reach the processes that a command has started, put them into a process group.
 

@@ -1,8 +1,8 @@
 //! Kill a command that takes too long, and every process that it has started.
 //!
 //! Python:  `communicate(timeout=...)`, `TimeoutExpired`, `os.killpg`
-//! Differs: nothing. In both, `kill()` reaches only the child: its own child would live on and keep the pipe open, so that
-//!          reading to the end would block. So the command leads a process group, which is killed as a whole.
+//! Differs: nothing. In both, `kill()` reaches only the child: the grandchild would keep the pipe open, and reading to the
+//!          end would block. So the command leads a process group, which is killed as a whole.
 //! Platform: Unix (process groups)
 //!
 //! ```cargo

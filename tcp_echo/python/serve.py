@@ -55,7 +55,7 @@ class Server:
         print(f'{name.name}: draining for at most {self.args.drain} s')
         server.close()
         self.stopping = True
-        # Ends the input of clients that have begun no line. A StreamReader does not tell; its buffer does.
+        # Ends the input of clients that have not begun a line. Only the StreamReader's private buffer shows this.
         for reader in self.tasks.values():
             if not reader._buffer:
                 reader.feed_eof()

@@ -3,7 +3,7 @@
 //! Python:  `asyncio.start_server`, `reader.readline()`, `client_addr_var = ContextVar('client_addr')`
 //! Differs: there is no server object: a loop accepts connections and spawns a task for each, wrapped in `in_context`.
 //!          `read_until` has no limit, where `readline` fails at 64 KiB; serve shows a limit.
-//! Order:   all clients are connected before the first one leaves. The last one sends nothing, and gets its farewell too.
+//! Order:   all clients are connected before the first one leaves. The last one sends nothing, and still gets its farewell.
 //!
 //! ```cargo
 //! [dependencies]

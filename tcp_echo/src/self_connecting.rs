@@ -4,7 +4,7 @@
 //! Differs: `try_join!` is FIRST_EXCEPTION: it returns the first error and drops the other half. The notes connect before
 //!          the server listens, and never check for the end of the stream. TCP keeps no message boundaries: one read may
 //!          return half a message or two, so each message ends with a full stop here.
-//! Order:   each side's counts arrive in order. How often the server sends depends on the machine.
+//! Order:   each side's counts arrive in order. The number of the server's messages depends on the machine.
 //!
 //! ```cargo
 //! [dependencies]

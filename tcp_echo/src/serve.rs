@@ -4,8 +4,8 @@
 //! Usage:   serve [--addr IP:PORT] [limits, see --help]; serve --connect IP:PORT
 //! Serves:  until Ctrl-C
 //! Differs: `start_server` limits only the length of a line, and Ctrl-C cuts all clients off. This server uses all cores.
-//!          It prints nothing for a line, because a slow reader of the output would stop the server.
-//! Order:   a session's lines follow each other. SIGINT comes after the session.
+//!          It does not print the lines that it echoes: a slow reader of its output would stop the server.
+//! Order:   the lines of a session come in order. SIGINT comes after the session.
 //! Needs:   server.rs
 //!
 //! ```cargo

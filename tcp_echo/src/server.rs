@@ -4,12 +4,12 @@
 //! Differs: asyncio accepts without a limit, waits forever for a silent client, and buffers answers that a client does not read,
 //!          unless each handler awaits `drain`. This server reads from a client only after its last answer is written.
 //!
-//! `Limits::connections` clients are served at the same time. Later ones are accepted, told so in a line and closed; as many of
-//! these may be open, and further ones wait in the system's queue. A place is free when both sides have closed, or a second
-//! after the server has. The memory of a connection is at most 2 × `line`, and twice its answer.
+//! The server serves `Limits::connections` clients at the same time. It accepts the same number again, tells each in a line
+//! that the server is full, and closes it; further clients wait in the kernel's queue. A place is free when both sides have
+//! closed, or a second after the server has. A connection uses at most 2 × `line` of memory, and twice its answer.
 //!
-//! An error ends only its own connection: a reset by the client, or a panic in its `Protocol`. When the system has no
-//! descriptor left, the server prints that on stderr, at most once a minute, and tries again ten times a second.
+//! An error ends only its own connection: a reset by the client, or a panic in its `Protocol`. When no file
+//! descriptor is left, the server reports it on stderr, at most once a minute, and tries again ten times a second.
 //! Cancelling `run` closes all connections at once. A `Protocol` must not block.
 //!
 //! Lines that arrive together cost one read and one write, and a timer.

@@ -1,9 +1,9 @@
 //! Upgrade a plain connection to TLS; the client verifies the server or leaves.
 //!
 //! Python:  `await writer.start_tls(context, server_hostname='localhost')`, since 3.11
-//! Differs: an upgrade consumes the plain stream, so no code can go on in plain by mistake. Bytes that follow the request
-//!          in plain must not count as sent under TLS: the server refuses them. A stream that ends without TLS's own end
-//!          is an error. The program makes its certificate; Python's library cannot make one.
+//! Differs: an upgrade consumes the plain stream, so no code can use it by mistake. Plain bytes after the request must
+//!          not count as sent under TLS: the server refuses them. A stream that ends without TLS's close
+//!          message is an error. The program makes its certificate; Python's library cannot make one.
 //! Order:   each side waits for the other's message. A server whose certificate is refused gets an error.
 //!
 //! ```cargo

@@ -1,8 +1,8 @@
 //! Serve on a Unix socket, and ask the system which process the client is.
 //!
 //! Python:  `asyncio.start_unix_server`, `asyncio.open_unix_connection`, `SO_PEERCRED`
-//! Differs: a path stays behind when its server ends, here and in Python before 3.13, and tokio does not remove a dead
-//!          server's path before it binds. An abstract name, which starts with a null byte, is not a file: it disappears
+//! Differs: a path stays behind when its server ends, here and in Python before 3.13, and tokio does not remove the old
+//!          path before it binds. An abstract name, which starts with a null byte, is not a file: it disappears
 //!          with its server, even if that is killed.
 //! Order:   the client prints a line after the server has printed and sent it.
 //! Platform: Linux (abstract names)

@@ -2,7 +2,7 @@
 //!
 //! Python:  `Thread(target=worker, daemon=True)`
 //! Differs: every thread of a Rust program is a daemon thread: the end of `main` ends the process. The thread stops where it
-//!          is and drops nothing, so it must not hold anything that needs cleanup. queue shows a worker that ends by itself.
+//!          is, without running destructors, so it must not own anything that needs cleanup. queue shows a worker that ends by itself.
 //! Order:   main joins the queue, so three items are done before it ends.
 //! Needs:   thread_queue.rs
 //!

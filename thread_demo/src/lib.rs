@@ -3,9 +3,9 @@
 //! What differs from Python, and why:
 //! - Threads run at the same time, on all cores: there is no GIL. So shared data is behind a lock, atomic, or read-only;
 //!   anything else does not compile.
-//! - A lock owns the data that it guards. `lock` returns a guard, which releases the lock at the end of its scope.
+//! - A lock owns its data. `lock` returns a guard, which releases the lock at the end of its scope.
 //! - Every thread is a daemon thread: the end of `main` ends the program. To wait for a thread, join it or use a scope.
-//! - A panic in a thread comes out of its `join`; an exception in a Python thread is only printed.
+//! - The `join` of a thread returns its panic as an error; an exception in a Python thread is only printed.
 
 pub mod all_cores;
 pub mod bounded_queue;

@@ -4,7 +4,7 @@
 //! Differs: the lock owns its data, and only the guard gives access. Dropping the guard releases the lock, so releasing it
 //!          twice does not compile. std's lock has no time limit, so two functions use parking_lot's. A thread that
 //!          panics with the guard *poisons* std's lock: the next owner learns that the data may be half changed, and
-//!          decides. Python's `with lock:` and parking_lot release the lock without a word.
+//!          decides. Python's `with lock:` and parking_lot release the lock silently.
 //! Order:   the thread gets the lock after main has released it.
 //!
 //! ```cargo

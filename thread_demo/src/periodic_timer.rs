@@ -1,7 +1,7 @@
 //! Call a function periodically until it says that it is done.
 //!
 //! Python:  a new `threading.Timer` each time, started by the function
-//! Differs: one timer, one thread. The function's result ends it, or a `cancel`. The notes call `t.start()` again in the
+//! Differs: one timer and one thread. The function's result or a `cancel` ends it. The notes call `t.start()` again in the
 //!          function, which is a RuntimeError: a thread starts only once.
 //! Order:   a call begins an interval after the one before has returned.
 //! Needs:   timers.rs

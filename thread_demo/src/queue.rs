@@ -2,7 +2,7 @@
 //!
 //! Python:  `queue.Queue`, `put`, `get`, `task_done`, `join`, and a worker that is a daemon thread
 //! Differs: dropping the producer ends the queue, so the worker returns and can be joined; daemon shows the other way. If the
-//!          worker fails in the middle of an item, `join` is an error.
+//!          worker fails in the middle of an item, `join` returns an error.
 //! Order:   the items are done in the order of the puts, and before `join` returns. One `task_done` too many is an error.
 //! Needs:   thread_queue.rs
 //!

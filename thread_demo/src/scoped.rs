@@ -1,7 +1,7 @@
 //! Let scoped threads borrow parts of one array, and change them.
 //!
 //! Python:  `Thread(target=double, args=(numbers, i))`, and a `join` of each
-//! Differs: the scope joins every thread that was started in it, so a thread may borrow from the function around it. Two threads
+//! Differs: the scope joins every thread that was started in it, so a thread may borrow from the enclosing function. Two threads
 //!          with the same part, or reading the array before all are joined, do not compile.
 //! Order:   the threads' lines come in any order, main's line last.
 //!

@@ -1,7 +1,7 @@
 //! Start named threads from a function, and join them all.
 //!
 //! Python:  `Thread(target=loop, name=...)`, `start()`, `join()`, `current_thread().name`
-//! Differs: `spawn` starts the thread at once. A panic comes out of `join`; Python's `join` tells nothing of an exception.
+//! Differs: `spawn` starts the thread at once. `join` returns a panic as an error; Python's `join` does not report an exception.
 //! Order:   the lines of one thread keep their order, those of different threads interleave. main's line comes last.
 //!
 //! ```cargo

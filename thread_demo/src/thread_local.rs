@@ -1,7 +1,7 @@
 //! Give every thread its own value of a variable.
 //!
 //! Python:  `var = threading.local()`
-//! Differs: a `static`, which has its initial value in every thread; Python's has no attribute until it is set. The value is
+//! Differs: a `static` with an initial value in every thread; Python's object has no attribute until it is set. The value is
 //!          dropped when its thread ends.
 //! Order:   all threads set their value before one of them reads its own. main's line is the last one.
 //!

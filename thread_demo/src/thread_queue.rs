@@ -2,12 +2,12 @@
 //!
 //! Python:  `queue.Queue`
 //! Differs: the queue has two ends. Dropping the last [`Producer`] closes it: consumers read to its end and return, where
-//!          Python's wait forever as daemon threads, or get a sentinel. When the last [`Consumer`] is gone, `put` fails and
-//!          returns the item. A consumer that panics in the middle of an item makes `join` an error at once; Python's `join`
+//!          Python's wait forever as daemon threads, or get a sentinel. After the last [`Consumer`] is dropped, `put` fails
+//!          and returns the item. If a consumer panics in the middle of an item, `join` fails at once; Python's `join`
 //!          waits forever. A worker that puts items itself owns a producer, so it never sees the end: after `join`, put a
-//!          sentinel for each of them.
+//!          sentinel for each such worker.
 //!
-//! Where no thread calls `join`, use the channel of crossbeam-channel, on which this is built.
+//! If no thread calls `join`, use a crossbeam-channel directly; this queue is built on one.
 //!
 //! ```cargo
 //! [dependencies]

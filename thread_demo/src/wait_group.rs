@@ -1,8 +1,8 @@
 //! Wait until all threads are ready, not until they finish.
 //!
 //! Python:  `threading.Barrier`, or a `Semaphore` that is acquired four times
-//! Differs: every thread owns a clone of crossbeam's `WaitGroup`, and dropping it is the report. A thread that panics drops it,
-//!          too. A barrier must know the number of threads in advance, and waits forever for one that fails.
+//! Differs: every thread owns a clone of crossbeam's `WaitGroup`, and reports by dropping it. A thread that panics drops its
+//!          clone, too. A barrier must know the number of threads in advance, and waits forever for a thread that fails.
 //! Order:   main says go after all threads have reported, and a thread goes on after that.
 //!
 //! ```cargo

@@ -5,7 +5,7 @@
 //!          until a line is typed. With `Console` the loop watches the terminal. Where a loop cannot watch it, as on Windows,
 //!          use a thread that sends lines through a channel, and do not join it.
 //! Order:   main types on a pseudo-terminal, and only after the console has ticked three times. Ctrl-C is a key: the terminal
-//!          discards the half line and sends SIGINT to the process in front.
+//!          discards the half line and sends SIGINT to the foreground process.
 //! Platform: Linux (`TIOCGPTPEER`; elsewhere, open the terminal by `ptsname`)
 //! Needs:   console.rs
 //!

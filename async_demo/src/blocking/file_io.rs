@@ -1,8 +1,8 @@
 //! Write and read a file without blocking the loop, also when a read takes long.
 //!
 //! Python:  `await asyncio.to_thread(file.write, text)`; aiofiles
-//! Differs: `tokio::fs` is a thread pool, as aiofiles is: files are always ready, so no loop can watch them. Each call is a trip
-//!          to the pool, so put many calls into one `spawn_blocking` with `std::fs`. `write_all` returns before the text is
+//! Differs: `tokio::fs` is a thread pool, as aiofiles is: files are always ready, so no loop can watch them. Each call is a round
+//!          trip to the pool, so put many calls into one `spawn_blocking` with `std::fs`. `write_all` returns before the text is
 //!          written; `flush` waits for it and returns the error. A file that is dropped without it may fail silently.
 //! Order:   main awaits each step. The read of the pipe returns only text that the loop writes meanwhile.
 //!

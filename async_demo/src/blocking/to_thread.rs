@@ -2,8 +2,8 @@
 //!
 //! Python:  `await asyncio.to_thread(function, *args)`
 //! Differs: `spawn_blocking` begins at once; the coroutine that `to_thread` returns (the notes: a future) does nothing until it is
-//!          awaited. Python's copies the context variables; a task-local must be moved into the closure. Neither can cancel
-//!          the thread: it ends by itself, and the end of the runtime waits for it.
+//!          awaited. `to_thread` copies the context variables; here, move a task-local into the closure. Neither can cancel
+//!          the thread: it ends by itself, and the runtime waits for it when it shuts down.
 //! Order:   the function waits for a message from the loop, so it ends only if the loop is not blocked.
 //! Platform: Linux (`gettid`)
 //!

@@ -1,8 +1,8 @@
 //! Set timers after a delay or at a time, and cancel two of them.
 //!
 //! Python:  `loop.call_later(delay, f)`, `loop.call_at(when, f)`, `loop.time()`, `TimerHandle.cancelled()`
-//! Differs: times are an `Instant` and a `Duration`, not floats. `cancel` returns `false` after the callback was called; Python
-//!          marks the handle as cancelled all the same. With tokio, use `sleep` and `sleep_until` in a task; dropping them or
+//! Differs: times are an `Instant` and a `Duration`, not floats. `cancel` returns `false` if the callback was already called;
+//!          Python still marks the handle as cancelled. With tokio, use `sleep` and `sleep_until` in a task; dropping them or
 //!          `JoinHandle::abort` cancels them.
 //! Order:   timers fire in the order of their times; those of the same time in the order of their creation.
 //! Needs:   runtime.rs

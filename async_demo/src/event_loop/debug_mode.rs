@@ -2,7 +2,7 @@
 //!
 //! Python:  `loop.set_debug(True)`, `loop.slow_callback_duration`, `logging.getLogger("asyncio").setLevel(...)`
 //! Differs: one method sets the duration and the mode, and the exception handler gets the report; asyncio logs a warning.
-//!          `Duration::MAX` switches it off, as a higher log level does there. tokio has no such mode: tokio-console shows the
+//!          `Duration::MAX` switches the mode off, as a higher log level does in Python. tokio has no such mode: tokio-console shows the
 //!          polls of each task, in a build with `--cfg tokio_unstable`; or wrap your future to measure each `poll`.
 //! Order:   a callback is reported when it has returned, before the next one runs.
 //! Needs:   runtime.rs

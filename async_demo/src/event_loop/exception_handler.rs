@@ -3,7 +3,7 @@
 //! Python:  `loop.set_exception_handler(handler)`, the `context` that it gets
 //! Differs: a callback that fails without returning an error panics, and the panic hook runs first. The loop reports the panic
 //!          of a task at once. asyncio keeps an exception for the awaiting task, and reports it if the task is collected
-//!          without one. tokio catches the panic of each task, and returns it from its `JoinHandle`; it has no handler for
+//!          without being awaited. tokio catches the panic of each task, and returns it from its `JoinHandle`; it has no handler for
 //!          all (`Builder::unhandled_panic` is not stable).
 //! Order:   callbacks run in order, also after a failure. A stopped loop still calls those that are ready.
 //! Needs:   runtime.rs

@@ -2,8 +2,8 @@
 //!
 //! Python:  `SelectorEventLoop` (`selectors.DefaultSelector`: epoll, kqueue), `ProactorEventLoop` (IOCP, on Windows)
 //! Differs: tokio sleeps in the same calls (crate mio), and there is nothing to choose. epoll (Linux) and kqueue (macOS, BSD) say
-//!          that something *can* be done; IOCP says that it *was* done. asyncio has a kind of loop for each, and on Windows
-//!          either add_reader or subprocesses; tokio looks alike everywhere. Regular files are always ready for epoll and
+//!          that something *can* be done; IOCP says that it *was* done. asyncio has a kind of loop for each, and a
+//!          loop on Windows has either add_reader or subprocesses; tokio's API is the same everywhere. Regular files are always ready for epoll and
 //!          kqueue, so both read them in threads. Only on Unix: `AsyncFd`, `tokio::signal::unix`. Only on Windows: named pipes.
 //! Order:   one line after the other.
 //!

@@ -3,9 +3,9 @@
 //! Python:  `loop.sock_accept`, `sock_connect`, `sock_recv`, `sock_sendall`
 //! Differs: a `TcpSocket` is not connected and does not listen yet. As a `TcpStream`, its `try_read` and `try_write` are recv and
 //!          send, which fail with `WouldBlock` instead of waiting; `readable` and `writable` wait. `TcpListener::from_std` and
-//!          `TcpStream::from_std` take an existing (non-blocking) socket. Cancelling `readable` loses nothing, `sock_recv_all`
-//!          the bytes so far; a cancelled `sock_sendall` has sent an unknown part.
-//! Order:   the server answers after it has received everything, which the client has sent before.
+//!          `TcpStream::from_std` take an existing (non-blocking) socket. Cancelling `readable` loses nothing. A cancelled
+//!          `sock_recv_all` loses the bytes read so far, and a cancelled `sock_sendall` has sent an unknown part.
+//! Order:   the client sends everything, the server receives it, and then the server answers.
 //!
 //! ```cargo
 //! [dependencies]

@@ -2,8 +2,8 @@
 //!
 //! Python:  `loop.run_forever()`, `stop`, `close`, `is_running`, `is_closed`
 //! Differs: `new_event_loop` takes no argument, unlike in the notes. A callback gets the loop as its argument. With tokio,
-//!          `Runtime::block_on(future)` runs until the future returns, and can be called again. A future that becomes ready
-//!          takes the place of `stop`, and dropping the `Runtime` that of `close`.
+//!          `Runtime::block_on(future)` runs until the future returns, and can be called again. Complete
+//!          the future instead of calling `stop`, and drop the `Runtime` instead of calling `close`.
 //! Order:   one thread and one queue: callbacks run in the order of the calls. Callbacks that are ready at `stop` still run.
 //! Needs:   runtime.rs
 //!

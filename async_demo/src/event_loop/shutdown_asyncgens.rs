@@ -2,8 +2,8 @@
 //!
 //! Python:  `async def` with `yield`, `aclose()`, `loop.shutdown_asyncgens()`
 //! Differs: an async generator is a task that sends its values through a channel (which lets it run ahead of its reader), or a
-//!          `Stream` (crates futures, async-stream). Its `finally` is a destructor, so dropping the future in any way runs
-//!          it, and there is nothing to shut down. A destructor cannot await. Cleanup that awaits goes after the loop in
+//!          `Stream` (crates futures, async-stream). Its `finally` is a destructor, which runs whenever the future is
+//!          dropped, so there is nothing to shut down. A destructor cannot await. Put cleanup that awaits after the loop in
 //!          `numbers`; then drop the receiver and wait for the task.
 //! Order:   dropping the receiver wakes `send`, the task ends, and then `close` returns.
 //!

@@ -2,9 +2,9 @@
 //!
 //! Python:  `asyncio.create_subprocess_exec`, `communicate`, `wait`, `kill`, `returncode`
 //! Differs: death by a signal is a status of its own; Python has a negative returncode. `communicate` is `wait_with_output` and a
-//!          write at the same time; in turn they would block when both pipes are full. Dropping a `Child` lets it run on,
-//!          unless `kill_on_drop(true)` kills it, without waiting: tokio reaps it later. That reaches neither its own
-//!          children, nor the child of a parent that is SIGKILLed. `kill().await` kills and waits.
+//!          concurrent write; one after the other, they would block when both pipes are full. A dropped `Child` runs on,
+//!          unless `kill_on_drop(true)` kills it; tokio reaps it later. `kill_on_drop` does not kill the child's own
+//!          children, and does not work if the parent itself is killed by SIGKILL. `kill().await` kills and waits.
 //! Order:   one command after the other.
 //! Platform: Unix (signals)
 //!

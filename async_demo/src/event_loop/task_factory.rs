@@ -1,7 +1,7 @@
 //! Create all tasks through one function that counts them and sees them end.
 //!
 //! Python:  `loop.set_task_factory(factory)`, `get_task_factory`
-//! Differs: tokio has no factory to set: a program calls a `spawn` of its own, so it does not see a library's tasks. The runtime's
+//! Differs: tokio has no task factory: a program calls its own `spawn`, which does not see a library's tasks. The runtime's
 //!          hooks (`Builder::on_task_spawn`, `on_task_terminate`) see all tasks, but cannot change the future, and need
 //!          `--cfg tokio_unstable`.
 //! Order:   a task is over when its future is dropped; its handle is ready after that.

@@ -1,7 +1,7 @@
 //! Acquire a permit in one task, release it in another; one release is too many.
 //!
 //! Python:  `asyncio.BoundedSemaphore(2)`, `acquire()`, `release()`, `ValueError`
-//! Differs: tokio has none, because a dropped permit cannot be released twice. The block is for permits that outlive the task
+//! Differs: tokio has no bounded semaphore, because a dropped permit cannot be released twice. The block is for permits that outlive the task
 //!          that acquired them: `forget` the permit there, and call `release` elsewhere. One release too many is an error. A
 //!          cancelled task releases a permit that it has not forgotten.
 //! Order:   one job begins for each free permit. The third begins after main has ended the first.

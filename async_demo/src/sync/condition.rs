@@ -2,7 +2,7 @@
 //!
 //! Python:  `asyncio.Condition`, `async with cond:`, `await cond.wait()`, `wait_for`, `notify(n)`, `notify_all()`
 //! Differs: tokio has no condition; only the block's guard can wait and notify. Wait with a predicate, because another task may
-//!          be faster. The notes never notify, so their `wait` never returns; the first one here has a time limit. A cancelled
+//!          change the data first. The notes never notify, so their `wait` never returns; the first one here has a time limit. A cancelled
 //!          `wait` does not get the lock back, unlike Python's, and passes its notification on.
 //! Order:   main gives one ticket when all tasks wait, joins the task that takes it, and then gives the other tickets.
 //! Needs:   condition.rs

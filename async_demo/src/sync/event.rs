@@ -2,7 +2,7 @@
 //!
 //! Python:  `asyncio.Event`, `wait()`, `set()`, `clear()`, `is_set()`
 //! Differs: tokio has only parts: `Notify` has no flag, and `watch` loses a value that is replaced at once. The block has both, as
-//!          Python: a task that waits when the event is set goes on, even if it is cleared at once. Cancelling a `wait`
+//!          in Python: `set` wakes every waiting task, even if the event is cleared at once. Cancelling a `wait`
 //!          changes nothing.
 //! Order:   one thread runs all tasks: a task that has dropped its sender is waiting when main goes on.
 //! Needs:   async_event.rs

@@ -3,9 +3,9 @@
 //! Python:  `asyncio.Lock`, `async with lock:`, `acquire()` and `release()` in `try ... finally`
 //! Differs: the lock owns its data, and dropping the guard releases it, so releasing it twice does not compile. Without an await
 //!          between lock and release, `std::sync::Mutex` is enough, and faster. A task that is cancelled in `lock` loses its
-//!          place in the line. With the guard it leaves half a change behind without an error: await nothing between two
-//!          halves.
-//! Order:   the sections follow each other in any order. main looks after the cancelled task has ended.
+//!          place in the line. A task that is cancelled while it holds the guard leaves a change half done, without an error, so
+//!          do not await in the middle of a change.
+//! Order:   the sections run one at a time, in any order. main reads the data after the cancelled task has ended.
 //!
 //! ```cargo
 //! [dependencies]

@@ -2,8 +2,8 @@
 //!
 //! Python:  `for t in asyncio.as_completed(tasks): await t`, `loop.time()`
 //! Differs: a `JoinSet` owns its tasks: dropping it cancels them, where `as_completed` lets them run on. Cancelling
-//!          `join_next` loses nothing. The loop has no clock: an `Instant` has no number, only a distance, so the times
-//!          here count from the start.
+//!          `join_next` loses nothing. The loop has no clock, and an `Instant` is not a number: only differences are, so the
+//!          times here count from the start.
 //! Order:   timers fire in the order of their times. A task ends only after main has printed the result before its own.
 //!
 //! ```cargo

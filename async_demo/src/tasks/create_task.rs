@@ -2,8 +2,8 @@
 //!
 //! Python:  `asyncio.create_task(say_after(1, 'hello'))`, `task.done()`
 //! Differs: a task without a handle runs on. Python's loop holds tasks weakly, so such a task may be collected. On one thread
-//!          tokio polls the future of `main` before the tasks that are due, in any order of their timers. A spawned
-//!          `main` takes its turn, as Python's does.
+//!          tokio polls the future of `main` before all other ready tasks, whichever timer fired first. So `main` is
+//!          spawned here: as a task it takes its turn, as in Python.
 //! Order:   one thread runs all tasks, and timers fire in the order of their times.
 //!
 //! ```cargo

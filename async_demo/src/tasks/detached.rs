@@ -2,9 +2,9 @@
 //!
 //! Python:  `asyncio.create_task(coro)` without a name for the task; `asyncio.run` cancels the tasks that are left
 //! Differs: Python's loop holds tasks weakly, so a task without a reference may be collected while it waits; here the runtime
-//!          owns them. Its end drops each task at its await, in any order, without asking. A cleanup that awaits needs a
-//!          request in time, as in `cancel`. With several threads, the runtime waits until each running task has reached an
-//!          await.
+//!          owns them. When the runtime ends, it drops each task at its await, in any order. If the cleanup must await, ask
+//!          the task to stop before that, as `cancel` does. With several threads, the runtime waits until each running
+//!          task has reached an await.
 //! Order:   main ends after the task has reported that it runs; the runtime is dropped after that.
 //!
 //! ```cargo

@@ -2,8 +2,8 @@
 //!
 //! Python:  `Task.add_done_callback(callback)`, `Task.result()`, `Task.exception()`, `Task.cancelled()`
 //! Differs: tokio has no callbacks: a second task awaits the first one and calls the function. A call at the end of the first
-//!          task would be lost when that is cancelled. The function borrows the result, and the second task returns it. Its
-//!          handle is moved there, so an `AbortHandle` cancels the first task.
+//!          task itself would not happen if that task is cancelled. The function borrows the result, and the second task
+//!          returns it. The second task owns the first one's handle, so use an `AbortHandle` to cancel the first.
 //! Order:   the callbacks of a task are called in the order in which they were added.
 //!
 //! ```cargo

@@ -1,8 +1,8 @@
 //! Stop an executor by a signal, which cancels its work and lets it clean up.
 //!
 //! Python:  `signal.signal(signal.SIGTERM, handler)`, and `Task.cancel()` for each task of the loop
-//! Differs: the notes install `stop` as a signal handler, but it takes no arguments where a handler gets two. Here the
-//!          executor listens for the signal itself. A destructor is the cleanup; it runs in the executor's thread.
+//! Differs: the notes install `stop` as a signal handler, but `stop` takes no arguments, and Python passes a handler two. Here
+//!          the executor listens for the signal itself. The cleanup is a destructor, which runs in the executor's thread.
 //! Order:   main sends the signal after the task has begun, and goes on after the executor's thread has ended.
 //! Platform: Linux (`gettid`)
 //! Needs:   task_executor.rs

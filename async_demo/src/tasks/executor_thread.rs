@@ -1,9 +1,9 @@
 //! Share one executor thread in a program; await its work from another loop.
 //!
 //! Python:  `@singleton class DefaultAsyncTaskExecutor(Thread)`, `asyncio.wrap_future(concurrent_future)`
-//! Differs: `LazyLock` creates it once, also when several threads come at once. A `static` is never dropped, so the end of `main`
-//!          stops and joins it. The notes write `super.__init__` without its call, do not show their `singleton`, and never
-//!          close the loop. Waiting on the executor's own thread is an error; Python's waits forever.
+//! Differs: `LazyLock` creates the executor once, even if several threads use it at the same time. A `static` is never dropped,
+//!          so `main` stops and joins it at its end. The notes write `super.__init__` without calling `super`, do not show
+//!          their `singleton`, and never close the loop. Waiting on the executor's own thread is an error; Python's waits forever.
 //! Order:   each line is printed after the work that it reports.
 //! Platform: Linux (`gettid`)
 //! Needs:   task_executor.rs

@@ -3,7 +3,7 @@
 //! Python:  `future_list = [loop.create_future() for i in range(5)]`, `[await future for future in future_list]`
 //! Differs: such a future is a `oneshot` channel. `main` joins the tasks at the end, because only a join returns a task's error.
 //! Order:   one thread runs all tasks, and timers fire in the order of their times. `main` awaits the results in turn, and
-//!          prints them when it has all.
+//!          prints them when it has them all.
 //!
 //! ```cargo
 //! [dependencies]

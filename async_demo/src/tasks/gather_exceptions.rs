@@ -1,7 +1,7 @@
 //! Let one of several tasks fail: the others run on, or are cancelled.
 //!
 //! Python:  `asyncio.gather(*tasks, return_exceptions=False)`, `return_exceptions=True`, `asyncio.TaskGroup`
-//! Differs: a `JoinSet` returns the results as they come, and each exactly once, so after an error the others can still be
+//! Differs: a `JoinSet` returns each result once, as soon as it is ready, so after an error the other tasks can still be
 //!          joined. Its owner decides: join the rest (`gather`), or call `abort_all` first (`TaskGroup`). Dropping the
 //!          set cancels the rest, but does not wait for it. An error is a value, so awaiting the handles in turn returns
 //!          all results (`return_exceptions=True`).

@@ -2,9 +2,9 @@
 //!
 //! Python:  `asyncio.iscoroutinefunction(func)`, `asyncio.iscoroutine(obj)`, `asyncio.isfuture(obj)`
 //! Differs: a parameter's type says what it takes: `impl AsyncFn() -> u32`, `impl Future`, or `impl IntoFuture` for everything
-//!          that can be awaited. Other values do not compile, so a program need not ask. The compiler knows the answers
-//!          below: it picks the method of `Is` if its bound holds, and otherwise that of `Otherwise`. A coroutine and a task
-//!          are both a `Future`; that a task runs by itself is not visible in a type.
+//!          that can be awaited. Other values do not compile, so a program need not check. The compiler decides the
+//!          answers below: it picks the method of `Is` if its bound holds, and otherwise that of `Otherwise`. A coroutine
+//!          and a task are both a `Future`; the type does not show that a task runs by itself.
 //!
 //! ```cargo
 //! [dependencies]

@@ -2,8 +2,8 @@
 //!
 //! Python:  `main()`, which is a coroutine object; `asyncio.run(main())`
 //! Differs: rustc warns "unused implementer of `Future` that must be used" where Python warns "was never awaited" at run time;
-//!          `drop` makes it explicit. A future has no fixed address before it is pinned, but it has a size: it holds the values
-//!          that live across its awaits. The notes say that `run` works once in each thread. Only nesting is refused, here
+//!          `drop` makes it explicit. A future has no fixed address before it is pinned, so this prints its size: it holds the
+//!          values that live across its awaits. The notes say that `run` works once in each thread. Only nesting is refused, here
 //!          by a panic of `block_on`.
 //! Order:   one coroutine runs at a time.
 //!

@@ -1,8 +1,8 @@
 //! Shield a future from the cancellation of the task that awaits it.
 //!
 //! Python:  `res = await asyncio.shield(aw)`
-//! Differs: an awaited future is a part of the task that awaits it. `spawn` makes it a task of its own, and that is the
-//!          shield: dropping the handle cancels nothing. The result is lost with the handle, so here the task sends it.
+//! Differs: an awaited future is a part of the task that awaits it. `spawn` makes it a task of its own, which is the
+//!          shield: dropping the handle does not cancel it. A dropped handle loses the result, so the task sends it.
 //! Order:   main cancels after the inner future has begun, and lets it go on after the outer task has ended.
 //!
 //! ```cargo

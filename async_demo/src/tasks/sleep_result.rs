@@ -1,8 +1,8 @@
 //! Sleep and return a result, as a stand-in for work.
 //!
 //! Python:  `await asyncio.sleep(1, 'hello')`
-//! Differs: `sleep` returns nothing; an async block with the sleep and the value does. A sleep is never early, and a millisecond
-//!          or two late, because tokio's timer counts milliseconds. `sleep(0)` is `yield_now()`. Cancelling it loses the
+//! Differs: `sleep` returns nothing; an async block with the sleep and the value does. A sleep never ends early, but may end a
+//!          millisecond or two late, because tokio's timer counts milliseconds. `sleep(0)` is `yield_now()`. Cancelling it loses the
 //!          result.
 //! Order:   `join!` returns the results in the order of its arguments.
 //!

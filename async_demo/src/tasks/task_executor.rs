@@ -3,7 +3,7 @@
 //! Python:  `asyncio.run_coroutine_threadsafe`, `add_done_callback`, `Future.result(timeout)`
 //! Differs: the callback returns before the waiter goes on; Python wakes the waiter first. The notes' waiter reads
 //!          `stop_sign` for `_stop_sign`, and polls every half second, so a task of 0.2 seconds takes 0.5. Here it sleeps
-//!          until the result is there.
+//!          until the result is ready.
 //! Order:   a task's lines come before its waiter's line. `join` returns after all submitted work is finished.
 //! Platform: Linux (`gettid`)
 //! Needs:   task_executor.rs

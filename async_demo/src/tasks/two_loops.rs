@@ -4,7 +4,7 @@
 //! Differs: a loop is a `Runtime`, and its `Handle` takes work from any thread. A loop runs until a future is ready, so
 //!          completing that future stops it; Python calls `loop.call_soon_threadsafe(loop.stop)`. The notes' program plays
 //!          forever and hangs at Ctrl-C, because no code calls its `stop`.
-//! Order:   each half sends the other only after its own line.
+//! Order:   each side prints its line before it sends work to the other.
 //! Platform: Linux (`gettid`)
 //!
 //! ```cargo

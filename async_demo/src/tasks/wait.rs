@@ -2,8 +2,8 @@
 //!
 //! Python:  `done, pending = await asyncio.wait(aws, timeout=None, return_when=FIRST_COMPLETED)`
 //! Differs: tokio-util's `JoinMap` holds the pending tasks by name, so `wait` moves the done ones out of it. A timeout
-//!          cancels nothing, here and in Python. The notes are right that `coro in done` is never true, since `wait` made
-//!          a task of it; today it refuses coroutines.
+//!          cancels nothing, here and in Python. The notes say that `coro in done` is never true, because `wait` wrapped
+//!          `coro` in a task; today `wait` refuses coroutines.
 //! Order:   a task ends when main sends its result, so main knows which tasks are pending.
 //!
 //! ```cargo

@@ -1,10 +1,10 @@
 //! Limit a wait, and cancel the future that is not done in time.
 //!
 //! Python:  `asyncio.wait_for(aw, timeout)`
-//! Differs: `timeout` owns the future and drops it when the time is over. So its destructors have run when the error returns, but
-//!          they cannot await. Dropping a task's handle lets the task run on, so abort and join it. A future that is ready
-//!          when the time is over counts as done.
-//! Order:   the quick future has an hour, the other ones never end.
+//! Differs: `timeout` owns the future and drops it when the time is over. Its destructors have run when the error returns, but
+//!          they cannot await. A task runs on when its handle is dropped, so abort and join it. A future that is ready when
+//!          the time is over counts as done.
+//! Order:   the quick future has an hour; the other futures never end.
 //!
 //! ```cargo
 //! [dependencies]

@@ -125,8 +125,11 @@ fn find(is_it: impl Fn(&Function) -> bool) -> Option<Run> {
     functions.as_deref().and_then(found).or_else(builtin)
 }
 
-fn find_name(name: &str) -> Option<Run> {
-    find(|function| function.name == name)
+fn find_target(is_it: impl Fn(&Function) -> bool) -> Option<TargetRunner> {
+    match find(|function| matches!(function.run, Run::Target(_)) && is_it(function)) {
+        Some(Run::Target(run)) => Some(run),
+        _ => None,
+    }
 }
 
 /// Looks the function up by its type, because two closures may have the same name.

@@ -1,4 +1,4 @@
-"""cores.py threads STEPS: how many times faster two threads are than one, with 8 tasks of so many steps."""
+"""cores.py threads STEPS: how many times faster two threads are than one, with 8 tasks of STEPS steps."""
 
 import sys
 import threading

@@ -1,6 +1,6 @@
-"""echo.py LOOP CLIENTS: an echo server of the loop asyncio or uvloop, whose socket is its standard input.
+"""echo.py LOOP CLIENTS: an echo server on the asyncio or uvloop loop. Its standard input is the listening socket.
 
-It ends when so many clients have come and gone.
+It ends after CLIENTS clients have connected and disconnected.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """manager.py serve ADDRESS: a server of a SyncManager that prints its address and serves until it is killed.
 
-manager.py CASE COUNT ADDRESS: a client of a server, which prints the nanoseconds for an operation. `queue 4` is four of
-them, each a process. ADDRESS is HOST:PORT or the path of a Unix socket.
+manager.py CASE COUNT ADDRESS: a client of a server, which prints the nanoseconds for an operation. `queue 4` is four
+client processes. ADDRESS is HOST:PORT or the path of a Unix socket.
 """
 
 import multiprocessing
@@ -43,7 +43,7 @@ def connected(address):
 
 
 def operation(case, address):
-    """What is timed; it is called with numbers from 0 on, and returns what is to be the same number."""
+    """Returns the operation to time. It gets the numbers from 0 on, and must return the same number."""
     if case == "connect":
         def connect(number):
             connected(address)

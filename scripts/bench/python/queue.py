@@ -1,6 +1,6 @@
 """queue.py "SIZE PAIRS" COUNT: nanoseconds for an item through a multiprocessing.Queue.
 
-PAIRS producers put COUNT bytes objects of SIZE bytes in all, as many consumers get them.
+PAIRS producers put COUNT bytes objects of SIZE bytes in all; PAIRS consumers get them.
 """
 
 import multiprocessing

@@ -1,6 +1,6 @@
-"""tasks.py "LOOP CASE TASKS" COUNT: nanoseconds for a task, a sleep(0) or a callback of the loop asyncio or uvloop.
+"""tasks.py "LOOP CASE TASKS" COUNT: nanoseconds for a task, a sleep(0) or a callback of asyncio or uvloop.
 
-gather: COUNT times, so many tasks are started and gathered. sleep: so many tasks sleep COUNT times in all.
+gather: TASKS tasks are started and gathered, COUNT times. sleep: TASKS tasks sleep COUNT times in all.
 call_soon: COUNT callbacks are called.
 """
 

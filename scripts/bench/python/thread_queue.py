@@ -1,6 +1,6 @@
 """thread_queue.py "CLASS MAXSIZE PAIRS" COUNT: nanoseconds for a number through a queue.Queue or queue.SimpleQueue.
 
-PAIRS threads put COUNT numbers in all, as many get them.
+PAIRS threads put COUNT numbers in all; PAIRS other threads get them.
 """
 
 import queue

@@ -1,4 +1,4 @@
-//! What is measured: groups of cases. A case has a few contestants, and goals for this project's ones.
+//! Groups of cases to measure. A case has a few contestants, and goals for this project's contestants.
 
 use std::fmt;
 use std::time::Duration;
@@ -117,7 +117,7 @@ impl Contestant {
         self
     }
 
-    /// Puts a program in Python among the peers, so that the others are not compared with it.
+    /// Makes a program in Python a peer, so that the others are not compared with it.
     pub const fn among_peers(mut self) -> Contestant {
         self.kind = Kind::Peer;
         self

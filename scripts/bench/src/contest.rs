@@ -1,4 +1,4 @@
-//! Runs one contestant once, in a process of its own. A supervisor makes sure that nothing of it is left behind.
+//! Runs one contestant once, in a process of its own. A supervisor ensures that it leaves nothing behind.
 
 use std::env;
 use std::ffi::OsString;
@@ -77,7 +77,7 @@ pub fn run(group: &Group, case: &Case, contestant: &Contestant, count: u64) -> R
         .stderr(Stdio::from(
             File::create(&stderr).context("make a file for stderr")?,
         ))
-        // Ctrl-C then ends this program alone; the end of the socket tells the supervisor to kill everything below it.
+        // In its own group Ctrl-C does not reach the supervisor. It sees the socket close and kills its descendants.
         .process_group(0)
         .spawn()
         .context("start the supervisor")?;
@@ -108,7 +108,7 @@ pub fn run(group: &Group, case: &Case, contestant: &Contestant, count: u64) -> R
     figure(&fs::read_to_string(&stdout).context("read its output")?)
 }
 
-/// Waits for the supervisor's last report. Returns `None` if the time was up and everything was killed.
+/// Waits for the supervisor's last report. Returns `None` if the time limit passed and everything was killed.
 fn end_of(socket: &mut UnixStream) -> Result<Option<Report>> {
     let mut reports = BufReader::new(socket.try_clone().context("clone a socket")?);
     let mut killed = false;

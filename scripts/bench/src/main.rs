@@ -32,7 +32,7 @@ struct Arguments {
     /// Write all figures of all rounds to this file; by default to bench.json in the target folder
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// List the groups and their cases, and measure nothing
+    /// List the groups and their cases without measuring
     #[arg(long)]
     list: bool,
     /// Measure only these groups
@@ -62,15 +62,14 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // It fails if stderr is closed.
+            // Writing fails only if stderr is closed.
             writeln!(io::stderr(), "bench: {error:#}").ok();
             ExitCode::FAILURE
         }
     }
 }
 
-/// Parses the arguments. Returns them with the groups that they name, which are all if there is no name, or an error of
-/// one line.
+/// Parses the arguments. Returns them with the groups that they name (without a name, all groups), or a one-line error.
 fn arguments(
     args: impl Iterator<Item = OsString>,
 ) -> Result<(Arguments, Vec<&'static Group>), String> {
@@ -172,7 +171,7 @@ fn run(args: &Arguments, groups: &[&Group]) -> Result<()> {
         "quick": args.quick,
         "groups": {},
     });
-    // The file is written after each case. Writing it now, too, reports a wrong path before minutes have passed.
+    // The file is written after each case. Writing it now reports a wrong path before the first measurement.
     save(&path, &json)?;
     let (mut met, mut missed) = (0, vec![]);
     for group in groups {
@@ -202,7 +201,7 @@ fn run(args: &Arguments, groups: &[&Group]) -> Result<()> {
         .try_for_each(|goal| say(&format!("  missed: {goal}")))
 }
 
-/// Runs the contestants of a case in turn. Each round begins with another one.
+/// Runs the contestants of a case in turn. Each round begins with a different contestant.
 fn measure<'c>(
     group: &Group,
     case: &'c Case,
@@ -261,7 +260,7 @@ print('with' if '--enable-optimizations' in options else 'without', 'PGO')";
     }
 }
 
-/// Returns whether Python has a module; not every machine has uvloop.
+/// Returns whether a Python module is installed, such as uvloop.
 fn can_import(module: &str) -> bool {
     let mut import = Command::new("python3");
     import.args(["-P", "-c", &format!("import {module}")]);

@@ -15,7 +15,7 @@ pub const COLUMNS: [(&str, usize); 7] = [
     ("OS limit", 0),
 ];
 
-/// The median of some numbers, and the least and the greatest of them.
+/// The median, minimum and maximum of some numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
     pub median: f64,
@@ -67,8 +67,8 @@ impl Figures<'_> {
         }
     }
 
-    /// Returns the ratio to show between one of ours and another contestant: how many times better it is, or for a
-    /// limit, its figure as a multiple of the limit's.
+    /// Returns the ratio to show between one of our contestants and another: how many times better ours is, or for a
+    /// limit, our figure as a multiple of the limit's.
     fn compared(&self, this: usize, other: usize) -> Option<Spread> {
         match self.case.contestants[other].kind {
             Kind::Limit => self.ratio(this, other),
@@ -76,8 +76,8 @@ impl Figures<'_> {
         }
     }
 
-    /// Returns each goal of one of ours, the ratio that was reached, and whether it is met. Leaves out goals against a
-    /// contestant that did not run.
+    /// Returns each goal of one of our contestants, the ratio reached, and whether it meets the goal. Leaves out goals
+    /// against a contestant that did not run.
     fn goals(&self, this: usize) -> impl Iterator<Item = (Goal, f64, bool)> {
         let goals = self.case.contestants[this].goals.iter();
         goals.filter_map(move |goal| {
@@ -140,7 +140,7 @@ impl Figures<'_> {
             ours.push(self.named_figure(row));
             faster.extend(python.first().map(|python| self.comparison(row, *python)));
             slower.extend(limits.first().map(|limit| self.comparison(row, *limit)));
-            // Goals against other contestants than the first of their kind.
+            // Goals against contestants that are not the first of their kind.
             for (goal, ..) in self.goals(row) {
                 let other = self.named(goal.against());
                 let first = [python.first(), limits.first()];

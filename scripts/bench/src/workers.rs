@@ -1,5 +1,5 @@
-//! What the contestants share: a timed loop, processes or threads that start at the same moment, a pinned process,
-//! aligned memory.
+//! Helpers for the contestants: a timed loop, processes or threads that start at the same moment, pinning, and aligned
+//! memory.
 
 use std::io::{self, Read, Write};
 use std::sync::{PoisonError, RwLock, mpsc};
@@ -14,7 +14,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use crate::case::nanoseconds;
 
 /// Times `operation`, after a warm-up. The operation gets the number of the call, the warm-up included.
-// Inlined, so that what the operation counts can stay in registers.
+// Inlined, so that the operation's counters can stay in registers.
 #[inline(always)]
 pub fn time(count: u64, mut operation: impl FnMut(u64) -> Result<()>) -> Result<f64> {
     let warm_up = count.div_ceil(10);
@@ -28,7 +28,7 @@ pub fn time(count: u64, mut operation: impl FnMut(u64) -> Result<()>) -> Result<
     Ok(nanoseconds(begin.elapsed(), count))
 }
 
-/// Shares with a forked child what peer crates do not allow threads to share.
+/// Shares a value with a forked child although its type is not `Sync`.
 struct Copied<T>(T);
 
 // SAFETY: a forked process has a copy of the value, for its only thread.
@@ -42,8 +42,8 @@ impl<T> Copied<T> {
 
 /// Forks workers, starts them at the same moment, and stops the clock when the last one has reported.
 ///
-/// Each worker warms up, calls the function that it is given, which returns when all are ready, works, and returns a
-/// number. The sum of the numbers is returned with the time.
+/// Each worker warms up, calls its argument, which blocks until all are ready, works, and returns a number. The sum of the
+/// numbers is returned with the time.
 pub fn together(
     count: usize,
     work: impl Fn(usize, &dyn Fn() -> Result<()>) -> Result<u64>,
@@ -65,7 +65,7 @@ pub fn together(
             (&report).write_all(&number.to_le_bytes()).context("report")
         })?);
     }
-    // So that the pipes end if all workers die.
+    // Close the write ends here, so that reading ends if all workers die.
     drop((is_ready, report));
     ready
         .read_exact(&mut vec![0; count])
@@ -88,7 +88,7 @@ pub fn together(
     Ok((elapsed, sum))
 }
 
-/// The work of a thread of `threads_together`. The function that it is given returns when all are ready.
+/// The work of a thread of `threads_together`. Its argument blocks until all threads are ready.
 pub type Worker<'a> = dyn FnOnce(&dyn Fn() -> Result<()>) -> Result<u64> + Send + 'a;
 
 /// Does the same as `together` with threads.
@@ -109,13 +109,13 @@ pub fn threads_together(workers: Vec<Box<Worker>>) -> Result<(Duration, u64)> {
                     Ok(())
                 };
                 let done = work(&start);
-                // It fails if this function has failed and dropped the receiver.
+                // Sending fails if this function has failed and dropped the receiver.
                 say.send(done).ok();
             };
             let thread = thread::Builder::new().spawn_scoped(scope, run);
             thread.context("start a worker")?;
         }
-        // So that the channel ends if all workers die.
+        // Drop the sender here, so that the channel closes if all workers die.
         drop(say);
         let hear = || said.recv().context("wait for the workers")?;
         for _ in 0..count {
@@ -131,7 +131,7 @@ pub fn threads_together(workers: Vec<Box<Worker>>) -> Result<(Duration, u64)> {
     })
 }
 
-/// Binds this process, and all that it starts, to one of its CPUs.
+/// Pins this process and all its future children to one of its CPUs.
 pub fn pin() -> Result<()> {
     let allowed = sched_getaffinity(None).context("ask for the CPUs")?;
     let last = (0..CpuSet::MAX_CPU).rev().find(|cpu| allowed.is_set(*cpu));
@@ -140,7 +140,7 @@ pub fn pin() -> Result<()> {
     sched_setaffinity(None, &one).context("keep to one CPU")
 }
 
-/// Memory for bulk copies is aligned to lines: unaligned copies are up to 20 times slower on some machines.
+/// A cache line. Memory for bulk copies is aligned to lines: unaligned copies are up to 20 times slower on some machines.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Pod, Zeroable)]
 pub struct Line([u8; 64]);

@@ -1,4 +1,4 @@
-//! The command line, which must not run anything to say what is wrong with it.
+//! The command line: an error is reported before anything is measured.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -31,7 +31,7 @@ fn groups_are_listed_in_their_order() {
     assert_eq!(groups, ["start", "pipe"]);
 }
 
-/// By their names they are found again in the contestants' processes, and compared.
+/// A contestant's process finds its function by name, and goals find their contestants by name.
 #[test]
 fn names_are_unique_and_goals_name_contestants() {
     let output = bench(&["--list"]).unwrap();

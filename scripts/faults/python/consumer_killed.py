@@ -1,4 +1,4 @@
-"""A consumer is killed in `get`; another goes on. Only the item in the dead one's hands may be lost."""
+"""A consumer is killed in `get`; another goes on. Only the item that the dead consumer had taken may be lost."""
 import multiprocessing as mp
 import os
 import struct

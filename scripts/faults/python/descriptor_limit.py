@@ -1,4 +1,4 @@
-"""The limit of open descriptors is reached; what was made should work on, and be made again after closing some."""
+"""The limit of open descriptors is reached. Existing objects should still work; after closing some, new ones too."""
 import errno
 import gc
 import multiprocessing as mp

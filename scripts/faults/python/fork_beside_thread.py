@@ -1,4 +1,4 @@
-"""A process forks while a thread of it prints to a file, and the child prints there too.
+"""A process forks while one of its threads prints to a file, and the child prints there too.
 
 For stdout itself CPython makes the lock anew in the child; for any other file it does not.
 """

@@ -1,6 +1,6 @@
-"""SIGINT goes to the whole group while a Pool works, as from Ctrl-C; all should end.
+"""SIGINT reaches the whole process group while a Pool works, as from Ctrl-C. All processes should end.
 
-Who runs this sends the signal when it has read a line.
+The harness sends the signal after it has read a line.
 """
 import multiprocessing as mp
 import signal

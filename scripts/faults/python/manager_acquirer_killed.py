@@ -1,4 +1,4 @@
-"""A manager's client is killed in `acquire`; the lock is released, and the next one wants it."""
+"""A manager's client is killed in `acquire`. The lock is released, and another client acquires it."""
 import multiprocessing as mp
 import os
 import sys

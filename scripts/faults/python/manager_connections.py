@@ -1,4 +1,4 @@
-"""A manager's server meets ten thousand who say nothing; a client should be served all the same."""
+"""A manager's server gets 10,000 silent connections. It should still serve a client."""
 import multiprocessing as mp
 import resource
 import socket

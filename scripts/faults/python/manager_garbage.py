@@ -1,4 +1,4 @@
-"""A manager's server meets who speaks nonsense, without the key and with it; it should refuse, and take little memory."""
+"""A manager's server gets garbage, without the key and with it. It should refuse it and use little memory."""
 import multiprocessing as mp
 import socket
 import sys
@@ -48,7 +48,7 @@ if __name__ == "__main__":
                     broken(f"in round {round}: it waits for ever for {garbage[:4]}")
                 except ConnectionError:
                     pass
-        # An index of a memo, and a length, that take a GiB and more.
+        # A memo index and a length that would need more than a GiB.
         nested = b"]" * 100_000 + b"a" * 99_999 + b"."
         for pickle in b"garbage", nested, b"Nr\xff\xff\xff\x07.", b"B\xff\xff\xff\x7f.":
             with Client(manager.address, authkey=b"key") as client:

@@ -1,4 +1,4 @@
-"""A manager's client is killed in `get`; an item is put, and the next one wants it."""
+"""A manager's client is killed in `get`. Then an item is put, and another client gets it."""
 import multiprocessing as mp
 import os
 import queue

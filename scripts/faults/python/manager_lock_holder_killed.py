@@ -1,4 +1,4 @@
-"""A manager's client is killed holding a Lock; the next one wants it."""
+"""A manager's client is killed while it holds a Lock; another client acquires it."""
 import multiprocessing as mp
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A manager's client does not read its replies; others should go on, and the server end."""
+"""A manager's client does not read its replies. Other clients should go on, and the server should end when asked."""
 import multiprocessing as mp
 import sys
 import time

@@ -1,4 +1,4 @@
-"""A manager's client is killed holding an RLock twice; the next one wants it."""
+"""A manager's client is killed while it holds an RLock twice; another client acquires it."""
 import multiprocessing as mp
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A manager's server is killed; whoever waits for it, calls it or connects should be told at once."""
+"""A manager's server is killed. A client that waits for it, calls it or connects should get an error at once."""
 import multiprocessing as mp
 import os
 import sys

@@ -1,4 +1,4 @@
-"""A manager's client puts an object of a class that the server does not know; another wants it."""
+"""A manager's client puts an object of a class that the server does not know; another client gets it."""
 import subprocess
 import sys
 from multiprocessing import managers

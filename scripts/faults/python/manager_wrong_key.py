@@ -1,4 +1,4 @@
-"""A manager's server meets a client with another key; others should go on."""
+"""A client with a wrong key connects to a manager's server. Other clients should go on."""
 import multiprocessing as mp
 import sys
 import time

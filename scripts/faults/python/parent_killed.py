@@ -1,4 +1,4 @@
-"""The parent is killed while its children work or wait. Who runs this sends the signal when it has read a line."""
+"""The parent is killed while its children work or wait. The harness sends the signal after it has read a line."""
 import multiprocessing as mp
 import os
 import signal
@@ -34,6 +34,6 @@ if __name__ == "__main__":
         ctx.Process(target=child, args=(writer, *work)).start()
     for _ in works:
         os.read(ready, 1)
-    # Its tasks say that they are at work.
+    # The tasks print a line when they start.
     with ctx.Pool(2) as pool:
         pool.map(endless, range(2), 1)

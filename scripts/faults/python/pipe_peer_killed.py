@@ -1,4 +1,4 @@
-"""The peer of a Pipe is killed while it sends. The pipe is made as Python's documentation makes it."""
+"""The peer of a Pipe is killed while it sends. The pipe is created as in Python's documentation."""
 import itertools
 import multiprocessing as mp
 import sys

@@ -1,4 +1,4 @@
-"""A producer is killed in `put`; another goes on, and what was put should come out."""
+"""A producer is killed in `put`; another goes on. Every item that was put should arrive."""
 import itertools
 import multiprocessing as mp
 import queue

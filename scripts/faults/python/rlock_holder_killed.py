@@ -1,4 +1,4 @@
-"""The process that holds an RLock twice is killed; the next one wants it."""
+"""The process that holds an RLock twice is killed; another process acquires it."""
 import multiprocessing as mp
 import os
 import signal

@@ -1,4 +1,4 @@
-"""/dev/shm is full; what cannot be made should be an error, and what was made should work on."""
+"""/dev/shm is full. Creating an object should be an error, and existing objects should still work."""
 import errno
 import multiprocessing as mp
 import sys

@@ -1,4 +1,4 @@
-"""/dev/shm cannot be written; a Value should be an error that says so, and a queue work."""
+"""/dev/shm is read-only. Creating a Value should be an error that says so, and a queue should work."""
 import multiprocessing as mp
 import sys
 

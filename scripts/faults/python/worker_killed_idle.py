@@ -1,4 +1,4 @@
-"""A worker of a Pool is killed while it has nothing to do; all tasks after that should be done."""
+"""A worker of a Pool is killed while it is idle. All later tasks should be done."""
 import multiprocessing as mp
 import os
 import select
@@ -15,7 +15,7 @@ def work(number):
 
 
 def work_all(pool):
-    """Who has done the tasks, the last one first."""
+    """Returns the pids of the workers that have done the tasks, the last one first."""
     done = pool.map(work, range(TASKS), 1)
     assert [number for number, _ in done] == list(range(TASKS))
     return list(dict.fromkeys(worker for _, worker in reversed(done)))

@@ -1,4 +1,4 @@
-"""A worker of a Pool is killed in a task; the others should be done, and that one should fail."""
+"""A worker of a Pool is killed in a task. That task should fail, and the others should be done."""
 import multiprocessing as mp
 import os
 import signal

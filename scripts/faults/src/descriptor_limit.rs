@@ -1,4 +1,4 @@
-//! The limit of open descriptors is reached. The error says so, and everything that was made before works on.
+//! The limit of open descriptors is reached. The error says so, and everything made before still works.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::each;
 use crate::worker_killed::work;
 
-/// Low, so that it is soon reached.
+/// A low limit is reached soon.
 const LIMIT: usize = 64;
 
 pub fn run(rounds: u32) -> Result<String> {
@@ -40,8 +40,7 @@ pub fn run(rounds: u32) -> Result<String> {
     Ok("an error that says so; what was made works on".to_owned())
 }
 
-/// Makes things until there is an error, and again after dropping half of them. Returns how many there were at the
-/// limit.
+/// Creates objects until an error, drops half of them, and creates more. Returns the number at the limit.
 fn exhaust<T>(make: impl Fn() -> Result<T>, works: impl Fn(&mut T) -> Result<()>) -> Result<usize> {
     let mut made: Vec<T> = vec![];
     let mut most = 0;
@@ -74,7 +73,7 @@ fn clear(error: &impl Display) -> Result<()> {
     Ok(())
 }
 
-/// Takes all descriptors that are left.
+/// Uses up all remaining descriptors.
 fn fill() -> Vec<File> {
     let file = || File::open("/dev/null").ok();
     iter::from_fn(file).collect()
@@ -93,7 +92,7 @@ fn processes() -> Result<()> {
     spawned.context("after closing the descriptors")
 }
 
-/// A large message travels through a stream of its own, for which each side needs a descriptor.
+/// A large message uses a stream of its own, so each side needs a descriptor.
 fn large_messages() -> Result<()> {
     let message = vec![7; 500_000];
     let (ours, theirs) = Connection::<(), Vec<u8>>::pair()?;
@@ -118,7 +117,7 @@ fn large_messages() -> Result<()> {
     Ok(())
 }
 
-/// Items small and large: a queue needs no descriptor for them.
+/// A queue needs no descriptor for its items, small or large.
 fn put_and_get(queue: &mut Queue<Vec<u8>>) -> Result<()> {
     for size in [1, 100_000] {
         let item = vec![7; size];

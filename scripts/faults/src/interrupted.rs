@@ -1,4 +1,4 @@
-//! SIGINT goes to the whole group while a pool works, as from Ctrl-C. All processes end.
+//! SIGINT reaches the whole process group while a pool works, as from Ctrl-C. All processes end.
 
 use std::convert::Infallible;
 use std::thread;
@@ -14,7 +14,7 @@ pub fn endless(number: u32) -> Result<(), Infallible> {
     }
 }
 
-/// smoke sends the signal when it has read a line.
+/// smoke sends the signal after it has read a line.
 pub fn run(_rounds: u32) -> Result<String> {
     let pool = Pool::with_workers(3)?;
     pool.map(endless, 0..6, Some(1))?;

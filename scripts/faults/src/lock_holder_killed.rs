@@ -1,5 +1,5 @@
-//! The process that holds a lock is killed. The next owner is told and repairs the data; without a repair, nobody gets
-//! the lock again.
+//! The process that holds a lock is killed. The next owner is told and repairs the data; without a repair, no process
+//! gets the lock again.
 
 use std::io::{self, Read, Write};
 use std::thread;

@@ -1,4 +1,4 @@
-//! What the libraries do when the worst happens: `faults NAME ROUNDS`.
+//! `faults NAME ROUNDS` injects a fault into the libraries and checks their promise.
 //!
 //! The program prints a line at the end of each round. Its last line is `held: ...`, or `broken: ...` with exit code 1.
 //! The folder `python` has a program for each fault that does the same with CPython's multiprocessing. `smoke faults`
@@ -30,10 +30,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use multiproc::{init, target, task};
 
-/// Longer than anything takes that does not hang.
+/// Only a program that hangs takes longer than this.
 const LONG: Duration = Duration::from_secs(15);
 
-/// Causes the fault in this many rounds; the text says what held.
+/// Causes the fault in this many rounds. Returns a description of the promise that held.
 type Fault = fn(u32) -> Result<String>;
 
 const FAULTS: &[(&str, Fault)] = &[
@@ -111,7 +111,7 @@ fn usage(wrong: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Does the rounds, and prints a line after each.
+/// Runs the rounds and prints a line after each.
 fn each(rounds: u32, mut round: impl FnMut(u32) -> Result<String>) -> Result<()> {
     (1..=rounds).try_for_each(|number| {
         let what = round(number).with_context(|| format!("in round {number}"))?;

@@ -1,4 +1,4 @@
-//! What the faults of managers share: clients that are processes of their own.
+//! Shared by the faults of managers: clients in processes of their own.
 
 use std::fs::File;
 use std::io::{self, Read, Write};

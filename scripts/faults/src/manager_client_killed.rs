@@ -65,7 +65,7 @@ pub fn in_get(rounds: u32) -> Result<String> {
     Ok("the dead waiter takes nothing".to_owned())
 }
 
-/// Usually long enough for the client to wait; sometimes the client is about to.
+/// Usually the client waits by then; sometimes it is only about to.
 fn wait(round: u32) {
     thread::sleep(Duration::from_millis(u64::from(round) * 7 % 30));
 }

@@ -9,7 +9,8 @@ use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{getgid, getuid};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
-/// `faults --shm full|read_only COMMAND ...` becomes the command. The mount is this process's alone and ends with it.
+/// `faults --shm full|read_only COMMAND ...` mounts the file system and execs the command. Only this process sees the
+/// mount, which ends with it.
 pub fn exec(how: &str, command: &[&str]) -> ExitCode {
     if let Err(error) = mount_shm(how) {
         println!("not possible here: {error:#}");
@@ -31,7 +32,7 @@ fn mount_shm(how: &str) -> Result<()> {
         _ => bail!("unknown file system {how:?}; expected full or read_only"),
     };
     let (user, group) = (getuid().as_raw(), getgid().as_raw());
-    // Another user than root becomes root in a user namespace, where the system allows that.
+    // A user other than root becomes root in a user namespace, if the system allows it.
     let namespaces = match user {
         0 => UnshareFlags::NEWNS,
         _ => UnshareFlags::NEWNS | UnshareFlags::NEWUSER,

@@ -1,4 +1,4 @@
-//! The parent is killed while its children work, or wait in every way that they can. All of them end with it.
+//! The parent is killed while its children work or wait, in every way of waiting. All children end with it.
 
 use std::io::{self, Read, Write};
 use std::thread;
@@ -8,13 +8,13 @@ use multiproc::{Connection, Lock, Pool, Process, Queue, fork, spawn};
 
 use crate::interrupted::endless;
 
-/// smoke sends the signal when it has read a line.
+/// smoke sends the signal after it has read a line.
 pub fn run(_rounds: u32) -> Result<String> {
     let (mut ready, writer) = io::pipe().context("make a pipe")?;
     let child = |work: &(dyn Fn() -> Result<()> + Sync)| -> Result<Process> {
         Ok(fork(|| -> Result<()> {
             (&writer).write_all(&[0]).context("tell the parent")?;
-            // The child that waits for the parent's lock gets an error when the parent dies, and stays all the same.
+            // The child that waits for the parent's lock gets an error when the parent dies, but does not end by itself.
             work().ok();
             loop {
                 thread::park();
@@ -49,7 +49,7 @@ pub fn run(_rounds: u32) -> Result<String> {
 /// Reports to the parent and waits for an answer.
 pub fn peer(pipe: Connection<(), ()>) -> Result<()> {
     pipe.send(&())?;
-    // It fails if the parent's death is seen before this process is killed, too.
+    // `recv` fails if this process sees the parent's death before it is killed itself.
     pipe.recv().ok();
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The peer of a pipe is killed while it sends. All that it has sent is read, whole, and then both ways are closed.
+//! The peer of a pipe is killed while it sends. Every message that it has sent arrives whole; then both directions are
+//! closed.
 
 use anyhow::{Context, Result, ensure};
 use multiproc::{Connection, ConnectionError, spawn};

@@ -14,7 +14,7 @@ use crate::{LONG, each};
 const TASKS: u32 = 2000;
 const KEY: &str = "key";
 
-/// A worker as a Python programmer writes it, for any server.
+/// A worker written in plain Python, which works with any server.
 const PYTHON: &str = "
 import sys
 from multiprocessing.managers import BaseManager

@@ -1,4 +1,4 @@
-//! `/dev/shm` is full or read-only. Nothing of multiproc needs it, so everything works as before.
+//! `/dev/shm` is full or read-only. multiproc does not use it, so everything works.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};

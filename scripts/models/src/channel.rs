@@ -1,4 +1,5 @@
-//! What the blocks use of `crossbeam-channel`, whose own code loom does not see: a queue under a lock, with its errors.
+//! A model of the parts of `crossbeam-channel` that the blocks use: a queue under a lock, with the same errors. Loom cannot
+//! see the crate's own code.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -163,7 +164,7 @@ impl<T> Drop for Sender<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        // As the real one: with the last receiver the items go.
+        // Like the real channel, drop the items with the last receiver.
         self.0.change(|state| {
             state.receivers -= 1;
             if state.receivers == 0 {

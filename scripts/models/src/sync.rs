@@ -1,6 +1,6 @@
 //! The parts of `parking_lot` that the blocks use, on loom's locks: waits of a condition variable can have a time limit.
 //!
-//! A limit other than [`Duration::MAX`] may be over at any moment: a thread of its own ends the wait, if nothing else has.
+//! A time limit other than [`Duration::MAX`] may pass at any moment: a separate thread ends the wait if nothing else has.
 
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
@@ -13,7 +13,7 @@ use loom::thread;
 #[derive(Debug)]
 pub struct Mutex<T>(sync::Mutex<T>);
 
-/// A guard that knows its mutex, to lock it again after a wait.
+/// A guard with a reference to its mutex, which a wait locks again.
 pub struct MutexGuard<'a, T> {
     mutex: &'a Mutex<T>,
     /// `None` only during a wait.
@@ -46,13 +46,13 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     }
 }
 
-/// One queue of sleepers, whose lock is the kernel's.
+/// A queue of sleepers; its lock stands for the kernel's.
 #[derive(Debug, Clone)]
 pub struct Condvar(sync::Arc<(sync::Mutex<Sleepers>, sync::Condvar)>);
 
 #[derive(Debug, Default)]
 struct Sleepers {
-    /// The sleeping threads, in order, each with a number of its own.
+    /// The numbers of the sleeping threads, in order; each wait has its own number.
     asleep: VecDeque<u32>,
     next: u32,
 }
@@ -82,7 +82,7 @@ impl Condvar {
         self.wait_while_for(guard, condition, Duration::MAX);
     }
 
-    /// Returns `true` if the time was over. Like parking_lot's, it checks the condition before the time.
+    /// Returns `true` if the time limit passed. Like parking_lot, it checks the condition first.
     pub fn wait_while_for<T>(
         &self,
         guard: &mut MutexGuard<'_, T>,
@@ -99,7 +99,7 @@ impl Condvar {
         false
     }
 
-    /// Sleeps until woken, or until the time is over, and then returns `true`. Time is over once, and then for good.
+    /// Sleeps until it is woken or the time limit passes. Returns `true` if the limit passed.
     fn wait<T>(&self, guard: &mut MutexGuard<'_, T>, limited: bool) -> bool {
         let mut sleepers = self.sleepers();
         let number = sleepers.next;

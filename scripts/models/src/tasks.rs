@@ -1,4 +1,4 @@
-//! What the blocks use of `tokio::sync`, as its documentation promises it: the simplest that keeps the promise.
+//! A model of the parts of `tokio::sync` that the blocks use: the simplest code that keeps its documented promises.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -7,14 +7,14 @@ use std::task::{Context, Poll, Waker};
 
 use super::sync::Mutex;
 
-/// First come, first served: a permit that is added is given to the first in line, if there is one.
+/// A fair semaphore: an added permit goes to the first waiter, if any.
 #[derive(Debug)]
 pub struct Semaphore(Mutex<Line>);
 
 #[derive(Debug)]
 struct Line {
     permits: usize,
-    /// Who waits, in order, by a number of its own. Who has been served is gone.
+    /// The waiters in order, each with its own number. A waiter that gets a permit is removed.
     waiters: VecDeque<(u32, Waker)>,
     next: u32,
 }
@@ -106,7 +106,7 @@ impl<'a> Future for Acquire<'a> {
     }
 }
 
-/// A waiter that leaves the line after it was served passes the permit on.
+/// A waiter that is dropped after it was given a permit passes the permit on.
 impl Drop for Acquire<'_> {
     fn drop(&mut self) {
         if let Some(number) = self.in_line {
@@ -120,7 +120,7 @@ impl Drop for Acquire<'_> {
     }
 }
 
-/// `notify_waiters` only: it wakes each [`Notified`] that has been made before, polled or not.
+/// Models `notify_waiters` only, which wakes every existing [`Notified`], polled or not.
 #[derive(Debug)]
 pub struct Notify(Mutex<Calls>);
 

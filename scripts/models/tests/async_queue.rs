@@ -1,5 +1,5 @@
-//! Tasks on a queue, each on a thread of its own: every item is got once, also if a future is dropped at any moment,
-//! and everybody comes to an end, or loom finds a deadlock.
+//! Tasks on a queue, each on a thread of its own: every item is got exactly once, even if a future is dropped at any
+//! moment, and every task ends; otherwise loom finds a deadlock.
 
 #![allow(clippy::unwrap_used)]
 
@@ -106,7 +106,7 @@ fn join_returns_after_the_last_is_done() {
     });
 }
 
-/// The wake-up for the first item is not for a join that begins after the second was put.
+/// The wake-up for the first item must not end a join that begins after the second item was put.
 #[test]
 fn join_does_not_return_for_what_was_done_before() {
     model(3, 0, |queue| {
@@ -122,7 +122,7 @@ fn join_does_not_return_for_what_was_done_before() {
     });
 }
 
-/// An item counts before anybody can get it, so whoever is done with it is never told that there was none.
+/// An item is counted before a task can get it, so `task_done` after a `get` never fails.
 #[test]
 fn what_was_got_can_be_reported_as_done() {
     model(3, 0, |queue| {

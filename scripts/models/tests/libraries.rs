@@ -1,5 +1,4 @@
-//! The loom models of the library crates, which need a build of their own: `--cfg loom` puts loom's types in the place of
-//! std's.
+//! Runs the loom models of the library crates. They need a separate build: `--cfg loom` replaces std's types by loom's.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,7 +24,7 @@ fn models_of_the_library_crates() {
         packages.extend(has_models.then_some(package));
     }
     if packages.is_empty() {
-        return; // `cargo test` without `--package` would test everything.
+        return; // Without `--package`, `cargo test` would test everything.
     }
     let target = env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
     let flags = env::var("RUSTFLAGS").unwrap_or_default() + " --cfg loom";
@@ -34,7 +33,7 @@ fn models_of_the_library_crates() {
         .args(packages.iter().flat_map(|package| ["--package", package]))
         .current_dir(root)
         .env("RUSTFLAGS", flags)
-        // Other flags, so other files; in a folder of their own they do not replace those of the usual build.
+        // Other flags give other build files. A separate folder keeps those of the usual build.
         .env("CARGO_TARGET_DIR", root.join(target).join("loom"))
         .status()
         .unwrap();

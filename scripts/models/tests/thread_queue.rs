@@ -1,5 +1,5 @@
-//! Producers and consumers on a queue: `join` returns when all is done and says when something never will be, and everybody
-//! comes to an end, or loom finds a deadlock.
+//! Producers and consumers on a queue: `join` returns when all items are done, and fails if an item never will be. Every
+//! thread ends; otherwise loom finds a deadlock.
 
 #![allow(clippy::unwrap_used)]
 
@@ -35,7 +35,7 @@ fn join_returns_after_the_last_is_done() {
             let done = Arc::clone(&done);
             thread::spawn(move || {
                 consumer.get().unwrap();
-                // What was done for an item is seen by whoever joins.
+                // This happens-before the return of `join`.
                 done.fetch_add(1, Ordering::Relaxed);
                 consumer.task_done().unwrap();
                 assert!(consumer.task_done().is_err());
@@ -79,7 +79,7 @@ fn without_consumers_nobody_waits_for_ever() {
     });
 }
 
-/// An item that is refused was never put: neither does `join` wait for it, nor does its end go unnoticed.
+/// A refused item does not count: `join` does not wait for it, and is woken although it was refused.
 #[test]
 fn what_is_refused_is_not_waited_for() {
     model(3, 1, |producer, consumer| {
@@ -117,7 +117,7 @@ fn a_timeout_loses_no_item() {
     });
 }
 
-/// The other consumer goes on and waits for more, so that it is the loss alone that wakes `join`.
+/// The other consumer waits for more items, so only the loss can wake `join`.
 #[test]
 fn a_loss_ends_join_though_others_go_on() {
     model(2, 0, |producer, consumer| {

@@ -1,4 +1,4 @@
-//! A timer whose time may be over at any moment, and which may be cancelled at any moment.
+//! A timer that may fire at any moment, and may be cancelled at any moment.
 
 #![allow(clippy::unwrap_used)]
 
@@ -18,7 +18,7 @@ fn model(test: impl Fn() + Sync + Send + 'static) {
     model.check(test);
 }
 
-/// A timer, and how often it has called its function.
+/// A timer, and the number of calls of its function.
 fn once(interval: Duration) -> (Timer, Arc<AtomicU32>) {
     let calls = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&calls);
@@ -87,7 +87,7 @@ fn a_periodic_timer_is_not_called_after_a_cancel() {
         let waited = timer.cancel();
         let seen = calls.load(Ordering::Acquire);
         timer.join().unwrap();
-        // The call that had begun before the cancel may count after it; no other can.
+        // Only the call that began before the cancel may count after it.
         let begun = u32::from(!waited && seen < 2);
         assert!(calls.load(Ordering::Acquire) <= seen + begun);
     });

@@ -1,7 +1,7 @@
 //! A first draft of a trace, from one run: pids become holes, the lines of each process a lane.
 //!
-//! It pins down one run and promises nothing yet. A person adds what must come before what, which lanes are equal,
-//! and what the numbers have to be.
+//! The draft describes one run only. A person then adds the rules: the order of lines, which lanes are instances of one
+//! lane, and the bounds of the numbers.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,12 +13,12 @@ use crate::run::{self, Job};
 use crate::trace::{Line, Stream, Trace};
 use crate::workspace::Example;
 
-/// Writes the draft, unless there is a trace; says what was done.
+/// Writes the draft and returns a report. Fails if the trace already exists.
 pub fn bless(example: &Example) -> Result<String> {
     let path = example.trace();
     ensure!(
         !path.exists(),
-        "{} exists; remove it first to have it drafted anew",
+        "{} already exists; to draft it again, remove it first",
         path.display()
     );
     // A run needs a trace for its time limit and programs; this one is never compared.
@@ -35,18 +35,18 @@ pub fn bless(example: &Example) -> Result<String> {
     ensure!(run.problems.is_empty(), "{}", run.wrong().join("\n"));
     let text = draft(&run.lines, run.pid);
     Trace::parse("draft", &text)
-        .context("the draft is no trace")?
+        .context("parse the draft")?
         .check(run.output())
-        .context("the draft is wrong")?;
+        .context("match the run against its draft")?;
     fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
     Ok(format!(
-        "{}: drafted; now say in it what every run must satisfy",
+        "{}: drafted; now add the rules that every run must satisfy",
         path.display()
     ))
 }
 
 fn draft(lines: &[Line], own: u32) -> String {
-    // The names of the pids: this program's, and every number behind a word like "pid".
+    // Pids are this program's own, and every number after a word like "pid".
     let mut names = BTreeMap::from([(own.to_string(), "main".to_owned())]);
     for line in lines {
         let words = words(&line.text);
@@ -82,12 +82,13 @@ fn draft(lines: &[Line], own: u32) -> String {
         };
         lanes.entry(lane).or_default().push(text);
     }
-    let mut trace = String::from("# A draft from one run: say here what every run must satisfy.\n");
+    let mut trace =
+        String::from("# A draft from one run: add the rules that every run must satisfy.\n");
     for (lane, lines) in lanes {
         trace += &format!("\nlane {lane}\n");
         trace.extend(lines.into_iter().map(|line| format!("  | {line}\n")));
     }
-    // The first use of a name has its type; a name used once needs none.
+    // A hole has its type where its name is used first. A name that is used once is dropped.
     for (pid, name) in &names {
         let (hole, kind) = (
             format!("{{{name}}}"),

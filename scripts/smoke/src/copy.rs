@@ -1,7 +1,7 @@
 //! Makes a crate of its own from an example or a one-file block.
 //!
-//! The crate has the file, the block that it uses, the library crates of this workspace that it stands on as folders,
-//! a test, licences, and a manifest that needs nothing of this workspace.
+//! The crate contains the file, the block and the library crates that it uses, a test, licences, and a manifest that
+//! does not depend on this workspace.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ pub struct Block {
     pub header: Header,
 }
 
-/// The features that a program needs next, although the example does without.
+/// Features that the example does not use, but a program grown from it soon will.
 const NEXT: &[(&str, &[&str])] = &[
     ("serde", &["derive"]),
     ("tokio", &["macros", "rt-multi-thread", "time"]),
@@ -137,7 +137,7 @@ fn blocks(examples: &[Example]) -> Result<Vec<Block>> {
     Ok(blocks)
 }
 
-/// The manifest of the workspace, as far as copies need it.
+/// The parts of the workspace's manifest that copies need.
 pub struct Workspace {
     root: PathBuf,
     package: Table,
@@ -168,13 +168,13 @@ impl Workspace {
         })
     }
 
-    /// The folder of a library crate of this workspace below the root, and nothing for a crate of the registry.
+    /// The folder of a library crate, relative to the workspace's root; `None` for a crate from the registry.
     fn library(&self, name: &str) -> Option<&str> {
         let path = self.dependencies.get(name)?.get("path")?.as_str()?;
         path.starts_with("crates/").then_some(path)
     }
 
-    /// The library crates that these dependencies stand on.
+    /// The library crates among these dependencies, and those that they depend on.
     fn libraries(&self, dependencies: &Table) -> Result<BTreeSet<String>> {
         let mut found = BTreeSet::new();
         let mut open: Vec<String> = dependencies.keys().cloned().collect();
@@ -191,7 +191,7 @@ impl Workspace {
         Ok(found)
     }
 
-    /// The files of a new crate without its libraries, which are in `libraries` relative to it.
+    /// The files of a new crate without its libraries, which are in the folder `libraries`, relative to the crate.
     pub fn files(&self, item: &Item, name: &str, libraries: &str) -> Result<Files> {
         let mut files = Files::new();
         files.insert(".gitignore".into(), "/target\n".to_owned());
@@ -260,7 +260,7 @@ impl Workspace {
         Ok(text)
     }
 
-    /// The dependencies of the tests in the files, with the features that they have in the section.
+    /// The dependencies that only the files' tests use, with the section's features.
     fn for_tests(&self, item: &Item, tests: &str) -> Result<String> {
         let path = self.root.join(item.package()).join("Cargo.toml");
         let manifest = workspace::manifest(&path)?;
@@ -281,7 +281,7 @@ impl Workspace {
         })
     }
 
-    /// The source of a file with a line about its origin in the place of the manifest.
+    /// The source of a file, with a line about its origin in place of the manifest.
     fn with_origin(&self, source: &str, kind: &str, package: &str, name: &str) -> String {
         let version = self
             .package
@@ -307,8 +307,8 @@ impl Workspace {
         format!("{before}{origin}{rest}")
     }
 
-    /// The files of all library crates that the item stands on, below the folder of the libraries. Their tests stay
-    /// behind, with the dependencies of these.
+    /// The files of all library crates that the item uses, below the folder of the libraries, without their tests and
+    /// dev-dependencies.
     pub fn library_files(&self, item: &Item) -> Result<Files> {
         let mut files = Files::new();
         for name in self.libraries(&item.header().dependencies()?)? {
@@ -325,7 +325,7 @@ impl Workspace {
                     source, modules, ..
                 } = split_tests(&text);
                 let path = home.join("src").join(&below);
-                // The folder of a file's modules: its own, or for `ring.rs` the folder `ring`.
+                // `mod` lines refer to the file's own folder, or for `ring.rs` to the folder `ring`.
                 let stem = below.file_stem().unwrap_or_default();
                 let inside = match ["lib", "main", "mod"].iter().any(|name| stem == *name) {
                     true => path.parent().unwrap_or(Path::new("")).to_owned(),
@@ -383,7 +383,7 @@ impl Workspace {
         Ok(text)
     }
 
-    /// A dependency with what `workspace = true` stands for.
+    /// A dependency with `workspace = true` replaced by the workspace's fields.
     fn inherit(&self, name: &str, value: &Value) -> Result<Value> {
         if value.get("workspace").is_none() {
             return Ok(value.clone());
@@ -430,7 +430,7 @@ fn add_features(fields: &mut Table, more: &[&str]) {
 fn print_table(name: &str, values: &Table) -> String {
     let mut text = format!("\n[{name}]\n");
     let mut values: Vec<_> = values.iter().collect();
-    // The name and version of a package first, as everybody writes them.
+    // By convention a package's name and version come first.
     let first = ["name", "version"];
     values.sort_by_key(|(key, _)| {
         first
@@ -477,15 +477,15 @@ fn sources(path: &Path) -> Result<Vec<(PathBuf, String)>> {
     Ok(files)
 }
 
-/// A source without its modules of tests.
+/// A source without its test modules.
 struct Split {
     source: String,
     tests: String,
-    /// The names of the modules of tests that have files of their own.
+    /// The names of the test modules that are separate files.
     modules: Vec<String>,
 }
 
-/// Takes out the modules behind `#[cfg(test)]`. It relies on rustfmt: they end with a `}` in the first column.
+/// Removes the modules marked `#[cfg(test)]`. Relies on rustfmt: a module ends with a `}` in the first column.
 fn split_tests(text: &str) -> Split {
     let (mut source, mut tests, mut modules) = (String::new(), String::new(), vec![]);
     let mut lines = text.lines().peekable();
@@ -513,7 +513,7 @@ fn split_tests(text: &str) -> Split {
     }
 }
 
-/// Whether a source names something of a crate: `name::`, and not as the end of another word.
+/// Whether a source uses a crate: it contains `name::` as a whole word.
 fn uses(source: &str, name: &str) -> bool {
     let path = name.replace('-', "_") + "::";
     source.match_indices(&path).any(|(at, _)| {
@@ -522,7 +522,7 @@ fn uses(source: &str, name: &str) -> bool {
     })
 }
 
-/// Puts a `mod` line for each block behind the header.
+/// Inserts a `mod` line for each block after the header.
 fn with_modules(source: &str, mut blocks: Vec<&str>) -> String {
     if blocks.is_empty() {
         return source.to_owned();
@@ -604,7 +604,7 @@ pub fn copy(item: &Item, folder: &Path) -> Result<String> {
     for (path, text) in &libraries {
         write(&folder.join("crates").join(path), text)?;
     }
-    let mut report = format!("{} is a crate of its own:\n", folder.display());
+    let mut report = format!("{} is now an independent crate:\n", folder.display());
     let mut row = |path: &str, what: &str| {
         report += &format!("{}\n", format!("  {path:22} {what}").trim_end())
     };
@@ -628,7 +628,7 @@ pub fn copy(item: &Item, folder: &Path) -> Result<String> {
     row("LICENSE-*, .gitignore", "");
     let own = own_names(&files[Path::new(item.root())]);
     if matches!(item, Item::Example(_)) && !own.is_empty() {
-        report += &format!("To make it yours, change in {}: {own}.\n", item.root());
+        report += &format!("To adapt it, change in {}: {own}.\n", item.root());
     }
     let run = match item {
         Item::Example(example) if example.header.serves() => "cargo run -- --help",
@@ -675,12 +675,12 @@ fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("write {}", path.display()))
 }
 
-/// The names that cargo or rustc keep for themselves.
+/// The names that cargo or rustc reserve.
 const RESERVED: &str = "abstract alloc as async await become box break build const continue core crate deps do dyn else enum \
     examples extern false final fn for gen if impl in incremental let loop macro match mod move mut override priv proc_macro pub ref return \
     self static std struct super test trait true try type typeof unsafe unsized use virtual where while yield";
 
-/// The folder's name becomes that of the crate.
+/// Returns the crate's name, which is the folder's.
 fn check_name(name: &str, dependencies: &Table) -> Result<()> {
     let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
     ensure!(
@@ -695,7 +695,7 @@ fn check_name(name: &str, dependencies: &Table) -> Result<()> {
     );
     ensure!(
         !dependencies.contains_key(name),
-        "'{name}' is a dependency of the crate, which needs another name; name another folder"
+        "the crate depends on '{name}', so it cannot have that name itself; name another folder"
     );
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! EXAMPLES.md and EXAMPLES.zh-CN.md: every example by section, and an index of Python names.
 //!
-//! The sections come from the headers and from the crate docs, the index from `index.toml`, the Chinese from `zh.toml`.
+//! The sections come from the headers and crate docs, the index from `index.toml`, the Chinese texts from `zh.toml`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,7 +22,7 @@ struct Language {
     colon: &'static str,
     index: &'static str,
     index_intro: &'static str,
-    /// `[sections]`, `[titles]` and `[index]`; without a table all is English.
+    /// `[sections]`, `[titles]` and `[index]`; `None` for the English page.
     texts: Option<Table>,
 }
 
@@ -54,12 +54,12 @@ pub fn check(examples: &[Example]) -> Result<()> {
         let diff = diff
             .unified_diff()
             .context_radius(1)
-            .header("as it is", "as the headers and the index say")
+            .header("as committed", "as generated")
             .to_string();
         let path = path.display();
         ensure!(
             old == new,
-            "{path} is out of date; cargo run -p smoke -- examples\n{diff}"
+            "{path} is out of date; run `cargo run -p smoke -- examples`\n{diff}"
         );
     }
     ensure!(
@@ -70,7 +70,7 @@ pub fn check(examples: &[Example]) -> Result<()> {
     Ok(())
 }
 
-/// The two pages; `missing` gets the names of the texts that are not there in Chinese.
+/// Returns the two pages, and adds the names of the texts without a translation to `missing`.
 fn pages(examples: &[Example], missing: &mut Vec<String>) -> Result<[(PathBuf, String); 2]> {
     let english = Language {
         file: "EXAMPLES.md",
@@ -111,7 +111,7 @@ fn pages(examples: &[Example], missing: &mut Vec<String>) -> Result<[(PathBuf, S
     Ok([page(&english, &mut vec![])?, page(&chinese, missing)?])
 }
 
-/// A text of something that is not there has been forgotten, or its name has a mistake.
+/// Fails if `zh.toml` translates a text that does not exist: it is left over, or its name is misspelt.
 fn check_names(texts: &Table, examples: &[Example], index: &[Entry]) -> Result<()> {
     for (table, texts) in texts {
         for name in texts.as_table().into_iter().flat_map(Table::keys) {
@@ -133,7 +133,7 @@ fn check_names(texts: &Table, examples: &[Example], index: &[Entry]) -> Result<(
 }
 
 impl Language {
-    /// The text in this language, or else in English.
+    /// The text in this language, or in English if there is no translation.
     fn text(&self, table: &str, name: &str, english: &str, missing: &mut Vec<String>) -> String {
         let Some(texts) = &self.texts else {
             return english.to_owned();
@@ -229,7 +229,7 @@ fn intro_of(example: &Example) -> Result<String> {
     Ok(lines.collect::<Vec<_>>().join(" "))
 }
 
-/// The entries in the order of the alphabet. TOML itself refuses a name that stands there twice.
+/// The entries in alphabetical order. The TOML parser itself rejects duplicate names.
 fn read_index(table: Table, examples: &[Example]) -> Result<Vec<Entry>> {
     let mut entries = BTreeMap::new();
     let mut wrong = vec![];
@@ -267,7 +267,7 @@ fn read_index(table: Table, examples: &[Example]) -> Result<Vec<Entry>> {
         if see.is_empty() && text.is_empty() {
             wrong.push(format!("{name:?} has neither an example nor a text"));
         }
-        // Names that differ only in their case are neighbours.
+        // Names that differ only in case sort next to each other.
         let key = (name.trim_start_matches('_').to_lowercase(), name.clone());
         entries.insert(key, Entry { name, see, text });
     }

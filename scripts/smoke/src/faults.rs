@@ -1,8 +1,8 @@
-//! Does the worst to CPython and to our blocks, side by side, and says what came of it.
+//! Injects faults into CPython and into our libraries, side by side, and reports the outcomes.
 //!
-//! A fault is a program of the crate `faults`, and the Python beside it. A program prints a line `round N: ...` as soon
-//! as a round is over, and at last `held: ...` or `broken: ...`. Whatever it does instead is found out here: that it
-//! prints no more, ends in another way, or leaves something behind.
+//! A fault is a program of the crate `faults` and the same program in Python. A program prints a line `round N: ...`
+//! after each round, and `held: ...` or `broken: ...` at the end. This module detects every other outcome: the program
+//! hangs, ends in another way, or leaves something behind.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -15,12 +15,12 @@ use crate::suite;
 use crate::trace::{End, Stream, Trace};
 use crate::workspace;
 
-/// What can go wrong, and how it is brought about.
+/// A fault, and how to cause it.
 #[derive(Clone, Copy)]
 pub struct Fault {
     pub name: &'static str,
     pub what: &'static str,
-    /// How many rounds make the table, and a test.
+    /// The number of rounds for the table, and for a test.
     pub rounds: u32,
     pub short: u32,
     how: How,
@@ -30,9 +30,9 @@ pub struct Fault {
 enum How {
     /// By the program itself.
     Itself,
-    /// By a signal after the program's first line; each round is a run.
+    /// By a signal after the program's first line; each round is a run of its own.
     Signal(Interrupt),
-    /// By what is mounted on `/dev/shm`: an argument of `faults --shm`.
+    /// By mounting a file system on `/dev/shm`; the text is the argument of `faults --shm`.
     Shm(&'static str),
 }
 
@@ -197,7 +197,7 @@ const fn fault(
     }
 }
 
-/// What came of a fault, in few words.
+/// The outcome of a fault, in a few words.
 pub struct Outcome {
     pub text: String,
     pub verdict: Verdict,
@@ -211,18 +211,18 @@ pub enum Verdict {
     NotPossible,
 }
 
-/// How long what a killed program leaves may take to leave by itself.
+/// How long the processes of a killed program may take to end by themselves.
 const GRACE: Duration = Duration::from_secs(1);
 
 impl Fault {
-    /// Does it to our blocks. `faults` is the program of the crate `faults`.
+    /// Injects the fault into our libraries. `faults` is the program of the crate `faults`.
     pub fn ours(&self, faults: &Path, rounds: u32) -> Result<Outcome> {
         let limits = [Duration::from_secs(20), Duration::ZERO];
         let program = [faults.as_os_str(), self.name.as_ref()];
         self.run(faults, &program, rounds, limits)
     }
 
-    /// Does it to CPython, whose helpers may stay a little longer.
+    /// Injects the fault into CPython, whose helper processes may outlive it a little longer.
     pub fn cpython(&self, faults: &Path, python: &str, rounds: u32) -> Result<Outcome> {
         let script = workspace::root().join("scripts/faults/python");
         let script = script.join(format!("{}.py", self.name));
@@ -232,7 +232,7 @@ impl Fault {
         self.run(faults, &program, rounds, limits)
     }
 
-    /// Runs a program, which may print nothing for so long and leave something running for so long.
+    /// Runs a program. It hangs if it prints nothing for `patience`; its processes must end within `grace` after it.
     fn run(
         &self,
         faults: &Path,
@@ -272,8 +272,8 @@ impl Fault {
     }
 }
 
-/// What a run has come to that has some of the rounds behind it. With a signal sent, the program must die of it, and all
-/// others go with it.
+/// Judges a run that starts after `before` of the `rounds`. If a signal was sent, it must kill the program, and all other
+/// processes must end too.
 fn judge(run: &Run, before: u32, rounds: u32, interrupt: Option<Interrupt>) -> Outcome {
     let of = |stream| run.lines.iter().filter(move |line| line.stream == stream);
     let done = of(Stream::Stdout).filter(|line| line.text.starts_with("round "));
@@ -289,7 +289,7 @@ fn judge(run: &Run, before: u32, rounds: u32, interrupt: Option<Interrupt>) -> O
     let end = run.ends[0];
     let (mut verdict, mut text) = (Verdict::Broken, String::new());
     match (last.split_once(": "), end) {
-        // What was left was killed with the rest.
+        // The supervisor has killed everything, so nothing else can be reported as left behind.
         _ if run.problems.iter().any(late) => {
             text = format!("hangs in round {} of {rounds}", done + 1);
             return Outcome { text, verdict };

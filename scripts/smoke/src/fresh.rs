@@ -1,9 +1,9 @@
-//! The promise that everything can be copied: each example and block becomes a crate of its own, which must build
+//! Checks that everything can be copied: each example and block becomes an independent crate, which must build
 //! without a warning, be formatted, pass `cargo test` and satisfy its trace.
 //!
-//! The crates lie in one workspace outside of this one, so that they share the library crates. Each is built with its own
-//! features alone: cargo is called once for all crates with the same dependencies. Some more are copied exactly as a
-//! reader copies them.
+//! The crates are members of one workspace outside this one, so that they share the library crates. Cargo is called once
+//! for all crates with the same dependencies, so each is built with only its own features. A few more are copied exactly
+//! as a reader copies them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -29,7 +29,7 @@ struct Member {
     has_tests: bool,
 }
 
-/// What cargo has built of a member.
+/// What cargo has built for a member.
 #[derive(Default, Clone)]
 struct Built {
     program: Option<PathBuf>,
@@ -68,7 +68,7 @@ pub fn fresh(items: &[Item], say: impl Fn(&str) -> Result<()> + Sync) -> Result<
         }
     };
     thread::scope(|scope| -> Result<()> {
-        let work = work; // Its end is the end of the runners, also after an error.
+        let work = work; // Dropping it ends the runners, also after an error.
         let (start, formatted) = (Instant::now(), check_format(&members, &home));
         report("rustfmt", start, formatted)?;
         let run = || -> Result<()> {
@@ -129,7 +129,7 @@ fn full_name(member: &Member) -> String {
     format!("{}::{}::fresh", member.item.package(), member.item.name())
 }
 
-/// The target folder of this workspace: what cargo has built here with the same features need not be built again.
+/// The target folder of this workspace: cargo reuses what it has built here with the same features.
 fn target() -> PathBuf {
     let root = workspace::root();
     let target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
@@ -146,8 +146,8 @@ fn cargo(folder: &Path) -> Command {
     cargo
 }
 
-/// Writes the workspace; returns its members, and those that cargo can build in one go: with the same dependencies and
-/// features, so that none gets a feature from another.
+/// Writes the workspace. Returns its members, grouped by dependencies and features: cargo builds a group in one call, and
+/// no member gets a feature from another.
 fn write_workspace(items: &[Item], home: &Path) -> Result<(Vec<Member>, Vec<Vec<usize>>)> {
     let workspace = Workspace::read()?;
     let (mut files, mut members) = (Files::new(), vec![]);
@@ -198,12 +198,12 @@ fn write_workspace(items: &[Item], home: &Path) -> Result<(Vec<Member>, Vec<Vec<
         list.join(", ")
     );
     files.insert("Cargo.toml".into(), manifest);
-    // The versions that this workspace was tested with; a reader's crate takes the newest that fit.
+    // Use the versions that this workspace was tested with. A reader's crate takes the newest compatible ones.
     let lock = workspace::read(&workspace::root().join("Cargo.lock"))?;
     files.insert("Cargo.lock".into(), lock);
     remove_others(home, Path::new(""), &files)?;
     for (path, text) in &files {
-        // A file that stays as it is need not be built again.
+        // Writing an unchanged file would make cargo build it again.
         let path = home.join(path);
         if fs::read_to_string(&path).is_ok_and(|old| old == *text) {
             continue;
@@ -215,7 +215,7 @@ fn write_workspace(items: &[Item], home: &Path) -> Result<(Vec<Member>, Vec<Vec<
     Ok((members, groups.into_values().collect()))
 }
 
-/// Removes what an earlier run has left in the folder.
+/// Removes the files of an earlier run from the folder.
 fn remove_others(home: &Path, below: &Path, files: &Files) -> Result<()> {
     let folder = home.join(below);
     for entry in fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))? {
@@ -265,7 +265,7 @@ fn build(home: &Path, members: &[Member], group: &[usize]) -> Result<BTreeMap<St
     let mut built = BTreeMap::new();
     match members[0].item {
         Item::Block(_) => {
-            // Alone first: its tests may bring features that it lacks.
+            // First without its tests, which may add features that the crate itself lacks.
             cargo_build(home, &packages, &["--lib"], &mut built)?;
             cargo_build(home, &packages, &["--tests"], &mut built)?;
             let mut test = cargo(home);
@@ -321,7 +321,7 @@ fn cargo_build(
     Ok(())
 }
 
-/// Runs the tests of a member, and an example against its trace.
+/// Runs the tests of a member, and checks an example against its trace.
 fn check(member: &Member, built: &Built) -> Result<Passed> {
     if let (Item::Example(example), Err(reason)) = (&member.item, workspace::python())
         && example.needs_python(None)
@@ -339,7 +339,7 @@ fn check(member: &Member, built: &Built) -> Result<Passed> {
     Ok(Passed::Checked)
 }
 
-/// One for each set of library crates that an item stands on, an example with a block, and a block.
+/// One item for each set of library crates, one example with a block, and one block.
 fn standalone(members: &[Member]) -> Result<Vec<&Member>> {
     let workspace = Workspace::read()?;
     let mut seen = BTreeSet::new();
@@ -381,7 +381,7 @@ fn copy_and_test(member: &Member) -> Result<Passed> {
     Ok(Passed::Checked)
 }
 
-/// Runs a command, which must succeed without a warning of rustc.
+/// Runs a command, which must succeed without a rustc warning.
 fn succeeds(command: &mut Command, what: &str) -> Result<()> {
     let output = command.output().with_context(|| format!("start {what}"))?;
     let said = [output.stdout, output.stderr].concat();

@@ -1,4 +1,4 @@
-//! The comment at the top of an example or of a one-file block, and the rules that it follows.
+//! The comment at the top of an example or one-file block, and its rules.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,10 +10,10 @@ use crate::workspace;
 /// The keys that any header may have.
 const KEYS: &[&str] = &["Python", "Differs", "Order", "Needs", "Platform"];
 
-/// The keys that say what an example is run with: its arguments, and that it runs until it is stopped.
+/// The keys for running an example: its arguments, and whether it runs until it is stopped.
 const PROGRAM_KEYS: &[&str] = &["Usage", "Serves"];
 
-/// What `by_hand` leaves to the library.
+/// The key for what `by_hand` lacks and the library adds.
 const BY_HAND_KEY: &str = "Lacks";
 
 /// The length of a title.
@@ -25,7 +25,7 @@ pub struct Header {
     keys: BTreeMap<String, String>,
     /// The manifest between the fences, without `[package]`.
     pub manifest: String,
-    /// What breaks the rules, with the number of the line.
+    /// What breaks the rules, with line numbers.
     wrong: Vec<(usize, String)>,
 }
 
@@ -35,7 +35,7 @@ impl Header {
         Ok(Header::parse(&name, &workspace::read(path)?))
     }
 
-    /// Parses the header of the file with this name. A mistake goes to the list that [`Header::check`] reports.
+    /// Parses the header of the file with this name. Mistakes are kept for [`Header::check`].
     pub fn parse(name: &str, source: &str) -> Header {
         let mut header = Header::default();
         let (mut fenced, mut last) = (false, None);
@@ -102,7 +102,7 @@ impl Header {
             .extend(wrong.into_iter().map(|wrong| (number, wrong)));
     }
 
-    /// The value of a key, its lines joined, or nothing.
+    /// The value of a key with its lines joined, or an empty string.
     pub fn key(&self, key: &str) -> &str {
         self.keys.get(key).map_or("", String::as_str)
     }
@@ -116,7 +116,7 @@ impl Header {
         self.key("Needs").strip_suffix(".rs").into_iter().collect()
     }
 
-    /// The arguments that make it run in another way, with the same trace: `Usage: NAME [a | b]`.
+    /// The alternative arguments of `Usage: NAME [a | b]`; the trace is the same for all.
     pub fn variants(&self) -> Vec<&str> {
         demo::variants(self.key("Usage"))
     }
@@ -141,7 +141,7 @@ impl Header {
         }
     }
 
-    /// Returns what breaks the rules, a line `file:line: what` each. `versions` is `[workspace.dependencies]`.
+    /// Returns a line `file:line: what` for each broken rule. `versions` is `[workspace.dependencies]`.
     pub fn check(&self, file: &str, versions: &toml::Table) -> Vec<String> {
         let wrong = self.wrong.iter();
         let mut wrong: Vec<String> = wrong

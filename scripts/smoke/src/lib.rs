@@ -1,8 +1,8 @@
 //! The trace harness: runs every example and compares its output with what its trace promises.
 //!
-//! [`trace`] is a library of its own: the language, the matcher, the mutations. [`run`] and [`supervise`] run programs;
-//! [`workspace`] and [`header`] know the examples, [`suite`] what each has to pass, [`faults`] what can go wrong. [`copy`]
-//! makes crates of examples and blocks, [`fresh`] proves these, [`examples`] writes the pages that list them.
+//! [`trace`] parses traces, matches runs against them and makes mutants. [`run`] and [`supervise`] run programs.
+//! [`workspace`] and [`header`] find the examples, [`suite`] defines their checks, and [`faults`] injects faults. [`copy`]
+//! makes crates of examples and blocks, [`fresh`] tests these crates, and [`examples`] writes the pages that list them.
 
 pub mod bless;
 pub mod copy;

@@ -1,4 +1,4 @@
-//! `cargo run -p smoke`: runs examples against their traces, and makes what is derived from them.
+//! `cargo run -p smoke`: checks examples against their traces, copies them, and writes the pages that list them.
 
 use std::env;
 use std::io::Write;
@@ -23,24 +23,24 @@ struct Arguments {
     command: Option<Task>,
     #[command(flatten)]
     selection: Selection,
-    /// List the examples and their titles, and run nothing
+    /// List the examples and their titles without running them
     #[arg(long)]
     list: bool,
-    /// Do only these checks
+    /// Run only these checks
     #[arg(long, value_enum, value_name = "CHECK")]
     only: Vec<Check>,
-    /// Do every check this many times; stops at the first failure
+    /// Run every check this many times; stop at the first failure
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
-    /// Keep every core busy beside the checks
+    /// Keep every core busy during the checks
     #[arg(long)]
     load: bool,
-    /// Write a first draft of the selected examples' missing traces from one run each, to be edited by a person
+    /// Draft the missing traces of the selected examples from one run each; edit the drafts
     #[arg(long, conflicts_with_all = ["list", "only", "repeat", "load"])]
     bless: bool,
 }
 
-/// Which examples.
+/// Selects examples.
 #[derive(Args)]
 struct Selection {
     /// All examples of a crate (pipe_demo), or one of them (pipe_demo poll, or pipe_demo::poll); by default all
@@ -103,7 +103,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Clap's error and its hints, without the usage that it adds.
+/// Clap's error and hints, without the usage.
 fn one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let lines: Vec<&str> = text
@@ -176,7 +176,7 @@ fn run(args: Arguments) -> Result<()> {
     };
     if args.load {
         for _ in 0..thread::available_parallelism().map_or(2, |cores| cores.get()) {
-            // Until the program ends.
+            // Runs until the program ends.
             thread::spawn(|| {
                 loop {
                     hint::spin_loop();
@@ -187,7 +187,7 @@ fn run(args: Arguments) -> Result<()> {
     (0..args.repeat).try_for_each(|_| each(&selected, &checks))
 }
 
-/// Does every check of every example and prints a line for each.
+/// Runs every check of every example and prints a line for each.
 fn each(examples: &[Example], checks: &[Check]) -> Result<()> {
     let (mut passed, mut failed, mut ignored) = (0, 0, 0);
     for (example, kind) in examples
@@ -225,7 +225,7 @@ fn each(examples: &[Example], checks: &[Check]) -> Result<()> {
     }
 }
 
-/// Runs faults and prints a table, a row as soon as it is known.
+/// Runs faults and prints a table, each row as soon as it is complete.
 fn table(names: &[String], rounds: Option<u32>, only_ours: bool) -> Result<()> {
     if let Some(unknown) = names
         .iter()
@@ -301,7 +301,7 @@ fn select_items(names: &[String]) -> Result<Vec<Item>> {
     pick(all, names, "example or block", name)
 }
 
-/// Picks by no name, `crate`, `crate example` or `crate::example`.
+/// Selects items by `crate`, `crate example` or `crate::example`; without a name, selects all.
 fn pick<T>(
     all: Vec<T>,
     names: &[String],
@@ -343,7 +343,7 @@ fn pick<T>(
         .collect())
 }
 
-/// Prints a line; a reader that has gone (`| head -1`) ends the program quietly.
+/// Prints a line. A closed stdout (`| head -1`) ends the program quietly.
 fn say(line: &str) -> Result<()> {
     match writeln!(io::stdout(), "{line}") {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),

@@ -22,7 +22,7 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use crate::supervise::{self, Order, Report};
 use crate::trace::{End, Line, NameId, Output, Stream, Trace};
 
-/// More output than this is a program gone wild.
+/// The most output that a run may write.
 const MOST_OUTPUT: usize = 64 << 20;
 
 /// How long an entry of `/dev/shm` that no process uses may stay: another run may be about to use or unlink it.
@@ -31,11 +31,11 @@ const SHM_GRACE: Duration = Duration::from_secs(2);
 /// How to run a trace's programs.
 pub struct Job<'t> {
     pub trace: &'t Trace,
-    /// The command that the arguments of the trace's programs are added to.
+    /// The command; the arguments of the trace's programs are appended to it.
     pub command: Vec<OsString>,
     /// Gives the programs a terminal for stdout, so that Python writes each line at once and whole.
     pub terminal: bool,
-    /// How long what the program leaves running may take to leave by itself.
+    /// How long processes that outlive the program may take to end by themselves.
     pub grace: Duration,
     /// Sends a signal to the first program, or its process group, after its first line.
     pub interrupt: Option<Interrupt>,
@@ -49,7 +49,7 @@ pub struct Interrupt {
     pub group: bool,
 }
 
-/// What was seen of a run.
+/// The observations of a run.
 #[derive(Debug)]
 pub struct Run {
     pub lines: Vec<Line>,
@@ -66,7 +66,7 @@ pub struct Run {
 
 #[derive(Debug, Clone)]
 pub enum Problem {
-    /// The programs did not end, or print, in time, so everything was killed.
+    /// The programs did not end or print in time, so everything was killed.
     Late(String),
     /// A process was left behind.
     Left(String),
@@ -104,7 +104,7 @@ struct Program {
     pid: Option<u32>,
 }
 
-/// What has come of a stream and is not yet a line.
+/// The bytes of a stream that do not yet form a line.
 struct Source {
     fd: File,
     stream: Stream,
@@ -196,7 +196,7 @@ impl Runner<'_> {
         let (socket, theirs) = UnixStream::pair().context("make a socket pair")?;
         let this = env::current_exe().context("find this program's file")?;
         let mut command = Command::new(this);
-        // What the user has set for Python or Rust must not change what is printed: PYTHONUNBUFFERED tears lines.
+        // The user's settings for Python or Rust must not change the output: PYTHONUNBUFFERED, for example, tears lines.
         for (name, _) in env::vars_os() {
             let text = name.to_string_lossy();
             if text.starts_with("PYTHON") || text.starts_with("RUST_") {
@@ -215,7 +215,7 @@ impl Runner<'_> {
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(self.stdout.try_clone().context("clone stdout")?)
             .stderr(self.stderr.try_clone().context("clone stderr")?)
-            // So that Ctrl-C ends the harness, and the end of the socket everything below the supervisor.
+            // In its own group Ctrl-C does not reach the supervisor. It sees the socket close and kills its descendants.
             .process_group(0);
         for arg in &self.job.trace.programs[index].args {
             command.arg(arg.render(|name| self.values.get(&name).cloned()));
@@ -236,7 +236,7 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// Reads until all programs have ended and all they wrote is read.
+    /// Reads until all programs have ended and all their output is read.
     fn attend(&mut self, mut sources: [Source; 2]) -> Result<()> {
         let within = self.job.trace.within;
         let mut late = false;
@@ -273,7 +273,7 @@ impl Runner<'_> {
                 .iter()
                 .any(|program| self.run.ends[program.index].is_some())
             {
-                // A program that has ended has written all it had to, and what it has written may call for another.
+                // A program that has ended writes no more, but its last lines may start another program.
                 for source in &mut sources {
                     while readable(source.fd.as_fd())? {
                         self.read(source)?;
@@ -288,7 +288,7 @@ impl Runner<'_> {
             if !source.partial.is_empty() {
                 let text = String::from_utf8_lossy(&source.partial).into_owned();
                 self.run.problems.push(Problem::Other(format!(
-                    "the last line on {:?} has no end: {text}",
+                    "the last line on {:?} is incomplete: {text}",
                     source.stream
                 )));
             }
@@ -297,7 +297,7 @@ impl Runner<'_> {
             if !sent && self.job.interrupt.is_none() {
                 let name = &self.job.trace.programs[send.program].name;
                 self.run.problems.push(Problem::Other(format!(
-                    "a signal to {name} was never sent: no line called for it in time"
+                    "a signal to {name} was never sent: its line did not come in time"
                 )));
             }
         }
@@ -305,14 +305,14 @@ impl Runner<'_> {
             if !started && self.job.interrupt.is_none() {
                 let name = &self.job.trace.programs[index].name;
                 self.run.problems.push(Problem::Other(format!(
-                    "program {name} was never started, because no line called for it"
+                    "program {name} was never started: its line did not come"
                 )));
             }
         }
         Ok(())
     }
 
-    /// Waits until one of the sources, or else of the programs' supervisors, has something to say.
+    /// Waits until one of the sources or supervisors is readable.
     fn wait(&self, sources: &[Source; 2], timeout: Duration) -> Result<Vec<usize>> {
         let sources = sources.iter().map(|source| source.fd.as_fd());
         let fds = sources.chain(self.programs.iter().map(|program| program.socket.as_fd()));
@@ -329,7 +329,7 @@ impl Runner<'_> {
             .collect())
     }
 
-    /// Takes what there is to read. Nobody sees an end: this process has all the ends to write to as well.
+    /// Reads the available output. It never ends, because this process holds the write ends too.
     fn read(&mut self, source: &mut Source) -> Result<()> {
         let mut buffer = [0; 1 << 16];
         let count = match source.fd.read(&mut buffer) {
@@ -366,7 +366,7 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// Takes what a program's supervisor has to report.
+    /// Reads and handles the reports of a program's supervisor.
     fn hear(&mut self, place: usize) -> Result<()> {
         loop {
             let Program {
@@ -416,14 +416,14 @@ impl Runner<'_> {
                     return Ok(());
                 }
             }
-            // More reports may have come in the same piece, which `poll` would not tell of.
+            // The buffer may hold further reports, which `poll` does not see.
             if self.programs[place].reports.buffer().is_empty() {
                 return Ok(());
             }
         }
     }
 
-    /// Starts the programs and sends the signals that the lines read so far call for.
+    /// Starts the programs and sends the signals whose lines have been read.
     fn act(&mut self) -> Result<()> {
         let trace = self.job.trace;
         for (index, program) in trace.programs.iter().enumerate() {
@@ -448,7 +448,7 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// Whether a line with this label has been read; remembers what its holes hold.
+    /// Whether a line with this label has been read; binds its holes.
     fn called(&mut self, label: usize) -> bool {
         let trace = self.job.trace;
         let pattern = &trace.patterns[trace.labels[label].pattern];
@@ -473,7 +473,7 @@ impl Runner<'_> {
         found
     }
 
-    /// Whether the signal is on its way.
+    /// Whether the signal has been ordered.
     fn signal(&mut self, index: usize, signal: i32, group: bool) -> bool {
         let target = self
             .programs
@@ -490,7 +490,7 @@ impl Runner<'_> {
 }
 
 impl Program {
-    /// Whether the supervisor is still there to take the order.
+    /// Whether the supervisor was still running to take the order.
     fn order(&mut self, order: &Order) -> bool {
         serde_json::to_string(order).is_ok_and(|order| writeln!(self.socket, "{order}").is_ok())
     }
@@ -500,7 +500,7 @@ fn pipe() -> Result<(OwnedFd, OwnedFd)> {
     pipe_with(PipeFlags::CLOEXEC).context("make a pipe")
 }
 
-/// The two sides of a new terminal that passes bytes on as they are.
+/// The two sides of a new terminal in raw mode.
 fn terminal() -> io::Result<(OwnedFd, OwnedFd)> {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let ours = openpt(flags)?;
@@ -536,8 +536,8 @@ fn shm_entries() -> BTreeSet<String> {
         .collect()
 }
 
-/// The entries of `/dev/shm` that are new and that no process uses. All processes of this run are dead, so an entry
-/// in use belongs to another one. (What another program of the same user leaves there meanwhile, unused, counts too.)
+/// The new entries of `/dev/shm` that no process uses. All processes of this run are dead, so an entry in use belongs to
+/// another run. (Unused entries that another program of this user creates meanwhile count too.)
 fn shm_left(before: &BTreeSet<String>) -> Vec<String> {
     let deadline = Instant::now() + SHM_GRACE;
     loop {
@@ -557,7 +557,7 @@ fn shm_left(before: &BTreeSet<String>) -> Vec<String> {
     }
 }
 
-/// The files of `/dev/shm` that some process has mapped or open.
+/// The files of `/dev/shm` that a process has mapped or open.
 fn shm_in_use() -> BTreeSet<String> {
     let mut used = BTreeSet::new();
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {

@@ -28,7 +28,7 @@ pub fn faults(program: &str) -> ExitCode {
     })
 }
 
-/// Runs the tests, or this process's part as a supervisor, which is the same program.
+/// Runs the tests, or the supervisor, which is the same program.
 fn run(trials: impl FnOnce() -> Result<Vec<Trial>>) -> ExitCode {
     let mut args = env::args_os().skip(1);
     if args
@@ -89,8 +89,8 @@ fn fault_trial(fault: &'static crate::faults::Fault, program: &Path) -> Trial {
     })
 }
 
-/// Every file of a section has its place: an example its trace and twin, a trace or twin its example, and each header
-/// keeps the rules.
+/// Checks that each example of a section has a trace and a twin, that each trace and twin has an example, and that each
+/// header keeps the rules.
 fn consistency(folder: &Path, examples: &[Example]) -> Result<()> {
     let manifest = workspace::manifest(&workspace::root().join("Cargo.toml"))?;
     let versions = manifest["workspace"]["dependencies"].as_table();
@@ -143,7 +143,7 @@ fn consistency(folder: &Path, examples: &[Example]) -> Result<()> {
     Ok(())
 }
 
-/// A path from the root of the workspace.
+/// A path relative to the root of the workspace.
 fn shown(path: &Path) -> String {
     let root = workspace::root();
     path.strip_prefix(&root)
@@ -152,7 +152,7 @@ fn shown(path: &Path) -> String {
         .to_string()
 }
 
-/// The files in a folder and those below it. A module of several files counts once, as its `mod.rs`.
+/// The files in a folder and its subfolders. A module of several files counts once, as its `mod.rs`.
 fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     let entries =
         std::fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))?;

@@ -15,7 +15,7 @@ pub enum Check {
     Run,
     /// The Python twin satisfies the same trace.
     Twin,
-    /// The trace rejects every mistake that is put into a right run.
+    /// The trace rejects every mistake put into a correct run.
     Mutants,
     /// Ctrl-C, and a SIGKILL to the parent, leave nothing behind.
     Interrupt,
@@ -36,17 +36,18 @@ impl Check {
     }
 }
 
-/// How a check that found nothing wrong has ended.
+/// The outcome of a check that found no error.
 pub enum Passed {
     Checked,
-    /// It could not be done on this machine, for this reason.
+    /// It cannot run on this machine, for this reason.
     Ignored(String),
 }
 
-/// How long a Python twin's helpers, such as the resource tracker, may outlive it, and orphans their killed parent.
+/// How long a Python twin's helpers, such as the resource tracker, may outlive it, and orphans may outlive their killed
+/// parent.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Does one check; the error is a report for a person.
+/// Runs one check. The error is a readable report.
 pub fn check(example: &Example, check: Check) -> Result<Passed> {
     let trace = parse(example)?;
     if let (true, Err(reason)) = (example.needs_python(None), workspace::python()) {
@@ -84,7 +85,7 @@ pub fn check(example: &Example, check: Check) -> Result<Passed> {
                 )));
             };
             ensure!(twin.exists(), "{} is missing", twin.display());
-            // Without the twin's own folder in the module path: `queue.py` is not the standard library's `queue`.
+            // Keep the twin's folder out of the module path: a twin `queue.py` would hide the standard library's `queue`.
             let command = vec![python.into(), "-P".into(), twin.into_os_string()];
             let run = run::run(&Job {
                 trace: &trace,
@@ -144,11 +145,11 @@ pub fn check(example: &Example, check: Check) -> Result<Passed> {
                     "after SIG{name}:\n  {}",
                     run.wrong().join("\n  ")
                 );
-                // An example that has printed all it had to may end before the signal reaches it.
+                // An example that has printed everything may end before the signal reaches it.
                 let ended = run.ends[0];
                 ensure!(
                     ended == Some(End::Signal(interrupt.signal)) || ended == Some(End::Exit(0)),
-                    "SIG{name} was answered with {}",
+                    "SIG{name} ended the program with {}",
                     show(ended)
                 );
             }
@@ -159,7 +160,7 @@ pub fn check(example: &Example, check: Check) -> Result<Passed> {
 
 /// Runs a command once and checks it against a trace.
 pub fn run_and_check(trace: &Trace, command: Vec<OsString>) -> Result<Run> {
-    // A killed orphan closes its files before it is gone, so its last moments may outlast the program's.
+    // A killed orphan closes its files before it is reaped, so it may briefly outlive the program.
     let grace = if trace.orphans_any {
         GRACE
     } else {
@@ -194,7 +195,7 @@ pub fn parse(example: &Example) -> Result<Trace> {
     Ok(Trace::parse(&shown.to_string_lossy(), &text)?)
 }
 
-/// Compares what was seen with what the trace promises; every program must succeed.
+/// Checks a run against its trace. Every program must succeed.
 fn judge(trace: &Trace, run: &Run) -> Result<()> {
     let mut wrong = run.wrong();
     for (program, ended) in trace.programs.iter().zip(&run.ends) {

@@ -2,8 +2,8 @@
 //!
 //! The harness starts its own executable again as `--supervise GRACE FOLDER PROGRAM ARGS...`. As a child subreaper this
 //! process becomes the parent of every orphan below it, so nothing escapes: not by `setsid`, not by a double fork.
-//! It talks with the harness over the socket on its stdin, a line of JSON at a time; should the harness die, the
-//! socket ends, and the supervisor kills everything, removes the folder and goes.
+//! It exchanges lines of JSON with the harness over the socket on its stdin. If the harness dies, the socket closes, and
+//! the supervisor kills everything, removes the folder and exits.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -44,9 +44,9 @@ pub enum Report {
     Ended {
         exit: Option<i32>,
         signal: Option<i32>,
-        /// What was still running when the program, and then the grace, had ended.
+        /// The processes that were still running when the grace period after the program had passed.
         left: Vec<String>,
-        /// Children that had ended, but that the program had not waited for.
+        /// Children that had ended without being waited for by the program.
         unwaited: Vec<String>,
     },
 }
@@ -54,9 +54,9 @@ pub enum Report {
 /// From the harness to the supervisor.
 #[derive(Serialize, Deserialize, Debug)]
 pub enum Order {
-    /// A signal to the program, or to its whole process group.
+    /// Sends a signal to the program, or to its whole process group.
     Signal { signal: i32, group: bool },
-    /// The end of the program and all that is below it, at once.
+    /// Kills the program and all its descendants at once.
     Kill,
 }
 
@@ -82,9 +82,10 @@ fn supervise(args: Vec<OsString>) -> Result<()> {
             .context("the grace in milliseconds")?,
     );
     for ignored in [SIGHUP, SIGINT, SIGQUIT] {
-        // Who starts the harness with `nohup`, or with `&` in a script, has it ignore them, and the program inherits that.
+        // Under `nohup`, or with `&` in a script, the harness ignores these signals, and the program would inherit that.
         // SAFETY: the default action runs no code of this process.
-        unsafe { signal::signal(ignored, SigHandler::SigDfl) }.context("a signal's default")?;
+        unsafe { signal::signal(ignored, SigHandler::SigDfl) }
+            .context("restore a signal's default action")?;
     }
     process::set_child_subreaper(Some(process::getpid())).context("become a subreaper")?;
     let mut harness = UnixStream::from(
@@ -113,7 +114,7 @@ fn supervise(args: Vec<OsString>) -> Result<()> {
     let main = Pid::from_child(&child);
     let watched = watch(main, grace, &mut harness, orders);
     if watched.is_err() {
-        // The harness is gone, or the system fails. Nothing may stay, and nobody else will remove the folder.
+        // The harness has died, or a system call failed. No process may stay, and no other process removes the folder.
         while !matches!(process::wait(WaitOptions::NOHANG), Err(Errno::CHILD)) {
             kill_all();
         }
@@ -122,7 +123,7 @@ fn supervise(args: Vec<OsString>) -> Result<()> {
     watched
 }
 
-/// Tells the harness of the program's start and end, and obeys it in between.
+/// Reports the program's start and end to the harness, and carries out its orders in between.
 fn watch(
     main: Pid,
     grace: Duration,
@@ -135,7 +136,7 @@ fn watch(
             pid: main.as_raw_nonzero().get().cast_unsigned(),
         },
     )?;
-    // Set to `None` when the pid is freed, so that no signal can reach a stranger.
+    // Set to `None` when the pid is freed, so that no signal reaches another process with the same pid.
     let target = Arc::new(Mutex::new(Some(main)));
     let listener = Arc::clone(&target);
     thread::spawn(move || obey(orders, &listener));
@@ -149,14 +150,14 @@ fn send(harness: &mut UnixStream, report: &Report) -> Result<()> {
     harness.write_all(&line).context("report to the harness")
 }
 
-/// Carries out the harness's orders; kills everything when there can be no more.
+/// Carries out the harness's orders, and kills everything when the socket closes.
 fn obey(orders: BufReader<UnixStream>, target: &Mutex<Option<Pid>>) {
     for line in orders.lines() {
         match line.ok().and_then(|line| serde_json::from_str(&line).ok()) {
             Some(Order::Signal { signal, group }) => {
                 let target = target.lock().unwrap_or_else(PoisonError::into_inner);
                 if let (Some(pid), Some(signal)) = (*target, Signal::from_named_raw(signal)) {
-                    // The program may have ended by itself in this moment.
+                    // The program may have just ended by itself.
                     let sent = if group {
                         process::kill_process_group(pid, signal)
                     } else {
@@ -169,13 +170,13 @@ fn obey(orders: BufReader<UnixStream>, target: &Mutex<Option<Pid>>) {
             None => break,
         }
     }
-    // Until this process ends because nothing is left.
+    // Repeat until this process exits, because no descendant is left.
     loop {
         end_all(target);
     }
 }
 
-/// Kills the program, gives what cleans up after it a moment for that, and kills the rest.
+/// Kills the program, gives its helpers a moment to clean up, and kills the rest.
 fn end_all(target: &Mutex<Option<Pid>>) {
     if let Some(main) = *target.lock().unwrap_or_else(PoisonError::into_inner) {
         process::kill_process_group(main, Signal::KILL).ok();
@@ -187,13 +188,13 @@ fn end_all(target: &Mutex<Option<Pid>>) {
     kill_all();
 }
 
-/// Kills all descendants, again and again until there are none: one of them may be forking.
+/// Kills all descendants, repeatedly until none is left: one of them may be forking.
 fn kill_all() {
     loop {
         let (living, _) = descendants();
         for (pid, _) in &living {
-            // It may have ended by itself, and the pid be another process's. The pidfd is of one process for good: if
-            // that is a descendant still, it is the right one.
+            // The process may have ended, and another may have its pid. A pidfd always refers to the same process: if
+            // the pid is still a descendant's, the pidfd is that descendant's.
             if let Ok(pidfd) = process::pidfd_open(*pid, PidfdFlags::empty())
                 && descendants().0.iter().any(|(other, _)| other == pid)
             {
@@ -207,7 +208,7 @@ fn kill_all() {
     }
 }
 
-/// Waits for the program and then for all it has left, which gets `grace` to leave by itself.
+/// Waits for the program, and then up to `grace` for its descendants to end by themselves.
 fn reap(main: Pid, target: &Mutex<Option<Pid>>, grace: Duration) -> Result<Report> {
     let (mut exit, mut signal, mut unwaited) = (None, None, vec![]);
     let (all_gone, killer): (Sender<()>, Receiver<()>) = channel();
@@ -228,8 +229,8 @@ fn reap(main: Pid, target: &Mutex<Option<Pid>>, grace: Duration) -> Result<Repor
                 .is_some(),
             None => false,
         };
-        // One look, while the program is a zombie: what it has left belongs to this process by now, and is in one of
-        // the two lists.
+        // Look once, while the program is a zombie: by now its orphans are children of this process, and each is in one
+        // of the two lists.
         let (living, dead) = descendants();
         if !ended {
             for (pid, _) in dead.iter().filter(|(pid, _)| Some(*pid) != *target) {
@@ -273,17 +274,17 @@ fn reap(main: Pid, target: &Mutex<Option<Pid>>, grace: Duration) -> Result<Repor
     })
 }
 
-/// Pids, each with what a person would know the process by.
+/// Pids, each with a readable name of the process.
 type Processes = Vec<(Pid, String)>;
 
-/// All descendants of this process: those that live, and the zombies among its own children.
+/// All descendants of this process: the living ones, and the zombies among its own children.
 fn descendants() -> (Processes, Processes) {
     let mut children: BTreeMap<i32, Vec<(i32, bool, String)>> = BTreeMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
             continue;
         };
-        // pid (name) state ppid ...: the name may hold anything, so the rest begins behind the last parenthesis.
+        // pid (name) state ppid ...: the name may contain anything, so split after the last parenthesis.
         let Some((head, tail)) = stat.rsplit_once(')') else {
             continue;
         };

@@ -1,4 +1,4 @@
-//! Finds the examples of this workspace, and what their files say of themselves.
+//! Finds the examples of this workspace and reads their headers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -19,7 +19,7 @@ pub struct Example {
     pub name: String,
     /// The folder of the package.
     pub folder: PathBuf,
-    /// Where its source is below that, `src/ping_pong.rs` or `src/tasks/gather.rs`.
+    /// Its source relative to that folder, such as `src/ping_pong.rs` or `src/tasks/gather.rs`.
     pub path: String,
     pub header: Header,
     /// The built program of the package; empty before [`build`].
@@ -31,7 +31,7 @@ impl Example {
         format!("{}::{}", self.package, self.name)
     }
 
-    /// Whether it needs Python to run at all, or in this variant: one whose name begins with `python`.
+    /// Whether it needs Python, always or in this variant: the name of such a variant begins with `python`.
     pub fn needs_python(&self, variant: Option<&str>) -> bool {
         variant.is_some_and(|variant| variant.starts_with("python")) || self.header.needs_python()
     }
@@ -51,7 +51,7 @@ impl Example {
             .join(format!("{}.trace", self.name))
     }
 
-    /// The Python program that prints the same; there is none where the header says `Python: none` and why.
+    /// The Python program with the same output; `None` if the header says `Python: none`.
     pub fn twin(&self) -> Option<PathBuf> {
         let path = self.folder.join("python").join(format!("{}.py", self.name));
         (!self.header.python().starts_with("none")).then_some(path)
@@ -110,7 +110,7 @@ pub fn example(folder: &Path, path: &str, program: &Path) -> Result<Example> {
     })
 }
 
-/// The folders of the demo crates: the members that have the dispatcher, and the tests of this harness.
+/// The folders of the demo crates: the members that depend on `demo`, and on this harness for their tests.
 pub fn demo_folders() -> Result<Vec<PathBuf>> {
     let root = root();
     let members = manifest(&root.join("Cargo.toml"))?;
@@ -186,7 +186,7 @@ fn list(tokens: TokenStream) -> Option<Vec<String>> {
     Some(paths)
 }
 
-/// Builds the programs of these packages, with cargo's own progress on stderr, and returns where they are.
+/// Builds the programs of these packages, with cargo's progress on stderr, and returns their paths.
 pub fn build(packages: &BTreeSet<&str>) -> Result<BTreeMap<String, PathBuf>> {
     let mut command = cargo();
     command.args([
@@ -233,12 +233,12 @@ pub fn build_examples(examples: &mut [Example]) -> Result<()> {
     Ok(())
 }
 
-/// The cargo that runs this program, or the one in the path.
+/// The cargo that runs this program, or the `cargo` in the path.
 pub fn cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or("cargo".into()))
 }
 
-/// The Python that runs the twins, or why there is none.
+/// The Python that runs the twins, or why it cannot run.
 pub fn python() -> Result<&'static str, &'static str> {
     static FOUND: OnceLock<Result<&str, String>> = OnceLock::new();
     let found = FOUND.get_or_init(|| {

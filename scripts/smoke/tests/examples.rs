@@ -1,4 +1,4 @@
-//! What is generated is up to date, and what it is generated from is complete.
+//! Checks that the generated pages are up to date and that their sources are complete.
 
 use smoke::{examples, workspace};
 

@@ -88,7 +88,7 @@ fn raw_sync_mutex<const PROCESSES: usize>(count: u64) -> Result<f64> {
         .size(4096)
         .create()
         .context("make shared memory")?;
-    // Without its name, the memory is not left behind when a process is killed.
+    // Unlink the name at once, so that a killed process leaves nothing behind.
     shm::unlink(shmem.get_os_id()).context("unlink shared memory")?;
     shmem.set_owner(false);
     let memory = shmem.as_ptr();
@@ -100,7 +100,7 @@ fn raw_sync_mutex<const PROCESSES: usize>(count: u64) -> Result<f64> {
     let change = |by: i64| {
         let guard = mutex.lock().map_err(|error| anyhow!("lock: {error}"))?;
         let number = guard.cast::<i64>();
-        // SAFETY: a zeroed number lies there, and the lock gives exclusive access to it.
+        // SAFETY: the memory holds a zeroed number, and the lock gives exclusive access to it.
         let number = unsafe { &mut *number };
         *number += by;
         Ok(*number)

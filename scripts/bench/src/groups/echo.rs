@@ -1,6 +1,6 @@
 //! An echo over TCP: the CPU time that the server, a process of its own, needs for a message. One thread plays all
-//! clients: it sends a message through each connection, and then reads the answers. It shares a CPU with the server. On
-//! two CPUs the figure would be half as much again in some runs.
+//! clients: it sends a message through each connection, and then reads the answers. It shares a CPU with the server: on
+//! two CPUs the figure is up to half again as large in some runs.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};

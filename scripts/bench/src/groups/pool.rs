@@ -1,4 +1,4 @@
-//! Tasks for two workers: so small that only their transport counts, or so large that only their work does.
+//! Tasks for two workers, so small that only the transport counts, or so large that only the work counts.
 
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -178,7 +178,7 @@ pub fn compare(
 ) -> Result<f64> {
     let expected = (0..TASKS).fold(0_u64, |sum, seed| sum.wrapping_add(calculate(seed, steps)));
     let mut times = [Duration::ZERO; 2];
-    // Taking turns, both are hit alike by other programs.
+    // Alternate the two, so that other programs slow both equally.
     for _ in 0..2 {
         for (time, workers) in times.iter_mut().zip([1, 2]) {
             let (elapsed, sum) = run(workers, steps)?;

@@ -241,7 +241,7 @@ fn ipc_channel<const SIZE: usize>(count: u64) -> Result<f64> {
 
 fn pipe<const SIZE: usize>(count: u64) -> Result<f64> {
     let (reader, writer) = io::pipe().context("make a pipe")?;
-    // By default a pipe has room for 64 KiB, so the two sides would wait for each other at each large item.
+    // A pipe holds 64 KiB by default, so the two sides would wait for each other at each large item.
     fcntl_setpipe_size(&writer, 1 << 20).context("enlarge a pipe")?;
     let buffer = RefCell::new(lines(SIZE));
     let get = || {

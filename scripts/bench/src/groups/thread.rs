@@ -64,8 +64,8 @@ fn cloned(count: u64) -> Result<f64> {
     time(count, |_| clone(&mut stack))
 }
 
-/// Starts the least that the kernel calls a thread, and joins it. The thread has only a stack of its own, and the
-/// kernel sets a number to zero at its end.
+/// Starts the smallest thread that the kernel allows, and joins it. The thread has only a stack of its own, and the
+/// kernel sets a number to zero when it ends.
 fn clone(stack: &mut [Line]) -> Result<()> {
     extern "C" fn end(_: *mut libc::c_void) -> libc::c_int {
         // SAFETY: ending the thread has no precondition, and the call, which does not return, sets no `errno`.
@@ -92,10 +92,10 @@ fn clone(stack: &mut [Line]) -> Result<()> {
         if id == 0 {
             return Ok(());
         }
-        // The futex is not private, because the kernel's wake-up at the thread's end is not.
+        // The kernel's wake-up at the thread's end is not private, so this futex must not be private either.
         match futex::wait(&alive, futex::Flags::empty(), id, None) {
             Ok(()) | Err(Errno::AGAIN | Errno::INTR) => {}
-            // Returning here would free what the thread may still use.
+            // Returning here would free memory that the thread may still use.
             Err(_) => thread::yield_now(),
         }
     }

@@ -5,7 +5,7 @@ use super::{LabelId, NameId};
 #[derive(Debug, Clone, PartialEq)]
 pub enum Expr {
     Number(f64),
-    /// The value of a name. If it is an `each` name, the check holds for each of its values.
+    /// The value of a name. For an `each` name the check must hold for each value.
     Name(NameId),
     Sum(NameId),
     Min(NameId),
@@ -14,7 +14,7 @@ pub enum Expr {
     Distinct(Vec<NameId>),
     /// How many lines have the label.
     Count(LabelId),
-    /// The most lines of the first label that were, at any time, not yet followed by one of the second.
+    /// The most lines of the first label, at any time, that no line of the second label has followed yet.
     Active(LabelId, LabelId),
     Add(Box<Expr>, Box<Expr>),
     Subtract(Box<Expr>, Box<Expr>),
@@ -41,8 +41,8 @@ impl Operator {
         (">", Operator::Greater),
     ];
 
-    /// Decimal fractions are not exact in binary, so those within a billionth of each other are equal. Whole numbers
-    /// are compared as they are, and not-a-number keeps no comparison but `!=`.
+    /// Decimal fractions are not exact in binary, so two within a billionth of each other are equal. Whole numbers are
+    /// compared exactly. With NaN every comparison except `!=` is false.
     pub fn holds(self, left: f64, right: f64) -> bool {
         let fractions =
             left.is_finite() && right.is_finite() && (left.fract() != 0.0 || right.fract() != 0.0);
@@ -74,7 +74,7 @@ impl Comparison {
 }
 
 impl Comparison {
-    /// Whether the values of a name are compared with anything.
+    /// Whether the values of a name are compared.
     pub fn judges(&self, name: NameId) -> bool {
         self.has(|expr| match expr {
             Expr::Name(other) | Expr::Sum(other) | Expr::Min(other) | Expr::Max(other) => {
@@ -84,7 +84,7 @@ impl Comparison {
         })
     }
 
-    /// Whether this only says how many different values a name may have at most.
+    /// Whether this is only an upper bound on the number of different values of a name.
     pub fn allows_fewer(&self, name: NameId) -> bool {
         let counts =
             self.has(|expr| matches!(expr, Expr::Distinct(names) if names.contains(&name)));

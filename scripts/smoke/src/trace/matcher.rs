@@ -1,8 +1,8 @@
-//! The search for a way to deal a run's lines out to the lanes of a trace.
+//! The search for an assignment of a run's lines to the lanes of a trace.
 //!
-//! Depth first: each line goes to the first lane that can take it; where a later line then fits nowhere, the search
-//! comes back and tries the next lane. States that led nowhere are remembered. In practice pids and names leave one
-//! choice for a line, so the search is linear; a bound on its steps ends it where they do not.
+//! The search is depth first: it assigns each line to the first lane that accepts it. If a later line fits nowhere, the
+//! search backtracks and tries the next lane. It remembers states that failed. In practice pids and names leave one choice
+//! for a line, so the search is linear. Where they do not, a limit on the number of steps ends it.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -11,15 +11,15 @@ use std::rc::Rc;
 use super::pattern::{Bindings, Captures};
 use super::*;
 
-/// How many lines may be tried in all lanes, over the whole search, before it gives up.
+/// The search gives up after trying this many lines, counted over all lanes.
 const STEPS: usize = 200_000;
 
-/// How a run's lines were dealt out.
+/// An assignment of a run's lines to lanes.
 #[derive(Debug)]
 pub struct Matched<'a> {
-    /// One for every line of the run.
+    /// One place for every line of the run.
     pub steps: Vec<Step<'a>>,
-    /// How many lines the search has tried; equal to the number of lines where it never had to come back.
+    /// How many lines the search has tried; without backtracking, the number of lines.
     pub tried: usize,
 }
 
@@ -30,13 +30,13 @@ pub struct Step<'a> {
     pub instance: usize,
     pub lane: usize,
     pub pattern: PatternId,
-    /// The scopes that begin anew with this line: a new instance's, a new round's.
+    /// The scopes that this line opens: a new instance's or a new round's.
     pub fresh: Vec<ScopeId>,
-    /// What its named holes hold.
+    /// The values of its named holes.
     pub captures: Captures<'a>,
 }
 
-/// Why there is no way, as far as the search came.
+/// Why no assignment exists, with the longest prefix that the search has matched.
 pub struct Failure<'a> {
     /// The lines before the one that fits nowhere.
     pub steps: Vec<Step<'a>>,
@@ -45,19 +45,19 @@ pub struct Failure<'a> {
 }
 
 pub enum Reason {
-    /// The next line fits nowhere; or there is none and a lane is not at its end.
+    /// The next line fits nowhere, or the run has ended and a lane has not.
     Stuck,
     /// All lines fit, but a rule does not hold.
     Rule(Position, String),
-    /// The bound on the search was reached.
+    /// The search reached its limit.
     GaveUp,
 }
 
-/// How far every lane has come.
+/// The progress of every lane.
 #[derive(Clone, Hash)]
 pub struct State<'a> {
     pub instances: Vec<Rc<Instance<'a>>>,
-    /// By name, for the names without a scope.
+    /// The values of the names without a scope.
     pub values: Vec<Option<&'a str>>,
     /// How many lines each label has had.
     pub seen: Vec<u32>,
@@ -91,7 +91,7 @@ impl<'a> State<'a> {
         }
     }
 
-    /// Everything that could come next on `stream`, started instances first.
+    /// All lines that could come next on `stream`, those of started instances first.
     pub fn candidates(&self, trace: &Trace, stream: Stream) -> Vec<Candidate<'a>> {
         let mut found = vec![];
         for (number, instance) in self.instances.iter().enumerate() {
@@ -119,7 +119,7 @@ impl<'a> State<'a> {
         found
     }
 
-    /// The instances, or lanes not started, that still wait for a line.
+    /// The instances and unstarted lanes that still need a line.
     pub fn unfinished(&self, trace: &Trace) -> Vec<usize> {
         let ends = |instance: &Instance| {
             let mut found = vec![];
@@ -145,7 +145,7 @@ impl<'a> State<'a> {
             .collect()
     }
 
-    /// Whether `before` rules let a line with this label come now; if not, the rule's place.
+    /// Returns the place of a `before` rule that forbids a line with this label now.
     pub fn forbidden(&self, trace: &Trace, label: LabelId) -> Option<Position> {
         let broken = |rule: &Rule| match *rule {
             Rule::Before(first, second) => first == label && self.seen[second] > 0,
@@ -161,7 +161,7 @@ impl<'a> State<'a> {
             .map(|(position, _)| *position)
     }
 
-    /// What the candidate's holes take from the line, if it fits.
+    /// The values of the candidate's holes, if the line fits.
     pub fn fit(
         &self,
         trace: &Trace,
@@ -244,7 +244,7 @@ fn next_lines<'a>(
                 round.rounds.push(1);
                 round.next += 1;
                 begin_round(&mut round, &mut fresh_round, scope);
-                // A round has a line of its own, so the lane cannot end inside.
+                // Every round has at least one line, so the lane cannot end inside a round.
                 next_lines(trace, number, round, fresh_round, found);
                 if count.min > 0 {
                     return false;
@@ -275,11 +275,11 @@ fn next_lines<'a>(
     }
 }
 
-/// A line of the run on the current path, and what else could be tried for it.
+/// A line of the run on the current path, and its untried candidates.
 struct Frame<'a> {
     state: State<'a>,
     choices: std::vec::IntoIter<(Candidate<'a>, Captures<'a>)>,
-    /// Whether a way through here reached the end and broke a rule: then the state is not dead, only this history.
+    /// Whether a path through here reached the end and broke a rule: another history may reach the same state and pass.
     reached_end: bool,
     key: u64,
 }

@@ -40,7 +40,7 @@ pub type ScopeId = usize;
 /// A parsed trace file.
 #[derive(Debug)]
 pub struct Trace {
-    /// The file's name, as messages give it.
+    /// The file's name for error messages.
     pub file: String,
     /// The programs to start; the first needs no `after`.
     pub programs: Vec<Program>,
@@ -64,7 +64,7 @@ pub struct Trace {
 pub struct Program {
     pub name: String,
     pub args: Vec<Pattern>,
-    /// Started when a line with this label is read; at once if `None`.
+    /// The program starts when a line with this label is read, or at once if `None`.
     pub after: Option<LabelId>,
 }
 
@@ -75,7 +75,7 @@ pub enum End {
     Signal(i32),
 }
 
-/// A signal to be sent to a program when a line with a label is read.
+/// A signal that a program gets when a line with a label is read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Send {
     pub signal: i32,
@@ -90,7 +90,7 @@ pub enum Stream {
     Stderr,
 }
 
-/// A sequence of lines whose order is fixed, free against all other lanes.
+/// A sequence of lines in a fixed order. Lines of different lanes may interleave.
 #[derive(Debug)]
 pub struct Lane {
     pub name: String,
@@ -139,7 +139,7 @@ pub enum Op {
     },
 }
 
-/// The names after `each`: a set of bindings for every instance of a lane or iteration of a repeat.
+/// The names after `each`, with new bindings for every instance of a lane or round of a repeat.
 #[derive(Debug)]
 pub struct Scope {
     pub parent: Option<ScopeId>,
@@ -151,10 +151,10 @@ pub struct Scope {
 pub struct Name {
     pub text: String,
     pub kind: Kind,
-    /// `None`: one value everywhere.
+    /// `None`: the name has one value everywhere.
     pub scope: Option<ScopeId>,
     pub position: Position,
-    /// In how many places of the file it occurs, its rules included.
+    /// The number of places in the file that use the name, including rules.
     pub uses: usize,
 }
 
@@ -170,11 +170,11 @@ pub enum Rule {
     Before(LabelId, LabelId),
     /// The k-th line of the first label comes before the k-th of the second.
     BeforeEach(LabelId, LabelId),
-    /// All values of all these names differ.
+    /// The values of all these names differ.
     Distinct(Vec<NameId>),
-    /// The values of a name are exactly these, each as often as it stands here.
+    /// The values of a name are exactly these, each as often as listed.
     Set(NameId, Vec<String>),
-    /// The values of a name rise in every lane; by exactly this much, if given.
+    /// The values of a name rise in every instance, by exactly this step if given.
     Rising(NameId, Option<f64>),
     Check(Comparison),
 }
@@ -188,7 +188,7 @@ pub struct Line {
     pub at: Duration,
 }
 
-/// The output to be checked, and what is known of the process that made it.
+/// The output to check, and the pids of the process that printed it.
 #[derive(Debug, Clone, Copy)]
 pub struct Output<'a> {
     pub lines: &'a [Line],
@@ -199,14 +199,14 @@ pub struct Output<'a> {
 }
 
 impl Trace {
-    /// Matches a run's output. The error says which line fits nowhere and why.
+    /// Matches a run's output. The error says which line fits nowhere, and why.
     pub fn check<'a>(&self, output: Output<'a>) -> Result<Matched<'a>, Mismatch> {
         matcher::search(self, output)
             .map_err(|failure| Mismatch(report::explain(self, output, &failure)))
     }
 }
 
-/// Why a run does not satisfy a trace, for a person to read.
+/// A readable report of why a run does not satisfy a trace.
 #[derive(Debug)]
 pub struct Mismatch(pub String);
 

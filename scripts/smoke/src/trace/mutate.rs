@@ -1,19 +1,19 @@
-//! Wrong runs, made from a right one, to prove that a trace rejects what it should.
+//! Wrong runs, made from a correct one, that show whether a trace rejects what it should.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 
-/// Lines of a run that mistakes are put into one by one, and pairs of processes that are given one pid, at most.
+/// The most lines of a run that get mistakes, and the most pairs of processes that get the same pid.
 const SAMPLE: usize = 50;
 
-/// For each mutant the whole run is matched anew; a long run has so many fewer of them.
+/// Each mutant is matched as a whole, so a long run gets fewer mutants: at most this many lines in all.
 const WORK: usize = 5_000;
 
-/// One mistake. A trace must reject at least one of its variants; where a number is checked on one side only, the
-/// variants are "far too big" and "far too small".
+/// One mistake. A trace must reject at least one of its variants. A number may be bounded on one side only, so its variants
+/// are "far too big" and "far too small".
 pub struct Mutant {
-    /// What was done to the run.
+    /// The description of the change to the run.
     pub what: String,
     pub variants: Vec<Vec<Line>>,
 }
@@ -27,8 +27,8 @@ impl Mutant {
     }
 }
 
-/// Every mistake that a trace must notice in this run. Lines that may legally be missing or repeated are left alone,
-/// unless a `set` pins how often they come.
+/// Returns every mistake that a trace must notice in this run. Lines that may legally be missing or repeated are left
+/// alone, unless a `set` fixes how often they come.
 pub fn mutants(trace: &Trace, output: Output, matched: &Matched) -> Vec<Mutant> {
     let run = Run {
         trace,
@@ -54,7 +54,7 @@ struct Run<'t, 'a> {
     steps: &'t [Step<'a>],
 }
 
-/// Where in the output a hole's value stands.
+/// The place of a hole's value in the output.
 #[derive(Clone, Copy, PartialEq)]
 struct Place<'a> {
     line: usize,
@@ -63,7 +63,7 @@ struct Place<'a> {
 }
 
 impl<'t, 'a> Run<'t, 'a> {
-    /// The run with its lines in another order; the times of reading stay in theirs.
+    /// The run with its lines in another order; the times stay in ascending order.
     fn reordered(&self, order: &[usize]) -> Vec<Line> {
         order
             .iter()
@@ -75,7 +75,7 @@ impl<'t, 'a> Run<'t, 'a> {
             .collect()
     }
 
-    /// The lines that mistakes are put into one by one: all of them, or of a long run every so many.
+    /// The lines that get mistakes, one per mutant: all lines, or a sample of a long run.
     fn sample(&self) -> impl Iterator<Item = (usize, &Line)> {
         self.lines.iter().enumerate().step_by(self.step())
     }
@@ -95,7 +95,7 @@ impl<'t, 'a> Run<'t, 'a> {
         self.reordered(&order)
     }
 
-    /// The run with every instance as far as its first line with this label, before any goes on.
+    /// The run reordered so that every instance reaches its first line with this label before any instance continues.
     fn all_begin_first(&self, label: LabelId) -> Vec<Line> {
         let begins = self.places(label);
         let goes_on = |line: usize| {
@@ -179,7 +179,7 @@ impl<'t, 'a> Run<'t, 'a> {
         }
     }
 
-    /// Whether a rule pins how often a line comes.
+    /// Whether a rule fixes how often a line comes.
     fn is_counted(&self, pattern: PatternId) -> bool {
         let pattern = &self.trace.patterns[pattern];
         self.trace.rules.iter().any(|(_, rule)| match rule {
@@ -240,7 +240,7 @@ impl<'t, 'a> Run<'t, 'a> {
         }
     }
 
-    /// Changes one of several places that hold the same value. Where a lane may have another instance, that could be it.
+    /// Changes one of several places that hold the same value. In a lane that may have one more instance this could be legal.
     fn bindings(&self, mutants: &mut Vec<Mutant>) {
         for ((name, ..), places) in &self.places_of_values() {
             let [first, .., last] = places[..] else {
@@ -265,7 +265,7 @@ impl<'t, 'a> Run<'t, 'a> {
         }
     }
 
-    /// The places of every value: one entry for each name and each time that it begins anew.
+    /// The places of every value: one entry for each name, and for each scope of an `each` name.
     fn places_of_values(&self) -> BTreeMap<(NameId, usize, usize), Vec<Place<'a>>> {
         let mut rounds: BTreeMap<(usize, ScopeId), usize> = BTreeMap::new();
         let mut values: BTreeMap<_, Vec<Place>> = BTreeMap::new();
@@ -291,7 +291,7 @@ impl<'t, 'a> Run<'t, 'a> {
         values
     }
 
-    /// Gives two processes one pid. Where a check lets a name have fewer different values, its own may fall together.
+    /// Gives two processes the same pid. Skips names that a check allows to have fewer different values.
     fn pids(&self, mutants: &mut Vec<Mutant>) {
         let may_fall_together = |name: NameId| {
             self.trace.rules.iter().any(|(_, rule)| match rule {
@@ -330,7 +330,7 @@ impl<'t, 'a> Run<'t, 'a> {
         self.anonymous_pids(mutants);
     }
 
-    /// A pid without a name that is the program's own in this run may be any in another, a wrong one included.
+    /// Reports a `{:pid}` that holds the program's own pid in this run: the trace would accept any other pid there.
     fn anonymous_pids(&self, mutants: &mut Vec<Mutant>) {
         for (number, step) in self.steps.iter().enumerate() {
             let pattern = &self.trace.patterns[step.pattern];
@@ -373,7 +373,7 @@ impl<'t, 'a> Run<'t, 'a> {
     fn replaced_everywhere(&self, places: &[Place], by: &str) -> Vec<Line> {
         let mut lines = self.lines.to_vec();
         let mut places = places.to_vec();
-        // From the end of each line, so that the places before stay where they are.
+        // Replace from the end of each line, so that the earlier places stay valid.
         places.sort_by_key(|place| std::cmp::Reverse(place.start));
         for place in places {
             lines[place.line]
@@ -383,7 +383,7 @@ impl<'t, 'a> Run<'t, 'a> {
         lines
     }
 
-    /// Makes numbers that rules speak of far too big and far too small.
+    /// Makes numbers that occur in rules far too big and far too small.
     fn numbers(&self, mutants: &mut Vec<Mutant>) {
         let judged = (0..self.trace.names.len()).filter(|name| {
             self.trace.rules.iter().any(|(_, rule)| match rule {
@@ -403,7 +403,7 @@ impl<'t, 'a> Run<'t, 'a> {
                 .filter(|(key, _)| key.0 == name)
                 .map(|(_, places)| places);
             let Some(places) = found.next() else { continue };
-            // A single value rises whatever it is.
+            // A single value always rises.
             let only_rises = self.trace.rules.iter().all(|(_, rule)| match rule {
                 Rule::Set(other, _) => *other != name,
                 Rule::Check(comparison) => !comparison.judges(name),
@@ -437,7 +437,7 @@ impl<'t, 'a> Run<'t, 'a> {
     }
 }
 
-/// The first labels of what a check counts as active.
+/// The first labels of the `active` calls in a check.
 fn active(comparison: &Comparison) -> Vec<LabelId> {
     let mut found = vec![];
     for expr in comparison.exprs() {

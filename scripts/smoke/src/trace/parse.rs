@@ -36,7 +36,7 @@ const DIRECTIVES: &str =
 /// The longest time limit of a run, in seconds.
 const LONGEST: f64 = 3600.0;
 
-/// The most terms of a sum or product, and the deepest repeat.
+/// The most terms of a sum or product, and the deepest nesting of repeats.
 const MOST_TERMS: usize = 50;
 const DEEPEST: usize = 16;
 
@@ -108,7 +108,7 @@ struct OpenRepeat {
 }
 
 impl Parser {
-    /// First pass: lanes, because rules may stand above the lanes whose labels and names they use.
+    /// First pass: reads the lanes, because rules may stand above the lanes whose labels and names they use.
     fn lanes(&mut self, text: &str) -> Parsed<()> {
         let mut lane: Option<Lane> = None;
         let mut open: Vec<OpenRepeat> = vec![];
@@ -150,7 +150,7 @@ impl Parser {
         let position = words.position();
         let name = words.name("the lane's name")?;
         if self.trace.lanes.iter().any(|lane| lane.name == name) {
-            return Err((position, format!("there is a lane {name} above")));
+            return Err((position, format!("lane {name} is already defined above")));
         }
         let mut lane = Lane {
             name,
@@ -169,7 +169,10 @@ impl Parser {
             lane.count =
                 parse_count(&count).ok_or((position, "expected x6, x2..5 or x1+".to_owned()))?;
             if lane.count.max == Some(0) {
-                return Err((position, "a lane of 0 instances is no lane".into()));
+                return Err((
+                    position,
+                    "a lane needs at least one instance, not x0".into(),
+                ));
             }
             words.word("a count")?;
         }
@@ -204,7 +207,7 @@ impl Parser {
             }
             let name = self.trace.names.len();
             self.trace.scopes[scope].names.push(name);
-            // The kind is known at the first use; `Text` stands for "not yet" while `uses` is 0.
+            // The first use decides the kind; while `uses` is 0, `Text` is a placeholder.
             self.trace.names.push(Name {
                 text,
                 kind: Kind::Text,
@@ -247,7 +250,7 @@ impl Parser {
             let scope = self.each(words, parent.or(lane.scope))?;
             words.end("`each` or the end of the line")?;
             if count.max == Some(0) {
-                return Err((position, "a repeat of 0 times is no repeat".into()));
+                return Err((position, "a repeat needs at least one round, not 0".into()));
             }
             if open.len() == DEEPEST {
                 return Err((
@@ -259,7 +262,7 @@ impl Parser {
                 indent,
                 op: lane.body.len(),
             });
-            // `end` is set when the repeat is closed.
+            // `end` is set where the repeat ends.
             lane.body.push(Op::Repeat {
                 count,
                 end: 0,
@@ -307,7 +310,7 @@ impl Parser {
             None => None,
             Some((position, text)) => {
                 if self.trace.labels.iter().any(|label| label.text == text) {
-                    return Err((position, format!("there is a label {text} above")));
+                    return Err((position, format!("label {text} is already used above")));
                 }
                 self.trace.labels.push(Label { text, pattern });
                 Some(self.trace.labels.len() - 1)
@@ -324,7 +327,7 @@ impl Parser {
         Ok(())
     }
 
-    /// Splits a line at its holes. With `scopes` (those of a lane's line) holes may be new; without they must be known.
+    /// Splits a line at its holes. With `scopes` (those of a lane's line) a hole may be new; otherwise it must exist.
     fn pieces(
         &mut self,
         text: &str,
@@ -386,7 +389,7 @@ impl Parser {
                     .find(|(name, _)| *name == text)
                     .ok_or((
                         at,
-                        format!("no hole is of type {text:?}; there are {}", kinds()),
+                        format!("unknown hole type {text:?}; the types are {}", kinds()),
                     ))?
                     .1,
             ),
@@ -398,7 +401,7 @@ impl Parser {
         if !is_name(name) {
             return Err((
                 at,
-                format!("{name:?} is no name; a hole is {{name}}, {{name:type}} or {{:type}}"),
+                format!("{name:?} is not a name; a hole is {{name}}, {{name:type}} or {{:type}}"),
             ));
         }
         let known = self.trace.names.iter().position(|known| known.text == name);
@@ -443,7 +446,7 @@ impl Parser {
                 ),
             ));
         }
-        // In what comes again and again, one place is compared with itself.
+        // In a line that repeats, a name is compared with itself, so one place counts as two uses.
         let inside = match entry.scope {
             None => &self.around[..],
             Some(scope) => self
@@ -471,7 +474,7 @@ impl Parser {
         Ok(())
     }
 
-    /// Second pass: everything that is not a lane.
+    /// Second pass: reads everything except lanes.
     fn directives(&mut self, text: &str) -> Parsed<()> {
         for (number, line) in text.lines().enumerate() {
             let mut words = Words::new(line, number + 1);
@@ -527,7 +530,7 @@ impl Parser {
                     if seconds > LONGEST {
                         return Err((
                             at,
-                            format!("a run of more than {LONGEST} s is no smoke test"),
+                            format!("a run of more than {LONGEST} s is too long for a smoke test"),
                         ));
                     }
                     self.trace.within = Duration::from_secs_f64(seconds);
@@ -625,7 +628,7 @@ impl Parser {
             .iter()
             .any(|program| program.name == name)
         {
-            return Err((position, format!("there is a program {name} above")));
+            return Err((position, format!("program {name} is already defined above")));
         }
         let mut args = vec![];
         let mut after = None;
@@ -707,7 +710,10 @@ impl Parser {
             if name.uses == 0 {
                 return Err((
                     name.position,
-                    format!("{{{}}} stands after `each`, but in no line", name.text),
+                    format!(
+                        "{{{}}} is named after `each`, but no line uses it",
+                        name.text
+                    ),
                 ));
             }
             if name.uses == 1 && !matches!(name.kind, Kind::OwnPid | Kind::ParentPid) {
@@ -764,8 +770,8 @@ impl Parser {
     fn check_cycles(&self) -> Parsed<()> {
         let patterns = self.trace.patterns.len();
         let mut edges: Vec<(usize, usize)> = vec![];
-        // What holds of all lines, or of the k-th each, holds of the first ones. Inside a lane, and inside a repeat, the
-        // first of each line come in the order of the file.
+        // A rule about all lines, or about the k-th of each, also holds for the first ones. Inside a lane or repeat, the first
+        // occurrences of the lines come in the order of the file.
         for lane in &self.trace.lanes {
             let lines: Vec<PatternId> = lane
                 .body
@@ -848,7 +854,7 @@ impl Parser {
             true => Ok(id),
             false => Err((
                 at,
-                format!("{{{}}} is no number", self.trace.names[id].text),
+                format!("{{{}}} is not a number", self.trace.names[id].text),
             )),
         }
     }
@@ -881,13 +887,13 @@ impl Parser {
             .exprs()
             .for_each(|expr| expr.walk(&mut |expr| of_the_run |= is_of_the_run(expr)));
         if !of_the_run {
-            return Err((at, "this check looks at nothing of the run".into()));
+            return Err((at, "this check does not depend on the run".into()));
         }
         self.one_chain_of_scopes(&comparison, at)?;
         Ok(comparison)
     }
 
-    /// A check with `each` names is done for each of their values, so their scopes must lie within each other.
+    /// A check with `each` names is evaluated for each of their values, so their scopes must be nested.
     fn one_chain_of_scopes(&self, comparison: &Comparison, at: Position) -> Parsed<()> {
         let mut scopes = vec![];
         for expr in comparison.exprs() {
@@ -965,7 +971,7 @@ impl Parser {
             let name = self.known_name(&word, at)?;
             return match self.trace.names[name].kind {
                 Kind::Addr | Kind::Word | Kind::Text => {
-                    Err((at, format!("{{{word}}} is no number")))
+                    Err((at, format!("{{{word}}} is not a number")))
                 }
                 _ => Ok(Expr::Name(name)),
             };
@@ -1016,7 +1022,7 @@ fn close_repeat(lane: &mut Lane, open: &mut Vec<OpenRepeat>) -> Parsed<()> {
     };
     let end = lane.body.len();
     let mut depth = 0;
-    // A round that may be empty would make a repeat go round for ever.
+    // A repeat whose rounds may be empty would never end.
     let mandatory = lane.body[op + 1..].iter().any(|op| match op {
         Op::Repeat { count, .. } => {
             depth += (depth > 0 || count.min == 0) as usize;
@@ -1071,7 +1077,7 @@ fn signal(name: &str, at: Position) -> Parsed<i32> {
         (
             at,
             format!(
-                "no signal {name:?}; there are {}",
+                "unknown signal {name:?}; the signals are {}",
                 SIGNALS.map(|(name, _)| name).join(", ")
             ),
         )
@@ -1083,11 +1089,11 @@ fn is_name(text: &str) -> bool {
         && text.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
-/// A line of the file, word by word. Names and numbers end at white space or punctuation.
+/// Splits a line of the file into words. Names and numbers end at white space or punctuation.
 struct Words<'t> {
     line: &'t str,
     number: usize,
-    /// Byte offset of what comes next; white space is skipped.
+    /// The byte offset of the next word, after white space.
     next: usize,
 }
 
@@ -1141,7 +1147,7 @@ impl<'t> Words<'t> {
         let end = rest
             .find(|c: char| c.is_whitespace() || "<>()=,*!".contains(c))
             .unwrap_or(rest.len());
-        // A character that begins no word still is one, so that messages can show it.
+        // Any other character is a word of its own, so that messages can show it.
         &rest[..end.max(rest.chars().next().map_or(0, char::len_utf8))]
     }
 

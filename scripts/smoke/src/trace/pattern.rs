@@ -6,7 +6,7 @@ use super::{LabelId, NameId, Position};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pattern {
-    /// As it stands in the trace file.
+    /// The text in the trace file.
     pub text: String,
     pub pieces: Vec<Piece>,
     pub position: Position,
@@ -38,7 +38,7 @@ pub enum Kind {
     Addr,
     /// Characters without white space.
     Word,
-    /// Any text, but not none.
+    /// Any text of at least one character.
     Text,
 }
 
@@ -70,7 +70,7 @@ impl Kind {
         matches!(self, Kind::Int | Kind::Float | Kind::Secs)
     }
 
-    /// How long a prefix of `text` the hole may take: every possibility, the longest first.
+    /// The possible lengths of the prefix of `text` that the hole may take, the longest first.
     fn lengths(self, text: &str) -> Vec<usize> {
         match self {
             Kind::Pid | Kind::OwnPid | Kind::ParentPid => {
@@ -157,7 +157,7 @@ fn is_address(text: &str) -> bool {
     text.parse::<std::net::SocketAddr>().is_ok() || python().unwrap_or(false)
 }
 
-/// What the holes of a line took, in order.
+/// The values of a line's holes, in order.
 pub type Captures<'a> = Vec<(NameId, &'a str)>;
 
 /// The values that holes must have.
@@ -169,7 +169,7 @@ pub struct Bindings<'a, 'b> {
 }
 
 impl Pattern {
-    /// Fits the whole of `line`; bound names must repeat their values. Returns what each named hole took.
+    /// Matches the whole `line`; bound names must repeat their values. Returns the value of each named hole.
     pub fn fit<'a>(&self, line: &'a str, bindings: &Bindings<'a, '_>) -> Option<Captures<'a>> {
         let mut names: Vec<NameId> = self.names().collect();
         let all = names.len();
@@ -203,13 +203,14 @@ impl Pattern {
     }
 }
 
-/// The search for what each hole takes.
+/// The search for the value of each hole.
 struct Fit<'a, 'b> {
     bindings: &'b Bindings<'a, 'b>,
     captures: Captures<'a>,
-    /// With how many pieces and bytes left a hole did not fit; a line with many text holes would take for ever without.
+    /// The numbers of pieces and bytes left at which a hole did not fit. Without them a line with many text holes would take
+    /// exponential time.
     failed: HashSet<(usize, usize)>,
-    /// Not if a name stands twice in the line: then it depends on what the first has taken.
+    /// Unused if a name occurs twice in the line: then the result also depends on the value of the first.
     remember: bool,
 }
 

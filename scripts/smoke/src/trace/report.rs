@@ -1,11 +1,11 @@
-//! Says to a person why a run does not satisfy its trace.
+//! Explains why a run does not satisfy its trace.
 
 use std::fmt::Write;
 
 use super::matcher::{Failure, Reason, State};
 use super::*;
 
-/// Lines shown before the one that does not fit, and lanes shown as waiting.
+/// How many lines to show before the one that does not fit, and how many waiting lanes.
 const SHOWN: usize = 40;
 
 pub fn explain(trace: &Trace, output: Output, failure: &Failure) -> String {
@@ -18,7 +18,7 @@ pub fn explain(trace: &Trace, output: Output, failure: &Failure) -> String {
             format!("{}: the rule does not hold: {what}", place(*position))
         }
         Reason::GaveUp => format!(
-            "{}: the search gave up: too many lanes could take the same lines; name what tells them apart, such as a pid",
+            "{}: the search gave up: too many lanes could take the same lines; name a value that tells them apart, such as a pid",
             trace.file
         ),
         Reason::Stuck => match output.lines.get(stuck) {
@@ -73,7 +73,7 @@ pub fn explain(trace: &Trace, output: Output, failure: &Failure) -> String {
     text
 }
 
-/// What each lane could have taken, and why it did not take the line.
+/// The line that each lane waits for, and why it did not take this one.
 fn waiting(trace: &Trace, output: Output, state: &State, stuck: usize, text: &mut String) {
     let pids = (output.pid.to_string(), output.parent.to_string());
     let line = output.lines.get(stuck);
@@ -83,7 +83,7 @@ fn waiting(trace: &Trace, output: Output, state: &State, stuck: usize, text: &mu
     for stream in [Stream::Stdout, Stream::Stderr] {
         for candidate in state.candidates(trace, stream) {
             let lane = candidate.after.lane;
-            // At the end only what must still come is of interest.
+            // At the end show only lines that must still come.
             if line.is_none() && !unfinished.contains(&lane) {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! The rules that are judged once every line has its place.
+//! The rules that are checked after every line has its place.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ struct Run<'t, 'a> {
     records: Vec<Record<'a>>,
 }
 
-/// The first rule that does not hold, with its place and what is the case instead.
+/// Returns the first rule that does not hold, with its place and the reason.
 pub fn hold(trace: &Trace, steps: &[Step]) -> Result<(), (Position, String)> {
     let run = Run::new(trace, steps);
     for (position, rule) in &trace.rules {
@@ -68,7 +68,7 @@ impl<'t, 'a> Run<'t, 'a> {
 
     fn holds(&self, rule: &Rule) -> Result<(), String> {
         match rule {
-            // The search keeps these.
+            // The search already enforces these.
             Rule::Before(..) | Rule::BeforeEach(..) => Ok(()),
             Rule::Distinct(names) => self.distinct(names),
             Rule::Set(name, expected) => self.set(*name, expected),
@@ -106,7 +106,7 @@ impl<'t, 'a> Run<'t, 'a> {
             .collect()
     }
 
-    /// The least or greatest value of a name; not-a-number if one of them is.
+    /// The least or greatest value of a name; NaN if a value is NaN.
     fn extreme(&self, name: NameId, choose: fn(f64, f64) -> f64) -> Result<f64, String> {
         let numbers = self.numbers(name);
         if numbers.iter().any(|number| number.is_nan()) {
@@ -206,7 +206,7 @@ impl<'t, 'a> Run<'t, 'a> {
         let mut left = self.value(&comparison.first, record)?;
         for (operator, right) in &comparison.rest {
             let right = self.value(right, record)?;
-            // A line that this round does not have leaves nothing to compare.
+            // If this round lacks a line, there is nothing to compare.
             if let (Some(a), Some(b)) = (left, right)
                 && !operator.holds(a, b)
             {

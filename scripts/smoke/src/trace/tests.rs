@@ -170,7 +170,7 @@ fn repeats_count() {
 
 #[test]
 fn a_repeat_ends_where_its_next_line_begins() {
-    // The last `x` belongs to the line after the repeat, which only a search finds out.
+    // The last `x` belongs to the line after the repeat; only a search finds this.
     check(
         "lane m\n  repeat 0+\n    | x\n  last | x\n  | y",
         "x\nx\nx\ny",
@@ -309,7 +309,7 @@ fn a_hundred_lanes_match_in_one_pass() {
     };
     let start = std::time::Instant::now();
     let matched = trace.check(output).unwrap();
-    // No line was tried twice; the time is a hundredfold of what it takes.
+    // No line was tried twice. The time limit is a hundred times the usual time.
     assert_eq!(matched.tried, 1000);
     assert!(
         start.elapsed() < Duration::from_secs(1),
@@ -331,7 +331,7 @@ fn bad_trace_files_say_where_and_what() {
         ),
         (
             "lane m\n  | pid {:pod}",
-            "t.trace:2:9: no hole is of type \"pod\"; there are pid, self, parent, int, float, secs, addr, word, text",
+            "t.trace:2:9: unknown hole type \"pod\"; the types are pid, self, parent, int, float, secs, addr, word, text",
         ),
         (
             "lane m\n  a | a\nbefore a < b",
@@ -355,7 +355,7 @@ fn bad_trace_files_say_where_and_what() {
         ),
         (
             "lane m x0\n  | a",
-            "t.trace:1:8: a lane of 0 instances is no lane",
+            "t.trace:1:8: a lane needs at least one instance, not x0",
         ),
         (
             "lane m\n  repeat 2 each w\n    | {w:word}\nset w = anna, bert",
@@ -404,7 +404,7 @@ fn bad_trace_files_say_where_and_what() {
         ),
         (
             "lane m\n  a | a\nsend FOO to main after a",
-            "t.trace:3:6: no signal \"FOO\"; there are HUP, INT, QUIT, KILL, PIPE, TERM",
+            "t.trace:3:6: unknown signal \"FOO\"; the signals are HUP, INT, QUIT, KILL, PIPE, TERM",
         ),
         (
             "lane m\n  a | a\nlane e stderr\n  b | b\nbefore a < b",
@@ -421,7 +421,7 @@ fn bad_trace_files_say_where_and_what() {
         ),
         (
             "lane m\n  a | a\n  a | b",
-            "t.trace:3:3: there is a label a above",
+            "t.trace:3:3: label a is already used above",
         ),
     ] {
         assert_eq!(error(trace), expected, "{trace}");
@@ -460,7 +460,7 @@ fn numbers_in_trace_files_are_bounded() {
     for (directive, expected) in [
         (
             "within 1e300",
-            "3:8: a run of more than 3600 s is no smoke test",
+            "3:8: a run of more than 3600 s is too long for a smoke test",
         ),
         (
             "set n = 0..99999999999",
@@ -506,7 +506,7 @@ fn a_weak_trace_lets_mutants_live() {
     );
 }
 
-/// The mistakes that a trace lets through, put into a right run.
+/// The mistakes in a correct run that a trace accepts.
 fn survivors(trace: &str, run: &str) -> Vec<String> {
     let trace = parse(trace);
     let lines: Vec<Line> = run
@@ -552,7 +552,7 @@ fn legal_runs_are_no_mutants() {
         ),
         [""; 0]
     );
-    // One of two children may get nothing, so the other's last line could be its.
+    // One of two children may get nothing, so the other child's last line could come from it.
     let children = "lane c x1..2 each p\n  repeat 1+ each n\n    | {p:pid} got {n:int}\ndistinct p\nset n = 0..2";
     assert_eq!(survivors(children, "7 got 0\n7 got 1\n7 got 2"), [""; 0]);
     let rising = "lane m\n  repeat 1+ each n\n    | {n:int}\nrising n";
@@ -577,15 +577,15 @@ fn a_pid_without_a_name_must_not_be_the_own_one() {
     );
 }
 
-/// What a random lane prints: how often, in how many instances, and which of its lines repeat.
+/// A random lane: its instances, its lines, and the line that repeats.
 #[derive(Debug, Clone)]
 struct RandomLane {
     instances: usize,
     lines: usize,
     /// The line that repeats, whether its count is open, and how often each instance prints it.
     repeat: Option<(usize, bool, usize)>,
-    /// Whether its lines look like those of other lanes, told apart by the pid alone. Not with a repeat: then another
-    /// lane might lawfully take a line that a mutation adds.
+    /// Whether only the pid tells its lines from those of other lanes. Never with a repeat: then another lane could legally
+    /// take a line that a mutation adds.
     alike: bool,
 }
 
@@ -673,7 +673,7 @@ fn trace_and_run(
             lines.push(line(&text));
         }
     }
-    // Any rule that this run keeps. Between lanes that look alike it would bind either, so the mutant may be legal.
+    // Any rule that holds for this run. Between lanes with the same lines it could apply to either, so the mutant may be legal.
     let labels: Vec<&String> = places.keys().collect();
     for (first, second) in befores {
         let (first, second) = (labels[first % labels.len()], labels[second % labels.len()]);
