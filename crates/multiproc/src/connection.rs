@@ -171,6 +171,9 @@ impl<S, R> Connection<S, R> {
     /// Blocks for at most `timeout`, and returns whether [`Connection::recv`] would return immediately. That includes the end
     /// of file.
     ///
+    /// A message of more than 128 KiB is ready when its first packet is: `recv` then blocks until the sender has sent the
+    /// rest. If the sender is killed first, `recv` drops the message and waits for the next.
+    ///
     /// # Errors
     ///
     /// Fails only when the system is out of memory.
@@ -240,6 +243,8 @@ pub(crate) enum Received {
     /// In the buffer, after the packet's first byte.
     Packet(usize),
     Stream(Vec<u8>),
+    /// The sender was killed in the middle of the message.
+    Lost,
 }
 
 impl Received {
@@ -247,6 +252,7 @@ impl Received {
         match self {
             Received::Packet(length) => &buffer[1..*length],
             Received::Stream(bytes) => bytes,
+            Received::Lost => &[],
         }
     }
 }
@@ -283,6 +289,17 @@ pub(crate) fn send(
     send_packet(socket, STREAM, &length, &[&[theirs.as_fd()], fds].concat())?;
     drop(theirs);
     ours.write_all(bytes)
+        .map_err(|error| match is_hung_up(socket) {
+            true => error,
+            // Other processes may have the other end open, and this reader may continue.
+            false => io::Error::other("a reader stopped in the middle of a large message"),
+        })
+}
+
+/// Returns whether all copies of the other end are closed.
+fn is_hung_up(socket: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(socket, PollFlags::empty())];
+    poll(&mut fds, Some(&Timespec::default())).is_ok() && fds[0].revents().contains(PollFlags::HUP)
 }
 
 fn send_packet(
@@ -315,26 +332,36 @@ pub(crate) fn recv(
     buffer: &mut [u8],
 ) -> io::Result<Option<(Received, Vec<OwnedFd>)>> {
     loop {
-        let Some((length, mut fds)) = recv_packet(socket, buffer)? else {
-            return Ok(None);
-        };
-        if buffer[0] == WHOLE {
-            return Ok(Some((Received::Packet(length), fds)));
-        }
-        let size = buffer[1..length].try_into().map(u64::from_le_bytes);
-        let size = size.map_err(|_| io::Error::other("a message without a length"))?;
-        ensure!(!fds.is_empty(), "a large message came without its stream");
-        let stream = UnixStream::from(fds.remove(0));
-        let mut bytes = Vec::new();
-        stream
-            .take(size)
-            .read_to_end(&mut bytes)
-            .context("read a large message")?;
-        // The sender was killed midway: the message does not count as sent.
-        if bytes.len() as u64 == size {
-            return Ok(Some((Received::Stream(bytes), fds)));
+        match recv_once(socket, buffer)? {
+            // The sender was killed midway: the message does not count as sent.
+            Some((Received::Lost, _)) => {}
+            received => return Ok(received),
         }
     }
+}
+
+/// Receives a message as [`recv`] does, but also returns after a message that its sender did not finish.
+pub(crate) fn recv_once(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+) -> io::Result<Option<(Received, Vec<OwnedFd>)>> {
+    let Some((length, mut fds)) = recv_packet(socket, buffer)? else {
+        return Ok(None);
+    };
+    if buffer[0] == WHOLE {
+        return Ok(Some((Received::Packet(length), fds)));
+    }
+    let size = buffer[1..length].try_into().map(u64::from_le_bytes);
+    let size = size.map_err(|_| io::Error::other("a message without a length"))?;
+    ensure!(!fds.is_empty(), "a large message came without its stream");
+    let mut stream = UnixStream::from(fds.remove(0)).take(size);
+    let mut bytes = Vec::new();
+    let read = stream.read_to_end(&mut bytes);
+    let read = read.context("read a large message")? as u64;
+    Ok(Some(match read == size {
+        true => (Received::Stream(bytes), fds),
+        false => (Received::Lost, Vec::new()),
+    }))
 }
 
 fn recv_packet(
@@ -449,6 +476,20 @@ mod tests {
         let mut buffer = packet_buffer(PACKET);
         let (received, _) = recv(theirs.as_fd(), &mut buffer).unwrap().unwrap();
         assert_eq!(received.bytes(&buffer), b"next");
+    }
+
+    /// Another process may have the other end open.
+    #[test]
+    fn a_reader_that_gives_up_does_not_close_the_pipe() {
+        let (ours, theirs) = socket_pair().unwrap();
+        let a = Connection::<Vec<u8>, ()>::new(ours);
+        thread::scope(|scope| {
+            let sent = scope.spawn(|| a.send(&vec![7; 8 << 20]));
+            let mut buffer = packet_buffer(PACKET);
+            drop(recv_packet(theirs.as_fd(), &mut buffer).unwrap());
+            assert!(matches!(sent.join().unwrap(), Err(ConnectionError::Io(_))));
+        });
+        a.send(&vec![1]).unwrap();
     }
 
     #[test]

@@ -112,8 +112,9 @@ impl Context {
             StartMethod::ForkServer => {
                 let mut server = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
                 let server = match &mut *server {
-                    Some(server) => server,
-                    none => none.insert(ForkServer::start()?),
+                    Some(server) if !server.has_ended() => server,
+                    // Python starts a new server in the place of a killed one, too.
+                    slot => slot.insert(ForkServer::start()?),
                 };
                 server.spawn(function, arguments)
             }

@@ -6,12 +6,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::retry_on_intr;
 use rustix::net::{self, Shutdown};
-use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
+use rustix::process::{
+    Pid, PidfdFlags, WaitId, WaitIdOptions, getpid, getppid, pidfd_open, waitid,
+};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::connection::{START_PACKET, packet_buffer, recv, send, socket_pair};
+use crate::connection::{START_PACKET, packet_buffer, recv, recv_once, send, socket_pair};
 use crate::error::Context;
 use crate::process::{Exit, ExitStatus, Process, fork};
 use crate::reduction::Fd;
@@ -23,8 +25,7 @@ use crate::spawn::{message_for, run_message, start, stateless};
 /// little memory, so forking it is safe and fast, however many threads and however much memory the client has. Its
 /// children inherit nothing from the client; they receive their arguments over a Unix socket.
 ///
-/// Dropping the server ends it and kills every child that was not joined. The same happens when the thread that started
-/// the server ends.
+/// Dropping the server ends it and kills every child that was not joined. The same happens when this process ends.
 ///
 /// Cost: a child costs one message each way and the fork of a small process.
 ///
@@ -67,7 +68,9 @@ impl ForkServer {
     /// As [`spawn`](crate::spawn()).
     pub fn start() -> io::Result<ForkServer> {
         let (socket, theirs) = socket_pair()?;
-        let process = start_server(serve, &Fd::from(theirs)).context("start the fork server")?;
+        let client = getpid().as_raw_nonzero().get();
+        let process =
+            start_server(serve, &(Fd::from(theirs), client)).context("start the fork server")?;
         Ok(ForkServer {
             socket,
             pid: process.pid(),
@@ -118,6 +121,15 @@ impl ForkServer {
     }
 }
 
+impl ForkServer {
+    /// Returns whether the server was killed.
+    pub(crate) fn has_ended(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let pid = self.process.as_ref().map(Process::raw_pid);
+        pid.is_none_or(|pid| !matches!(waitid(WaitId::Pid(pid), options), Ok(None)))
+    }
+}
+
 impl Drop for ForkServer {
     fn drop(&mut self) {
         // Shutting the socket down ends the server. Closing it would not: a forked child may also have it open.
@@ -129,11 +141,12 @@ impl Drop for ForkServer {
     }
 }
 
-fn start_server<F: Fn(Fd) -> io::Result<()> + Copy + 'static>(
+/// The server watches its client's process. The parent-death signal would end it with the thread that started it.
+fn start_server<F: Fn((Fd, i32)) -> io::Result<()> + Copy + 'static>(
     _: F,
-    socket: &Fd,
+    arguments: &(Fd, i32),
 ) -> io::Result<Process> {
-    start::<F>(socket, Some(getpid()), |_| {}).map(Process::from)
+    start::<F>(arguments, None, |_| {}).map(Process::from)
 }
 
 /// The server's record of a child.
@@ -146,20 +159,41 @@ struct Child {
 
 /// The server: forks children until the client closes the socket. It answers a request that fails with the reason, and
 /// continues.
-pub(crate) fn serve(socket: Fd) -> io::Result<()> {
+pub(crate) fn serve((socket, client): (Fd, i32)) -> io::Result<()> {
+    let pid = Pid::from_raw(client);
+    let client = pid.context("the request has no client")?;
+    let client = pidfd_open(client, PidfdFlags::empty()).context("watch the client")?;
+    // If the client ended before that, the pid may belong to another process.
+    if getppid() != pid {
+        return Ok(());
+    }
     let mut children: Vec<Child> = Vec::new();
     let mut buffer = packet_buffer(START_PACKET);
     loop {
-        let mut fds = vec![PollFd::new(&socket, PollFlags::IN)];
-        fds.extend(
-            children
-                .iter()
-                .map(|child| PollFd::new(&child.pidfd, PollFlags::IN)),
-        );
+        let mut fds = vec![
+            PollFd::new(&socket, PollFlags::IN),
+            PollFd::new(&client, PollFlags::IN),
+        ];
+        for child in &children {
+            fds.push(PollFd::new(&child.pidfd, PollFlags::IN));
+            // Reports when the client has dropped its end.
+            fds.push(PollFd::new(&child.news, PollFlags::empty()));
+        }
         retry_on_intr(|| poll(&mut fds, None)).context("wait for requests")?;
         let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+        if ready[1] {
+            return Ok(());
+        }
         // Remove from the end, so that the earlier indices stay valid.
-        for place in (0..children.len()).rev().filter(|place| ready[place + 1]) {
+        for place in (0..children.len()).rev() {
+            let (ended, dropped) = (ready[2 + 2 * place], ready[3 + 2 * place]);
+            if !ended {
+                // The client could not take the child, and no other process would end it.
+                if dropped {
+                    children[place].process.kill()?;
+                }
+                continue;
+            }
             let Child { process, news, .. } = children.swap_remove(place);
             let exit = match process.join()? {
                 Exit::Code(code) => (code, false),
@@ -170,14 +204,15 @@ pub(crate) fn serve(socket: Fd) -> io::Result<()> {
         if !ready[0] {
             continue;
         }
-        match recv(socket.as_fd(), &mut buffer) {
+        match recv_once(socket.as_fd(), &mut buffer) {
             Ok(Some((message, mut fds))) if !fds.is_empty() => {
                 let news = fds.remove(0);
+                let own = [socket.as_fd(), client.as_fd()];
                 children.extend(fork_child(
                     message.bytes(&buffer),
                     fds,
                     news,
-                    &socket,
+                    own,
                     &children,
                 ));
             }
@@ -193,14 +228,15 @@ fn fork_child(
     message: &[u8],
     fds: Vec<OwnedFd>,
     news: OwnedFd,
-    socket: &Fd,
+    own: [BorrowedFd<'_>; 2],
     children: &[Child],
 ) -> Option<Child> {
     let servers = children
         .iter()
         .flat_map(|child| [child.pidfd.as_raw_fd(), child.news.as_raw_fd()]);
     let servers: Vec<RawFd> = servers
-        .chain([socket.as_fd().as_raw_fd(), news.as_raw_fd()])
+        .chain(own.map(|fd| fd.as_raw_fd()))
+        .chain([news.as_raw_fd()])
         .collect();
     let cpus = stay_on_this_cpu();
     let forked = fork(|| {

@@ -969,10 +969,7 @@ impl Shared {
         self.announce(END);
     }
 
-    fn watch_until_the_end(
-        &self,
-        slots: &mut [Option<Worker>],
-    ) -> io::Result<()> {
+    fn watch_until_the_end(&self, slots: &mut [Option<Worker>]) -> io::Result<()> {
         let mut retry: Option<Instant> = None;
         loop {
             let mut state = self.state();

@@ -303,7 +303,7 @@ mod tests {
         let error = std::thread::spawn(|| fork(|| {}).unwrap_err().to_string())
             .join()
             .unwrap();
-        let threads: u32 = error.split(' ').nth(2).unwrap().parse().unwrap();
+        let threads: u32 = error.split(' ').nth(3).unwrap().parse().unwrap();
         assert!(threads >= 2, "{error}");
     }
 

@@ -103,6 +103,28 @@ enum Table {
     Received(Vec<Option<OwnedFd>>),
 }
 
+/// A table in use. Dropping it, also in a panic, restores the table that was in use before.
+struct Open(Option<Table>);
+
+impl Open {
+    fn new(table: Table) -> Open {
+        Open(Some(TABLE.replace(table)))
+    }
+
+    /// Returns the table.
+    fn close(mut self) -> Table {
+        TABLE.replace(self.0.take().unwrap_or(Table::Closed))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(before) = self.0.take() {
+            TABLE.replace(before);
+        }
+    }
+}
+
 thread_local! {
     static TABLE: RefCell<Table> = const { RefCell::new(Table::Closed) };
     /// The reason why the last descriptor was refused; postcard's errors carry no text.
@@ -129,9 +151,9 @@ pub(crate) fn encode_with_fds<T: Serialize + ?Sized>(
     value: &T,
     buffer: Vec<u8>,
 ) -> Result<(Vec<u8>, Vec<OwnedFd>), EncodingError> {
-    let before = TABLE.replace(Table::Sending(Vec::new()));
+    let table = Open::new(Table::Sending(Vec::new()));
     let bytes = encode(value, buffer);
-    match TABLE.replace(before) {
+    match table.close() {
         Table::Sending(fds) => Ok((bytes?, fds)),
         _ => Err(EncodingError("the descriptors are lost".to_owned())),
     }
@@ -146,10 +168,8 @@ pub(crate) fn decode_with_fds<T: DeserializeOwned>(
     if fds.is_empty() {
         return decode(bytes);
     }
-    let before = TABLE.replace(Table::Received(fds.into_iter().map(Some).collect()));
-    let value = decode(bytes);
-    TABLE.replace(before);
-    value
+    let _table = Open::new(Table::Received(fds.into_iter().map(Some).collect()));
+    decode(bytes)
 }
 
 /// Writes a descriptor as its index among the descriptors sent with the value.
@@ -223,6 +243,24 @@ mod tests {
         let (reader, _writer) = pipe().unwrap();
         let error = encode(&Fd::from(reader), Vec::new()).unwrap_err();
         assert!(error.to_string().contains("only as an argument"), "{error}");
+    }
+
+    #[test]
+    fn a_panic_while_writing_closes_the_table() {
+        struct Panics(Fd);
+        impl Serialize for Panics {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                self.0.serialize(serializer)?;
+                panic!("intended")
+            }
+        }
+        let (mut reader, writer) = pipe().unwrap();
+        let value = Panics(Fd::from(writer));
+        let written = std::panic::catch_unwind(|| encode_with_fds(&value, Vec::new()).is_ok());
+        assert!(written.is_err());
+        assert!(encode(&value.0, Vec::new()).is_err());
+        drop(value);
+        assert_eq!(reader.read(&mut [0]).unwrap(), 0);
     }
 
     #[test]

@@ -2,11 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, PipeWriter, Write};
+use std::io::{self, BufRead, BufReader};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
 
-use rustix::{io::Errno, shm};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{self, SendFlags};
+use rustix::shm;
+
+use crate::connection::socket_pair;
 
 use crate::error::{Context, ensure};
 use crate::reduction::Fd;
@@ -39,7 +44,7 @@ use crate::spawn::start;
 /// ```
 #[derive(Debug)]
 pub struct Tracker {
-    names: PipeWriter,
+    names: OwnedFd,
     process: Child,
 }
 
@@ -50,7 +55,7 @@ impl Tracker {
     ///
     /// As [`spawn`](crate::spawn()).
     pub fn start() -> io::Result<Tracker> {
-        let (reader, names) = io::pipe().context("make a pipe")?;
+        let (names, reader) = socket_pair()?;
         let process =
             start_tracker(serve, &Fd::from(reader)).context("start the resource tracker")?;
         Ok(Tracker { names, process })
@@ -74,15 +79,17 @@ impl Tracker {
         self.send('-', name)
     }
 
-    /// Sends a line. Writes of at most `PIPE_BUF` bytes are atomic, so lines of several processes do not mix.
+    /// Sends a line. It is one packet, so lines of several processes do not mix.
     fn send(&self, sign: char, name: &str) -> io::Result<()> {
+        let inner = name.strip_prefix('/').unwrap_or(name);
         ensure!(
-            name.len() < 256 && !name.contains('\n'),
-            "{name:?} cannot be the name of shared memory: at most 255 bytes, no line break"
+            name.len() < 256 && !inner.is_empty() && !inner.contains(['\n', '\0', '/']),
+            "{name:?} cannot be the name of shared memory: 1 to 255 bytes, no line break, no slash but the first"
         );
-        (&self.names)
-            .write_all(format!("{sign}{name}\n").as_bytes())
-            .context("tell the resource tracker")
+        let line = format!("{sign}{name}\n");
+        // A killed tracker is an error, not a SIGPIPE.
+        let sent = retry_on_intr(|| net::send(&self.names, line.as_bytes(), SendFlags::NOSIGNAL));
+        sent.map(drop).context("tell the resource tracker")
     }
 
     /// Blocks until every other process with a handle to the tracker has ended and the tracker has cleaned up.
@@ -185,7 +192,7 @@ mod tests {
 
     #[test]
     fn names_are_checked() {
-        let (reader, names) = io::pipe().unwrap();
+        let (names, reader) = socket_pair().unwrap();
         let process = Command::new("cat")
             .stdin(reader)
             .stdout(Stdio::null())

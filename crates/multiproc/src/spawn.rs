@@ -132,21 +132,21 @@ fn find_target(is_it: impl Fn(&Function) -> bool) -> Option<TargetRunner> {
     }
 }
 
-/// Looks the function up by its type, because two closures may have the same name.
-fn find_type<F: 'static>() -> Option<Run> {
-    find(|function| function.id == TypeId::of::<F>())
-}
-
 pub(crate) fn find_task(name: &str) -> Option<TaskRunner> {
-    match find_name(name) {
+    match find(|function| matches!(function.run, Run::Task(_)) && function.name == name) {
         Some(Run::Task(run)) => Some(run),
         _ => None,
     }
 }
 
+/// Returns whether the function has this type. Two closures may have the same name.
+fn has_type<F: 'static>(function: &Function) -> bool {
+    function.id == TypeId::of::<F>()
+}
+
 /// Returns whether this function was passed to [`init`] as a task.
 pub(crate) fn is_task<F: 'static>() -> bool {
-    matches!(find_type::<F>(), Some(Run::Task(_)))
+    find(|function| matches!(function.run, Run::Task(_)) && has_type::<F>(function)).is_some()
 }
 
 /// Runs this process's function and exits, if the process was started as a child; returns otherwise.
@@ -158,6 +158,9 @@ pub(crate) fn is_task<F: 'static>() -> bool {
 /// In a child it makes the kernel kill the process when its parent (more precisely, the parent's thread that started it)
 /// ends. It also replaces standard input by `/dev/null`, as Python's `multiprocessing` does, because two processes that
 /// read the same terminal steal lines from each other.
+///
+/// Before `init`, start no process and do not read standard input: in a child, the environment and standard input still
+/// belong to the library.
 ///
 /// # Panics
 ///
@@ -241,7 +244,7 @@ fn run_as_child(parent: Option<i32>) -> io::Result<u8> {
 pub(crate) fn run_message(message: &[u8], fds: Vec<OwnedFd>) -> io::Result<u8> {
     let (name, arguments) = postcard::take_from_bytes::<&str>(message)
         .map_err(|error| io::Error::other(format!("read the function's name: {error}")))?;
-    let Some(Run::Target(run)) = find_name(name) else {
+    let Some(run) = find_target(|function| function.name == name) else {
         return Err(not_given(name, "target"));
     };
     match panic::catch_unwind(AssertUnwindSafe(|| run(arguments, fds))) {
@@ -345,8 +348,8 @@ pub(crate) fn message_for<F: 'static>(
 ) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
     ensure_initialized()?;
     let name = type_name::<F>();
-    match find_type::<F>() {
-        Some(Run::Target(_)) => message(name, arguments),
+    match find_target(has_type::<F>) {
+        Some(_) => message(name, arguments),
         _ => Err(not_given(name, "target")),
     }
 }

@@ -59,6 +59,9 @@ fn main() -> ExitCode {
         target(relay),
         target(inherits_nothing),
         target(wait_for_the_end),
+        target(send_parent),
+        target(both_kinds),
+        multiproc::task(both_kinds),
     ]);
     let mut args = Arguments::from_args();
     // Some tests fork, which fails in a process with several threads.
@@ -110,6 +113,11 @@ fn main() -> ExitCode {
         test(
             "a_dead_fork_server_is_an_error",
             a_dead_fork_server_is_an_error,
+        ),
+        test("the_shared_fork_server_lasts", the_shared_fork_server_lasts),
+        test(
+            "a_function_is_a_target_and_a_task",
+            a_function_is_a_target_and_a_task,
         ),
         test("children_spawn_children", children_spawn_children),
         test("the_start_method_is_set_once", the_start_method_is_set_once),
@@ -178,6 +186,10 @@ fn inherits_nothing(_: Fd) -> io::Result<u8> {
         open += u8::from(!standard && file.starts_with("socket:"));
     }
     Ok(open)
+}
+
+fn send_parent(pipe: Connection<u32, u32>) -> Result<(), ConnectionError> {
+    pipe.send(&parent_id())
 }
 
 fn wait_for_the_end(pipe: Connection<(), ()>) {
@@ -335,6 +347,38 @@ fn a_served_child_is_the_servers() -> io::Result<()> {
     assert_eq!(waiting.join()?, Exit::Signal(9));
     drop(ours);
     Ok(())
+}
+
+/// The program's fork server serves after the thread that started it has ended, and after it was killed.
+fn the_shared_fork_server_lasts() -> io::Result<()> {
+    let start = || Context::new(StartMethod::ForkServer).start(code, 7);
+    let exit = thread::scope(|scope| scope.spawn(|| start()?.join()).join().unwrap())?;
+    assert_eq!(exit, Exit::Code(7));
+    assert_eq!(start()?.join()?, Exit::Code(7));
+    let (ours, theirs) = Connection::<u32, u32>::pair()?;
+    let child = Context::new(StartMethod::ForkServer).start(send_parent, theirs)?;
+    let server = ours.recv().map_err(io::Error::other)?;
+    child.join()?;
+    let pidfd = rustix::process::pidfd_open(raw(server), rustix::process::PidfdFlags::empty())?;
+    rustix::process::kill_process(raw(server), rustix::process::Signal::KILL)?;
+    let mut fds = [rustix::event::PollFd::new(
+        &pidfd,
+        rustix::event::PollFlags::IN,
+    )];
+    rustix::event::poll(&mut fds, None)?;
+    assert_eq!(start()?.join()?, Exit::Code(7));
+    Ok(())
+}
+
+fn both_kinds(n: u8) -> Result<u8, String> {
+    Ok(n)
+}
+
+fn a_function_is_a_target_and_a_task() -> io::Result<()> {
+    assert_eq!(spawn(both_kinds, 7)?.join()?, Exit::Code(7));
+    let pool = multiproc::Pool::with_workers(1)?;
+    assert_eq!(pool.apply(both_kinds, 7).unwrap(), 7);
+    pool.join()
 }
 
 fn a_dead_fork_server_is_an_error() -> io::Result<()> {
