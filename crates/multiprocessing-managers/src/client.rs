@@ -213,7 +213,8 @@ impl Manager {
         })
     }
 
-    /// Reads a pipe that another process wrote with [`Manager::hand_over`], connects to the server, and returns the values. Use [`Manager::attach`] to call the proxies among them.
+    /// Reads a pipe that another process wrote with [`Manager::hand_over`], connects to the server, and returns the values.
+    /// Use [`Manager::attach`] to call the proxies among them.
     ///
     /// # Errors
     ///
