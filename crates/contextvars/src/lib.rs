@@ -1,8 +1,8 @@
 //! Python's `contextvars`: values that belong to a task, a thread or one call.
 //!
-//! A [`ContextVar`] holds one value in each [`Context`]. Every thread has a context of its own, and [`in_context`] gives
+//! A [`ContextVar`] holds one value in each [`Context`]. Every thread has its own context, and [`in_context`] gives
 //! one to a future, as `asyncio.create_task` does. So a function can read the address of its client, or the language of
-//! its user, without getting it as an argument.
+//! its user, without taking it as an argument.
 //!
 //! ```
 //! use contextvars::{ContextVar, in_context};
@@ -46,12 +46,12 @@
 //! # Differences
 //!
 //! - [`ContextVar::get`] returns a clone of the value.
-//! - A task that is not wrapped in [`in_context`] uses the context of the thread that polls it. What it sets there,
-//!   other tasks on that thread see.
+//! - A task that is not wrapped in [`in_context`] uses the context of the thread that polls it. Other tasks on
+//!   that thread see the values that it sets.
 //! - A new thread begins with an empty context.
 //!
-//! Use less where less serves: an argument, or tokio's `task_local!` for a value that is set once at the start of a
-//! future.
+//! Prefer a simpler tool where it is enough: an argument, or tokio's `task_local!` for a value that is set once at the
+//! start of a future.
 //!
 //! # Cost
 //!
@@ -264,7 +264,7 @@ fn change(id: usize, value: Option<Value>) -> (Weak<Variables>, Option<Value>) {
     CURRENT.try_with(change).unwrap_or_default()
 }
 
-/// Returns a copy of the current context. A change in one of the two does not affect the other.
+/// Returns a copy of the current context. A change to one does not affect the other.
 ///
 /// # Examples
 ///
@@ -287,10 +287,10 @@ pub fn copy_context() -> Context {
     Context::with(values.unwrap_or_default())
 }
 
-/// Gives `future` a context of its own: a copy of the current context, made by this call.
+/// Gives `future` its own context: a copy of the current context, made by this call.
 ///
-/// That context is current whenever the future is polled, on any thread. It is current while the future is dropped, too,
-/// so that the destructors of a cancelled task see the task's values.
+/// That context is current whenever the future is polled, on any thread. It is also current while the future is dropped,
+/// so the destructors of a cancelled task see the task's values.
 ///
 /// # Examples
 ///

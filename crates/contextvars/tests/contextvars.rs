@@ -96,7 +96,7 @@ fn a_panic_restores_the_context() {
     assert_eq!(context.run(|| var.get()), Ok(Ok("inside")));
 }
 
-/// Looks at a variable when it is cloned and dropped, in the context and at the end of a thread.
+/// Reads a variable when it is cloned and dropped, in the context and at the end of a thread.
 #[derive(Clone)]
 struct Nosy;
 
@@ -124,7 +124,7 @@ fn a_destructor_may_use_variables() {
 
 static NUMBER: ContextVar<usize> = ContextVar::new("number");
 
-/// Counts the tasks whose cleanup found another's value, or none.
+/// Counts the tasks whose cleanup found another task's value, or no value.
 struct Cleanup<'a>(usize, &'a AtomicUsize, &'a AtomicUsize);
 
 impl Drop for Cleanup<'_> {
@@ -136,7 +136,7 @@ impl Drop for Cleanup<'_> {
     }
 }
 
-/// Of a thousand tasks on four threads a third is cancelled, some panic, and all others go on to the end.
+/// Of a thousand tasks on four threads, a third is cancelled, some panic, and all others run to the end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_thousand_tasks_see_only_their_own_values() {
     static BEGUN: AtomicUsize = AtomicUsize::new(0);
@@ -183,12 +183,12 @@ async fn a_thousand_tasks_see_only_their_own_values() {
             panicked += usize::from(error.is_panic());
         }
     }
-    // 334 are divisible by 3; of the 100 that end in 1, 33 are as well, and never come to their panic.
+    // 334 are divisible by 3; of the 100 that end in 1, 33 are too, and are cancelled before they panic.
     assert_eq!((cancelled, panicked), (334, 67));
     assert_eq!(DONE.load(Ordering::Relaxed), 1000);
     assert_eq!(WRONG.load(Ordering::Relaxed), 0);
     assert_eq!(NUMBER.get(), Ok(1_000_000));
-    // The worker threads are as they were, too.
+    // The worker threads' contexts are unchanged.
     for _ in 0..100 {
         let untouched = tokio::spawn(async { NUMBER.get() }).await.unwrap();
         assert_eq!(untouched, Err(NotSet { var: "number" }));

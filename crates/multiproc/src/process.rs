@@ -247,7 +247,7 @@ fn ensure_one_thread() -> io::Result<()> {
     let threads = threads().context("count the threads")?;
     ensure!(
         threads == 1,
-        "cannot fork a process with {threads} threads: locks that they hold would stay locked in the child; fork before you start threads"
+        "cannot fork with {threads} threads: locks that they hold would stay locked; fork before you start threads"
     );
     Ok(())
 }

@@ -58,23 +58,23 @@ pub struct Ticket {
     caller: Arc<Caller>,
 }
 
-/// How a wait ended. See [`Caller::wait`].
+/// The way in which a wait ended. See [`Caller::wait`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waited {
     /// The ticket was called.
     Called,
     /// The deadline has passed.
     TimedOut,
-    /// The client has gone away, or the server stops.
+    /// The client has disconnected, or the server stops.
     Gone,
 }
 
-/// How a caller has gone away.
+/// The way in which a caller went away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gone {
-    /// Its connection has ended. Its process goes on, or has ended by itself, or is not known.
+    /// Its connection has ended. Its process still runs, ended normally, or is unknown.
     Left,
-    /// Its process was killed: it ended with references that a process gives back before it ends.
+    /// Its process was killed: it ended without releasing its references.
     Killed,
 }
 
@@ -85,7 +85,7 @@ pub trait Hold: Send + Sync {
     fn gone(&self, caller: u64, how: Gone) -> bool;
 }
 
-/// A receipt for an item or lock that was handed to a client, which may never read the reply.
+/// A receipt for an item or lock sent to a client, which may never read the reply.
 ///
 /// The server drops it at the next request of the same connection, which shows that the client has read the reply. If the
 /// connection ends instead, the server calls one of its methods.
@@ -103,7 +103,7 @@ impl Caller {
         Caller::new(Some(socket))
     }
 
-    /// Creates a caller for a thread of this process, which never goes away.
+    /// Creates a caller for a thread of this process, which never disconnects.
     pub fn local() -> Arc<Self> {
         Caller::new(None)
     }
@@ -192,7 +192,7 @@ impl Caller {
         }
     }
 
-    /// Sets the receipt for what the next reply hands to the client.
+    /// Sets the receipt for the item or lock in the next reply.
     pub fn handed(&self, receipt: Box<dyn Receipt>) {
         *lock(&self.receipt) = Some(receipt);
     }
@@ -229,7 +229,7 @@ impl Caller {
 }
 
 impl Ticket {
-    /// Ends the wait, also one that has not begun.
+    /// Ends the wait, even if it has not started.
     pub fn call(&self) {
         self.called.store(true, Ordering::Release);
         if let Some(called) = self.caller.called.get() {

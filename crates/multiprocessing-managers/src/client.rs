@@ -1,19 +1,19 @@
-//! The client, which uses the objects of a server through proxies. The server may be CPython's.
+//! The client, which uses a server's objects through proxies. The server may be CPython's.
 //!
-//! Each thread calls on a connection of its own, as in CPython: the connection is the owner of an RLock. The first call of
-//! a thread opens it; it is closed when the thread ends, or when the last proxy and manager of its server are dropped. A
-//! call has no time limit. If the server dies, calls that wait fail at once. If the server's machine disappears, or accepts
-//! nothing of a large request, they fail after a minute.
+//! Each thread has its own connection, as in CPython, because the connection is the owner of an RLock. A thread's first
+//! call opens the connection. It is closed when the thread ends, or when the last proxy and manager of the server are
+//! dropped. Calls have no time limit. If the server dies, blocked calls fail immediately. If the server's machine
+//! disappears, or does not accept a large request, they fail after a minute.
 //!
-//! No call is ever repeated. A call whose connection breaks fails with [`Error::Disconnected`], even if the request could
-//! not be written: to the server a new connection is another caller, without the locks of the old one, and a restarted
-//! server knows none of the objects. The next call of the thread opens a new connection.
+//! The client never retries a call. If the connection breaks, the call fails with [`Error::Disconnected`], even if the
+//! request was not written: to the server a new connection is a different caller that does not hold the old one's locks,
+//! and a restarted server has lost the objects. The thread's next call opens a new connection.
 //!
 //! A clone of a proxy shares its reference count at the server. A proxy inside a reply uses the key of the server that sent
 //! it; in Python it needs `current_process().authkey`.
 //!
-//! After `fork`, the child opens connections of its own. The parent's proxies work in the child as long as the parent keeps
-//! them; attach a proxy again ([`Manager::attach`]) to get a count of the child's own.
+//! After `fork`, the child opens its own connections. The parent's proxies work in the child as long as the parent keeps
+//! them. Attach a proxy again ([`Manager::attach`]) to give the child its own count.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Write};
@@ -31,10 +31,10 @@ use crate::framing::Frames;
 use crate::sync::lock;
 use crate::transport::Stream;
 
-/// How long a server may take for a handshake.
+/// The time limit for the server's handshake.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long dropping a proxy waits for a server that does not answer, at most twice: for the handshake and the reply.
+/// How long dropping a proxy waits for an unresponsive server: once for the handshake and once for the reply.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 thread_local! {
@@ -66,8 +66,8 @@ pub struct Manager {
 
 /// A reference to an object that a server holds: Python's `BaseProxy`.
 ///
-/// Clones share one reference count at the server. Dropping the last clone gives the count back on a connection of its own,
-/// which takes up to some seconds if the server does not answer; errors are ignored.
+/// Clones share one reference count at the server. Dropping the last clone releases the count over a separate connection,
+/// which takes up to a few seconds if the server does not answer. Errors are ignored.
 ///
 /// ```
 /// use multiprocessing_managers::{Args, SyncManager};
@@ -103,7 +103,7 @@ pub enum Error {
         /// The system's error.
         source: io::Error,
     },
-    /// The connection broke, because the server died or closed it. The call may or may not have been done.
+    /// The connection broke, because the server died or closed it. The call may or may not have been executed.
     Disconnected {
         /// What was attempted.
         what: String,
@@ -112,32 +112,32 @@ pub enum Error {
     Auth(String),
     /// The method raised an exception.
     Raised(Exception),
-    /// Something around the method failed: the object or method does not exist, or a constructor raised. Python's
-    /// `RemoteError`. The text is meant for people; CPython sends a traceback.
+    /// The server failed outside the method: the object or method does not exist, or a constructor raised. Python's
+    /// `RemoteError`. The text is for humans; CPython sends a traceback.
     Remote(String),
-    /// The method was done, but its result cannot be pickled.
+    /// The method returned, but its result cannot be pickled.
     Unserializable(String),
-    /// The reply does not follow the protocol, or is not what this method returns.
+    /// The reply violates the protocol, or has the wrong type for this method.
     Protocol(String),
 }
 
-/// A server, as this process knows it.
+/// This process's record of a server.
 struct Endpoint {
     address: Address,
     key: Box<[u8]>,
-    /// The server was told to shut down: no count is given back any more.
+    /// The server was told to shut down, so counts need not be released.
     stopped: AtomicBool,
-    /// The server has not answered since a count was given back in vain. No more are, or dropping a thousand proxies of a
-    /// machine that has disappeared would take an hour.
+    /// The server did not answer when a count was released. Further counts are not released: otherwise dropping a
+    /// thousand proxies of a machine that has disappeared would take an hour.
     silent: AtomicBool,
 }
 
 /// A reference count of one at the server.
 struct Reference {
     server: Arc<Endpoint>,
-    /// As it is sent, but without a `keep`. The address is the one that the server knows itself by.
+    /// The proxy as it is sent, without a `keep`. The address is the one that the server uses for itself.
     token: pickle_value::Proxy,
-    /// The process that has the count. Its forked children do not have it.
+    /// The process that owns the count. Its forked children do not.
     process: u32,
 }
 
@@ -152,10 +152,10 @@ struct Connection {
 impl Manager {
     /// Connects to a server, and checks that it answers. Python's `connect()`.
     ///
-    /// Write the address as the server does: CPython takes `localhost` and `127.0.0.1` for two servers, and connects to
-    /// itself when a proxy is stored in another object.
+    /// Write the address exactly as the server does: CPython treats `localhost` and `127.0.0.1` as two servers, and connects
+    /// to itself when a proxy is stored in another object.
     ///
-    /// Blocks until the server has answered, for at most 30 s.
+    /// Blocks until the server has answered, at most for 30 s.
     ///
     /// # Errors
     ///
@@ -171,7 +171,7 @@ impl Manager {
         &self.server.address
     }
 
-    /// Writes the server's address and key and some values, such as proxies, for another process, and closes the pipe.
+    /// Writes the server's address, its key and some values, such as proxies, for another process, and closes the pipe.
     ///
     /// Every reader of the pipe gets the key. Keep the objects alive until the other process has attached to them. Blocks
     /// while the pipe is full.
@@ -213,12 +213,12 @@ impl Manager {
         })
     }
 
-    /// Reads to its end a pipe that another process wrote with [`Manager::hand_over`], connects to the server, and returns
-    /// the values. Use [`Manager::attach`] to call the proxies among them.
+    /// Reads a pipe that another process wrote with [`Manager::hand_over`], connects to the server, and returns the values.
+    /// Use [`Manager::attach`] to call the proxies among them.
     ///
     /// # Errors
     ///
-    /// As [`Manager::connect`]; [`Error::Protocol`] if the pipe ended early or held something else.
+    /// As [`Manager::connect`]; [`Error::Protocol`] if the pipe ends early or contains something else.
     pub fn take_over(mut pipe: impl Read) -> Result<(Manager, Vec<Value>), Error> {
         let failed = |source| Error::Io {
             what: "take a manager over".to_owned(),
@@ -240,8 +240,8 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// [`Error::Remote`] if the type is not registered or its constructor raised. Only the text tells the class of that
-    /// exception.
+    /// [`Error::Remote`] if the type is not registered or its constructor raised. The class of that
+    /// exception is only in the text.
     pub fn create(&self, typeid: &str, mut args: Args) -> Result<Proxy, Error> {
         args.positional.insert(0, typeid.into());
         let made = self.server.control("create", args)?;
@@ -257,8 +257,8 @@ impl Manager {
 
     /// Returns a proxy for a value that a call has returned, so that its methods can be called.
     ///
-    /// The proxy shares the value's reference count. If the value has none, or it belongs to the parent of this forked
-    /// process, the proxy gets a count of its own.
+    /// The proxy shares the value's reference count. If the value has no count, or the count belongs to the
+    /// parent of this forked process, the proxy gets its own.
     ///
     /// # Errors
     ///
@@ -278,7 +278,7 @@ impl Manager {
         count.ok_or_else(|| unexpected("number_of_objects", &number))
     }
 
-    /// Describes the objects of the server, for people.
+    /// Returns a human-readable description of the server's objects.
     ///
     /// # Errors
     ///
@@ -365,18 +365,18 @@ impl Proxy {
         &self.reference.token.ident
     }
 
-    /// Returns the methods, for a type that Python's managers do not know.
+    /// Returns the methods, for a type unknown to Python's managers.
     pub fn exposed(&self) -> Option<&[Arc<str>]> {
         self.reference.token.exposed.as_deref()
     }
 
-    /// Returns the number of this thread's connection to the server. No two connections share one.
+    /// Returns the unique number of this thread's connection to the server.
     pub(crate) fn connection(&self) -> Option<u64> {
         self.reference.server.with_calls(|calls, at| calls[at].id)
     }
 }
 
-/// The proxy as a value, for storing it in another object or queue. It shares the reference count.
+/// Converts the proxy into a value that shares its reference count, to store it in another object or queue.
 impl From<&Proxy> for Value {
     fn from(proxy: &Proxy) -> Self {
         let keep: Keep = proxy.reference.clone();
@@ -420,7 +420,7 @@ impl Endpoint {
         })
     }
 
-    /// Returns the server that knows itself by this address.
+    /// Returns the server that uses this address for itself.
     fn named(self: &Arc<Self>, name: &Address) -> Arc<Endpoint> {
         let same = match (&self.address, name) {
             (Address::Tcp(ours, port), Address::Tcp(host, other)) if port == other => {
@@ -437,7 +437,7 @@ impl Endpoint {
         }
     }
 
-    /// Opens a connection, and does the handshake.
+    /// Opens a connection, and performs the handshake.
     fn open(&self, limit: Duration) -> Result<Frames, Error> {
         let failed = |source| Error::Io {
             what: format!("connect to {}", self.address),
@@ -456,13 +456,13 @@ impl Endpoint {
         Ok(frames)
     }
 
-    /// Calls one of the server's own functions, on a connection of its own.
+    /// Calls one of the server's own functions over a separate connection.
     fn control(&self, function: &str, args: Args) -> Result<Value, Error> {
         self.control_on(&mut self.open(PATIENCE)?, function, args)
     }
 
-    /// Calls the server's function that is the last on a connection, or turns it into one for method calls. Proxies in its
-    /// reply are not counted; CPython's servers send none there.
+    /// Calls a server function, either the last one on a connection or the one that switches it to method calls. Proxies in
+    /// the reply are not counted; CPython's servers send none there.
     fn control_on(&self, frames: &mut Frames, function: &str, args: Args) -> Result<Value, Error> {
         match self.exchange(frames, None, function, &args, &mut |_| None)? {
             Answer::Value(value) => Ok(value),
@@ -470,7 +470,7 @@ impl Endpoint {
         }
     }
 
-    /// Gives a count back. Failure is ignored: a server that is gone has no counts.
+    /// Releases a count. Failure is ignored: a dead server has no counts.
     fn decref(&self, ident: Value) {
         if [&self.stopped, &self.silent].map(|flag| flag.load(Ordering::Relaxed)) != [false; 2] {
             return;
@@ -502,7 +502,7 @@ impl Endpoint {
             None => self.accept()?,
         };
         let mut keep = |proxy: &pickle_value::Proxy| -> Option<Keep> {
-            // A proxy that cannot be counted stays a name; `attach` tries again, and reports the error.
+            // A proxy that cannot be counted stays a name; `attach` retries and reports the error.
             let proxy = self.count(proxy).ok()?;
             Some(proxy.reference)
         };
@@ -517,7 +517,7 @@ impl Endpoint {
         }
     }
 
-    /// Returns the proxy of an object that a method made for this client. It takes over the count that the server made.
+    /// Returns the proxy of an object that a method made for this client. It takes ownership of the server's count.
     fn adopt(self: &Arc<Self>, made: &Value) -> Option<Value> {
         let parts = tuple(made)?;
         let [exposed, made] = &*parts else {
@@ -583,7 +583,7 @@ impl Endpoint {
         })
     }
 
-    /// Passes this thread's connections, and the index of the one to this server, to the closure.
+    /// Calls the closure with this thread's connections and the index of the connection to this server.
     fn with_calls<T>(&self, f: impl FnOnce(&mut Vec<Connection>, usize) -> T) -> Option<T> {
         let find = |calls: &RefCell<Vec<Connection>>| {
             let mut calls = calls.try_borrow_mut().ok()?;
@@ -617,7 +617,7 @@ impl Endpoint {
     }
 }
 
-/// Closes this thread's connection. Other threads close theirs when they open another one, or end.
+/// Closes this thread's connection. Other threads close theirs when they open another one or end.
 impl Drop for Endpoint {
     fn drop(&mut self) {
         sweep();
@@ -644,7 +644,7 @@ enum Answer {
     Object(Value),
 }
 
-/// Puts a connection back after a call. In the destructors of a thread that ends, it is closed.
+/// Stores a connection for reuse after a call. When the thread is ending, closes it instead.
 fn keep_connection(connection: Connection) {
     let keep = |calls: &RefCell<Vec<Connection>>| {
         if let Ok(mut calls) = calls.try_borrow_mut() {
@@ -734,7 +734,7 @@ pub(crate) fn unexpected(method: &str, value: &Value) -> Error {
 }
 
 impl Error {
-    /// Whether the method raised an exception of this class, such as `error.is("builtins", "KeyError")`.
+    /// Returns whether the method raised an exception of this class, such as `error.is("builtins", "KeyError")`.
     pub fn is(&self, module: &str, name: &str) -> bool {
         matches!(self, Error::Raised(exception) if exception.is(module, name))
     }
@@ -748,7 +748,7 @@ impl fmt::Display for Error {
             Error::Auth(what) => write!(f, "authentication: {what}"),
             Error::Raised(exception) => write!(f, "{exception}"),
             Error::Remote(text) => {
-                // The lines before are a traceback through the server.
+                // The preceding lines are a traceback of the server.
                 let last = text.trim_end().lines().next_back().unwrap_or_default();
                 write!(f, "the server failed: {last}")
             }

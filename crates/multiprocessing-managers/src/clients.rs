@@ -1,7 +1,7 @@
-//! The processes of a server's clients, as far as they are known, and what the server takes back when one is killed.
+//! The known processes of a server's clients. When a process is killed, the server takes back its locks and references.
 //!
-//! A client gives back its references before it ends. So a process that has ended with references left was killed, or
-//! called `os._exit`, which is the same for what it held.
+//! A client releases its references before it ends. A process that ended with references left was killed, or called
+//! `os._exit`, which has the same effect on its locks and references.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,7 +17,7 @@ use crate::store::Store;
 use crate::sync::lock;
 use crate::transport::Stream;
 
-/// How long a process may take to end after its connection, before it counts as one that goes on.
+/// The time in which a process must end after its connection; after that it counts as still running.
 const PATIENCE: Timespec = Timespec {
     tv_sec: 5,
     tv_nsec: 0,
@@ -34,8 +34,8 @@ pub(crate) struct Clients {
 
 /// A process that has connected.
 ///
-/// It counts as ended only when its last connection has ended too, because a process that it forked may go on with that
-/// connection, as a daemon does.
+/// It counts as ended only when its last connection has ended too, because a forked child, such as a daemon, may continue
+/// to use that connection.
 pub(crate) struct Client {
     /// A number that no two processes share, and never 0.
     pub id: u64,
@@ -50,9 +50,9 @@ struct State {
     /// The number of connections for calls.
     calls: usize,
     exited: bool,
-    /// How the process has ended.
+    /// The way in which the process ended.
     how: Option<Gone>,
-    /// The objects of which its callers held a part when their connections ended.
+    /// The objects that its callers still held when their connections ended.
     held: Vec<(u64, Weak<dyn Hold>)>,
 }
 
@@ -169,7 +169,7 @@ impl Client {
             PollFd::new(&self.process, PollFlags::IN),
             PollFd::new(stop, PollFlags::IN),
         ];
-        // On failure the process counts as one that goes on.
+        // On failure the process counts as still running.
         poll(&mut fds, Some(&PATIENCE)).ok();
         if fds[0].revents().is_empty() {
             return Gone::Left;
@@ -185,7 +185,7 @@ impl Client {
             .unwrap_or(Gone::Left)
     }
 
-    /// Takes back what the process had, if it has ended.
+    /// Takes back the process's locks and references, if it has ended.
     pub fn conclude(&self) {
         let mut state = lock(&self.state);
         if !state.exited || state.calls > 0 {

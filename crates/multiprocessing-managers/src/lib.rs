@@ -17,7 +17,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A client in Python, for the same server:
+//! A Python client of the same server:
 //!
 //! ```python
 //! from multiprocessing.managers import SyncManager
@@ -41,16 +41,16 @@
 //!
 //! # What differs from Python
 //!
-//! - Nothing that arrives is executed. An object of a class that only Python knows is kept, and sent on as it came. A task
+//! - Received data is never executed. An object of a class that only Python knows is stored and forwarded unchanged. A task
 //!   is the name of a function that both programs have registered.
 //! - The server runs in threads of the program that starts it, so it cannot outlive the program.
-//! - A client that is killed on the server's machine costs the others nothing: its locks are released, items that it had
-//!   not read return to their queue, its references are forgotten. CPython's server keeps such locks locked.
-//! - A peer without the key is not listened to, and [`Limits`] bound everything that a client can send.
+//! - A client killed on the server's machine does not harm the others: its locks are released, items that it had not read
+//!   return to their queue, and its references are dropped. CPython's server keeps such locks locked.
+//! - Peers without the key are rejected, and [`Limits`] bound everything that a client can send.
 //!
 //! # Features
 //!
-//! - `client` (default): [`Manager`] and the proxies. A worker for a server needs no more:
+//! - `client` (default): [`Manager`] and the proxies. A worker needs only this:
 //!   `default-features = false, features = ["client"]`.
 //! - `server` (default): [`Server`], [`Registry`] and the shared [`types`].
 //! - `serde`: `to_value` and `from_value`, for a program's own types.

@@ -33,7 +33,7 @@ impl Process {
         self.pid
     }
 
-    /// Whether the process has ended, even if its parent has not waited for it yet.
+    /// Returns whether the process has ended, even if its parent has not waited for it yet.
     pub fn has_ended(&self) -> bool {
         self.wait_ended(Duration::ZERO)
     }
@@ -60,7 +60,7 @@ impl AsFd for Process {
     }
 }
 
-/// Returns the process at the other end, if it can be found. This is a help on which nothing may depend.
+/// Returns the process at the other end, if it can be found. Correctness must not depend on the result.
 ///
 /// For a Unix socket it is the process that has connected. For TCP it is a process that has the socket open: the first of
 /// those that are `known`, or else the one with the lowest number. If a process shares the socket with a forked child,
@@ -99,7 +99,7 @@ fn of_unix(stream: &UnixStream) -> Option<Process> {
         return Some(Process::new(pid, fd));
     }
     let fd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-    // While the connection is open its process has not ended, and no other process has the number.
+    // While the connection is open, its process still runs, so no other process has its number.
     let mut fds = [PollFd::new(stream, PollFlags::RDHUP)];
     let over = poll(&mut fds, Some(&Timespec::default())).ok()? > 0;
     (!over).then(|| Process::new(pid, fd))

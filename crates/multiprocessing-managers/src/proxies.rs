@@ -1,9 +1,9 @@
 //! Proxies with the methods of their types, and the methods of [`Manager`] that create them.
 //!
-//! The first line of each method's documentation is the Python that it stands for. A method makes one call, and fails as
-//! [`Proxy::call`] does. Only methods that say so block.
+//! The first line of each method's documentation is the equivalent Python. A method makes one call, and fails as
+//! [`Proxy::call`] does. A method blocks only if its documentation says so.
 //!
-//! A timeout is a [`Duration`]; `None` means no limit. A missing key, an empty queue and a full one are results and not
+//! A timeout is a [`Duration`]; `None` means no limit. A missing key, an empty queue and a full queue are results, not
 //! errors. A [`Guard`] releases its lock. Arguments are anything that converts into a [`Value`]; with the feature `serde`,
 //! `to_value` and `from_value` convert a program's own types.
 
@@ -16,7 +16,7 @@ use pickle_value::Value;
 use crate::args::Args;
 use crate::client::{Error, Manager, Proxy, unexpected};
 
-/// A timeout beyond 200 years counts as none, because Python's own limit is near.
+/// A timeout beyond 200 years means no limit, because Python's own limit is not much larger.
 const LONGEST: Duration = Duration::from_secs(200 * 365 * 24 * 3600);
 
 macro_rules! proxies {
@@ -25,7 +25,7 @@ macro_rules! proxies {
         #[derive(Clone, Debug)]
         pub struct $name(Proxy);
 
-        /// Does not check the type: if the object is of another type, the methods fail.
+        /// Does not check the type. The methods fail if the object is of another type.
         impl From<Proxy> for $name {
             fn from(proxy: Proxy) -> Self {
                 $name(proxy)
@@ -165,7 +165,7 @@ proxies! {
     /// # Ok::<(), multiprocessing_managers::Error>(())
     /// ```
     ValueProxy
-    /// A proxy of an `Array`, numbers of one type.
+    /// A proxy of an `Array`, which holds numbers of one type.
     ///
     /// ```
     /// # let manager = multiprocessing_managers::SyncManager::start()?;
@@ -229,14 +229,14 @@ impl Manager {
         self.make("BoundedSemaphore", [value.into()])
     }
 
-    /// `m.Condition()`, with an RLock of its own.
+    /// `m.Condition()`, with its own RLock.
     pub fn condition(&self) -> Result<ConditionProxy, Error> {
         self.make("Condition", [])
     }
 
     /// `m.Condition(lock)`
     ///
-    /// CPython's server accepts no RLock: `wait` raises a `RuntimeError`.
+    /// CPython's server does not support an RLock here: `wait` raises a `RuntimeError`.
     pub fn condition_with(&self, lock: &Proxy) -> Result<ConditionProxy, Error> {
         self.make("Condition", [lock.into()])
     }
@@ -248,7 +248,7 @@ impl Manager {
 
     /// `m.Barrier(parties, None, timeout)`
     ///
-    /// The timeout is that of calls of `wait` without one.
+    /// The timeout applies to calls of `wait` without a timeout.
     pub fn barrier(
         &self,
         parties: usize,
@@ -257,7 +257,7 @@ impl Manager {
         self.make("Barrier", [parties.into(), Value::None, seconds(timeout)])
     }
 
-    /// `m.Queue(maxsize)`; with 0 it is never full.
+    /// `m.Queue(maxsize)`; 0 means no limit.
     pub fn queue(&self, maxsize: usize) -> Result<QueueProxy, Error> {
         self.make("Queue", [maxsize.into()])
     }
@@ -267,7 +267,7 @@ impl Manager {
         self.make("JoinableQueue", [maxsize.into()])
     }
 
-    /// `m.get_task_queue()`, for a queue that the server's program has registered by this name.
+    /// `m.get_task_queue()`, for a queue that the server's program has registered under this name.
     pub fn get_queue(&self, typeid: &str) -> Result<QueueProxy, Error> {
         self.make(typeid, [])
     }
@@ -392,7 +392,7 @@ impl ListProxy {
 
     /// `for value in l`
     ///
-    /// Each item is one call, so the iterator sees changes that others make.
+    /// Each item is one call, so the iterator sees other clients' changes.
     pub fn iter(&self) -> ListIter<'_> {
         ListIter {
             proxy: self,
@@ -545,9 +545,9 @@ impl NamespaceProxy {
 
 /// A guard of an acquired lock, which releases the lock when it is dropped.
 ///
-/// The guard stays in the thread that acquired the lock, as the connection does. If that connection has broken, the lock no
-/// longer belongs to this thread and is not released: this crate's server released an RLock already, and CPython's keeps it
-/// locked for good.
+/// The guard cannot leave the thread that acquired the lock, because the connection belongs to that thread. If the
+/// connection has broken, the guard does not release the lock: this crate's server has already released an RLock, and
+/// CPython's server keeps it locked for good.
 ///
 /// ```
 /// # let manager = multiprocessing_managers::SyncManager::start()?;
@@ -576,7 +576,7 @@ impl Guard<'_> {
         })
     }
 
-    /// Releases the lock, and reports failure, which dropping the guard ignores.
+    /// Releases the lock, and reports errors, which dropping the guard ignores.
     ///
     /// # Errors
     ///
@@ -615,7 +615,7 @@ macro_rules! lockable {
 
             /// `lock.acquire(blocking, timeout)`; returns whether it was acquired.
             ///
-            /// Blocks if `blocking` is set, at most for the timeout. A timeout without blocking raises `ValueError`.
+            /// Blocks at most for the timeout if `blocking` is set. A timeout without blocking raises `ValueError`.
             pub fn acquire(&self, blocking: bool, timeout: Option<Duration>) -> Result<bool, Error> {
                 match seconds(timeout) {
                     Value::None => flag(self, "acquire", [blocking.into()]),
@@ -636,7 +636,7 @@ lockable! { LockProxy RLockProxy SemaphoreProxy ConditionProxy }
 impl ConditionProxy {
     /// `c.wait(timeout)`; returns whether there was a notification.
     ///
-    /// Blocks, and releases the lock meanwhile.
+    /// Releases the lock, blocks, and acquires the lock again.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<bool, Error> {
         flag(self, "wait", [seconds(timeout)])
     }
@@ -689,7 +689,7 @@ impl EventProxy {
 
     /// `e.wait(timeout)`; returns whether the event is set.
     ///
-    /// Blocks until then, at most for the timeout.
+    /// Blocks until the event is set, at most for the timeout.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<bool, Error> {
         flag(self, "wait", [seconds(timeout)])
     }
@@ -698,7 +698,7 @@ impl EventProxy {
 impl BarrierProxy {
     /// `b.wait(timeout)`; returns the place in the order of arrival, from 0.
     ///
-    /// Blocks until all parties have arrived. Raises `threading.BrokenBarrierError` if one of them gave up, or the barrier
+    /// Blocks until all parties have arrived. Raises `threading.BrokenBarrierError` if a party timed out, or the barrier
     /// was reset or aborted.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<usize, Error> {
         count(self, "wait", [seconds(timeout)])
@@ -946,7 +946,7 @@ fn slice(range: impl RangeBounds<i64>) -> Value {
         Bound::Unbounded => Value::None,
     };
     let stop = match range.end_bound() {
-        // The end after the last item is the end of the list.
+        // After -1, the last item, comes the end of the list, which `None` stands for.
         Bound::Included(-1) | Bound::Unbounded => Value::None,
         Bound::Included(last) => Value::Int(last.saturating_add(1)),
         Bound::Excluded(stop) => Value::Int(*stop),

@@ -1,4 +1,4 @@
-//! The server: it holds objects whose methods clients call on many connections.
+//! The server, which holds objects whose methods clients call over many connections.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fmt::{Display, Write};
@@ -25,10 +25,10 @@ use crate::store::{Found, Store};
 use crate::sync::lock;
 use crate::transport::{Listener, Stream};
 
-/// How long a peer may take to refuse bytes that were sent after it had closed its connection.
+/// The time in which a peer must reject bytes sent after it closed its connection.
 const MOMENT: Duration = Duration::from_millis(200);
 
-/// How long connections may go on when the server stops, and again after they have been cut.
+/// How long connections may continue when the server stops, and again after the server has shut them down.
 const DRAIN: Duration = Duration::from_secs(1);
 
 /// Limits on what clients may do. A connection that exceeds one is closed; others are not affected.
@@ -44,15 +44,15 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// ```
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// How many connections there may be at once. One more is closed at once. By default 4096.
+    /// The maximum number of connections. Any further one is closed immediately. By default 4096.
     pub connections: usize,
-    /// How many of these may not have proved yet that they have the key. One more closes the oldest of them. By default 1024.
+    /// The maximum number of unauthenticated connections. Any further one closes the oldest of them. By default 1024.
     pub strangers: usize,
-    /// How long the handshake may take, and then the first request. By default 10 s.
+    /// The time limit for the handshake, and again for the first request. By default 10 s.
     pub handshake: Duration,
     /// The size of the largest message in bytes. By default 256 MiB.
     pub message: usize,
-    /// How deep the values of a message may be nested, and how much memory they may take.
+    /// Limits on the nesting depth and the memory of a message's values.
     pub values: pickle_value::Limits,
 }
 
@@ -68,7 +68,7 @@ impl Default for Limits {
     }
 }
 
-/// A server that listens and does not serve yet: Python's `BaseManager(...).get_server()`.
+/// A server that listens but does not serve yet: Python's `BaseManager(...).get_server()`.
 ///
 /// Over TCP, anyone on the network path can read the messages, as with Python's managers.
 ///
@@ -90,7 +90,7 @@ pub struct Server {
     shared: Arc<Shared>,
 }
 
-/// A server that serves in threads of its own, until this is dropped or a client shuts it down.
+/// A server that serves in its own threads until this handle is dropped or a client shuts it down.
 ///
 /// ```
 /// use multiprocessing_managers::{Registry, Server};
@@ -106,7 +106,7 @@ pub struct Running {
     thread: Option<thread::JoinHandle<Summary>>,
 }
 
-/// A handle that stops a server. Clones stop the same one.
+/// A handle that stops a server. Clones stop the same server.
 ///
 /// ```
 /// use std::thread;
@@ -123,7 +123,7 @@ pub struct Running {
 #[derive(Clone)]
 pub struct Stop(Arc<Shared>);
 
-/// What a server has done, when it has stopped.
+/// A summary of a server's work after it has stopped.
 ///
 /// ```
 /// use multiprocessing_managers::Summary;
@@ -133,13 +133,13 @@ pub struct Stop(Arc<Shared>);
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Connections whose client had the key. Each client opens many.
+    /// Authenticated connections. Each client opens several.
     pub served: u64,
-    /// Other connections: their client did not prove in time that it had the key, or there was no place left.
+    /// Other connections: the client did not authenticate in time, or the limit was reached.
     pub refused: u64,
-    /// Objects to which clients still referred.
+    /// Objects to which clients still refer.
     pub objects: usize,
-    /// Connections with a call that did not end in time. Their threads end with the call.
+    /// Connections with a call that did not end in time. Their threads end when the call ends.
     pub left: usize,
 }
 
@@ -163,7 +163,7 @@ struct Shared {
     connections: Mutex<Connections>,
     /// A connection has ended.
     ended: Condvar,
-    /// An eventfd, readable once the server is to stop.
+    /// An eventfd that becomes readable when the server must stop.
     stop: OwnedFd,
     stopping: AtomicBool,
     /// Whether any message has contained a proxy.
@@ -176,16 +176,16 @@ type Report = dyn Fn(&str) + Send + Sync;
 #[derive(Default)]
 struct Connections {
     all: BTreeMap<u64, Arc<Stream>>,
-    /// Connections that have not proved yet that they have the key, the oldest first.
+    /// The unauthenticated connections, oldest first.
     strangers: VecDeque<u64>,
-    /// How many connections there have been, and how many of them had the key.
+    /// The number of connections so far, and how many of them were authenticated.
     accepted: u64,
     served: u64,
 }
 
 impl Server {
-    /// Listens at the address, with the default [`Limits`]. Port 0 stands for any free port. Clients must have the
-    /// `authkey`, which may be any bytes.
+    /// Listens at the address, with the default [`Limits`]. Port 0 selects a free port. Clients must have the `authkey`,
+    /// which may be any bytes.
     ///
     /// # Errors
     ///
@@ -227,7 +227,7 @@ impl Server {
         })
     }
 
-    /// Returns the address, with the port that was chosen.
+    /// Returns the address, with the actual port.
     pub fn address(&self) -> &Address {
         &self.shared.address
     }
@@ -236,7 +236,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// The system's error if it has no thread left.
+    /// The system's error if it cannot start a thread.
     pub fn start(self) -> io::Result<Running> {
         let shared = self.shared.clone();
         let thread = thread::Builder::new()
@@ -248,7 +248,7 @@ impl Server {
         })
     }
 
-    /// Calls `to` from now on with a line for each connection that the server closes or refuses: the peer and the reason.
+    /// Sets `to` to be called with a line for each connection that the server closes or refuses: the peer and the reason.
     ///
     /// Connections that their clients close are not reported. Many threads call `to`, which should not block. Later calls of
     /// `report` have no effect.
@@ -272,7 +272,7 @@ impl Server {
             if poll(&mut fds, None).is_err() || fds[0].revents().is_empty() {
                 continue;
             }
-            // A client that has disconnected again does not matter; without descriptors or threads, room must be made.
+            // Ignore a client that has disconnected already. Without free descriptors or threads, close a connection.
             let accepted = listener
                 .accept()
                 .and_then(|stream| shared.clone().admit(stream));
@@ -286,7 +286,7 @@ impl Server {
 }
 
 impl Running {
-    /// Returns the address, with the port that was chosen.
+    /// Returns the address, with the actual port.
     pub fn address(&self) -> &Address {
         &self.shared.address
     }
@@ -303,8 +303,8 @@ impl Running {
 
     /// Stops the server, and blocks until it has stopped.
     ///
-    /// Requests that are being served get their replies. Calls that wait are cut off, and so are, after a second, connections
-    /// whose client does not read.
+    /// Running requests get their replies. Blocked calls are cancelled. Connections whose client does not read are shut down
+    /// after a second.
     pub fn shutdown(mut self) -> Summary {
         self.shared.stop();
         self.wait()
@@ -325,7 +325,7 @@ impl Drop for Running {
 }
 
 impl Stop {
-    /// Lets the server stop, and returns immediately.
+    /// Tells the server to stop, and returns immediately.
     pub fn stop(&self) {
         self.0.stop();
     }
@@ -353,7 +353,7 @@ impl Shared {
             return Ok(());
         }
         if connections.strangers.len() >= self.limits.strangers {
-            // It waits only for its client, so it leaves at once; then there is a place.
+            // That connection only waits for its client, so it ends immediately and frees a place.
             let oldest = connections.end_oldest_stranger();
             let is_there = |connections: &mut Connections| {
                 oldest.is_some_and(|id| connections.all.contains_key(&id))
@@ -372,14 +372,14 @@ impl Shared {
             let leave = leave;
             leave.shared.clone().serve(leave.id, stream);
         };
-        // On failure the closure is dropped, and the connection leaves with it.
+        // On failure the closure is dropped, which removes the connection.
         thread::Builder::new()
             .name("connection".into())
             .spawn(serve)
             .map(drop)
     }
 
-    /// Closes the connection that has been a stranger for longest, and waits a moment for a connection to end.
+    /// Closes the oldest unauthenticated connection, and waits a moment for a connection to end.
     fn make_room(&self) {
         let mut connections = lock(&self.connections);
         connections.end_oldest_stranger();
@@ -389,7 +389,7 @@ impl Shared {
         drop(wait.unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Ends all connections, and returns when they have ended or have had enough time.
+    /// Ends all connections, and returns when they have ended or the time limit has passed.
     fn drain(&self) -> Summary {
         let deadline = Instant::now() + DRAIN;
         for stream in lock(&self.connections).all.values() {
@@ -432,7 +432,7 @@ impl Shared {
 
     /// Serves a connection from its first byte to its last.
     fn serve(&self, id: u64, stream: Arc<Stream>) {
-        // Later the peer may be unknown.
+        // Look the peer up now; later it may be unknown.
         let peer = self.report.get().map(|_| peer::name(&stream));
         let report = |why: String| {
             if let (Some(report), Some(peer)) = (self.report.get(), &peer) {
@@ -458,7 +458,7 @@ impl Shared {
         }
     }
 
-    /// Serves the first request, which is to the server itself. Most connections have no other.
+    /// Serves the first request, which is for the server itself. Most connections send only this one.
     fn control(&self, frames: &mut Frames) -> io::Result<()> {
         let deadline = Instant::now().checked_add(self.limits.handshake);
         let frame = match deadline {
@@ -476,7 +476,7 @@ impl Shared {
             true => self.clients.of(frames.stream()),
             false => None,
         };
-        // A client that was killed meanwhile is unknown, and would never give the count back.
+        // A client that has been killed is unknown, and would never release the count.
         if client.is_none() && matches!(name, "create" | "incref") && has_closed(frames.stream()) {
             return Ok(());
         }
@@ -484,7 +484,7 @@ impl Shared {
         let args = arguments(&request.args, &request.keywords);
         let result = args.and_then(|args| self.function(&request.method, args, client_id));
         if let Some(client) = &client {
-            // The client may have been killed meanwhile, and its counts dropped before this one existed.
+            // The client may have been killed, and its counts dropped before this one existed.
             client.conclude();
         }
         let done = result.is_ok();
@@ -570,15 +570,15 @@ impl Shared {
 
     /// Serves the calls of a client's thread, until it closes the connection.
     fn calls(&self, frames: &mut Frames, client: Option<&Arc<Client>>) -> io::Result<()> {
-        // On one machine a reset means that the client closed the connection with unread bytes in it; between machines,
-        // others can reset a connection.
+        // On one machine a reset means that the client closed the connection with unread bytes. Between machines, the network
+        // can also reset a connection.
         let local = frames.stream().is_local();
         let caller = Caller::remote(frames.stream().clone());
         let client_id = client.map_or(0, |client| {
             client.caller_begins();
             client.id
         });
-        // A method of a user's type may panic. The panic hook has reported it; this client is disconnected.
+        // A method of a user's type may panic. The panic hook reports it, and the client is disconnected.
         let serve = AssertUnwindSafe(|| self.serve_calls(frames, &caller, client_id));
         let panicked = |_| Err(io::Error::other("a method panicked"));
         let result = catch_unwind(serve).unwrap_or_else(panicked);
@@ -668,7 +668,7 @@ impl Shared {
         }
     }
 
-    /// Enters a new object with a count of one, and returns the content of a `#PROXY` reply.
+    /// Registers a new object with a count of one, and returns the content of a `#PROXY` reply.
     fn proxy(&self, object: Arc<dyn Referent>, client: u64) -> Value {
         let (typeid, exposed) = (object.typeid(), names(object.exposed()));
         let ident = self.store.enter(object, client);
@@ -697,7 +697,7 @@ impl Drop for Shared {
 }
 
 impl Connections {
-    /// Closes the connection that has been a stranger for longest, and returns its number.
+    /// Closes the oldest unauthenticated connection, and returns its number.
     fn end_oldest_stranger(&mut self) -> Option<u64> {
         let oldest = self.strangers.pop_front()?;
         if let Some(stream) = self.all.get(&oldest) {
@@ -707,7 +707,7 @@ impl Connections {
     }
 }
 
-/// A connection that is served. Dropping this removes it.
+/// A connection being served. Dropping this removes it.
 struct Leave {
     shared: Arc<Shared>,
     id: u64,
@@ -756,7 +756,7 @@ fn no_method(object: &dyn Referent, name: &Value) -> Failure {
     around(Exception::key_error(text.into()))
 }
 
-/// The failure of something around a method.
+/// Returns a failure outside the method itself.
 fn around(exception: Exception) -> Failure {
     Failure::Traceback(exception.to_string())
 }
@@ -830,19 +830,19 @@ fn ident(args: Args, function: &str) -> Result<Arc<str>, Exception> {
     }
 }
 
-/// Returns a traceback, of which people read the last line.
+/// Returns a traceback; only its last line is informative.
 fn traceback(last: impl Display) -> Value {
     format!("Traceback (most recent call last):\n  in the manager's server\n{last}\n").into()
 }
 
-/// Whether the peer has closed its end or was killed, and so does not wait for a reply.
+/// Returns whether the peer has closed its end or was killed, so that it does not wait for a reply.
 fn has_closed(stream: &Stream) -> bool {
     let mut fds = [PollFd::new(stream, PollFlags::RDHUP)];
     poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
-/// Whether a peer refuses bytes that were sent after it had closed its connection. Over TCP neither writing nor reading
-/// reports that.
+/// Returns whether the peer rejected bytes that were sent after it closed its connection. Over TCP neither writing nor
+/// reading reports that.
 fn refused(stream: &Stream, limit: Duration) -> bool {
     let Stream::Tcp(stream) = stream else {
         return false;
@@ -852,7 +852,7 @@ fn refused(stream: &Stream, limit: Duration) -> bool {
     poll(&mut fds, limit.as_ref()).is_ok() && fds[0].revents().contains(PollFlags::ERR)
 }
 
-/// Whether the error means that the client, or the stopping server, has closed the connection.
+/// Returns whether the error means that the client, or the stopping server, closed the connection.
 fn has_left(error: &io::Error) -> bool {
     is_reset(error) || error.kind() == io::ErrorKind::UnexpectedEof
 }

@@ -1,6 +1,6 @@
 //! TCP and Unix sockets behind one type, like `multiprocessing.connection.SocketListener` and `SocketClient`.
 //!
-//! A host name may stand for IPv6 addresses too. IPv4 goes first, because Python's clients know nothing else.
+//! A host name may also resolve to IPv6 addresses. IPv4 is tried first, because Python's clients support only IPv4.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
@@ -19,7 +19,7 @@ use rustix::net::{
     self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType,
 };
 
-/// How many connections may wait to be accepted, if `net.core.somaxconn` allows it.
+/// The number of connections that may wait to be accepted, if `net.core.somaxconn` allows it.
 const BACKLOG: i32 = 4096;
 
 /// One end of a connection. Reading and writing block, and never raise SIGPIPE.
@@ -48,8 +48,8 @@ pub enum Stream {
 impl Stream {
     /// Connects to the first address of a host that answers, IPv4 before IPv6.
     ///
-    /// Blocks for at most `timeout`, of which each address gets a share; looking up a name may take longer. It fails at once
-    /// if no server listens, and waits if too many connections wait already.
+    /// Blocks for at most `timeout`, of which each address gets a share; looking up a name may take longer. It fails
+    /// immediately if no server listens, and blocks if the server's backlog is full.
     ///
     /// # Errors
     ///
@@ -104,8 +104,8 @@ impl Stream {
         Ok(net::shutdown(self, Shutdown::Read)?)
     }
 
-    /// Breaks the connection from now on once the other machine has not answered for a minute, even if nothing is sent. Over
-    /// TCP a machine that disappears is noticed in no other way. Does nothing for a Unix socket.
+    /// Makes the connection fail when the other machine has not answered for a minute, even if nothing is sent. TCP cannot
+    /// otherwise detect a machine that disappears. Does nothing for a Unix socket.
     ///
     /// # Errors
     ///
@@ -121,7 +121,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Whether the other end is on this machine; false after the connection was reset.
+    /// Returns whether the other end is on this machine; false after the connection was reset.
     pub fn is_local(&self) -> bool {
         match self {
             Stream::Unix(_) => true,
@@ -131,7 +131,7 @@ impl Stream {
         }
     }
 
-    /// Lets each read or write that takes longer fail with `WouldBlock`, for all handles.
+    /// Makes each read or write that takes longer fail with `WouldBlock`, for all handles.
     ///
     /// # Errors
     ///
@@ -290,7 +290,7 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// The system's error if there is no file descriptor or memory left; the connection goes on waiting then.
+    /// The system's error if there is no file descriptor or memory left; the connection then stays in the backlog.
     pub fn accept(&self) -> io::Result<Stream> {
         loop {
             let accepted = match &self.socket {

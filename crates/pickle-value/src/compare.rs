@@ -1,11 +1,11 @@
 //! Python's `==`, `hash` and `<`, and the type and truth of a value.
 //!
-//! Two objects of unknown classes are equal if they are pickled alike. That is right for members of enums, named tuples
+//! Two objects of unknown classes are equal if their pickles are equal. That is correct for members of enums, named tuples
 //! and dataclasses, but `Decimal('1.0')` differs from `Decimal('1')`, a member of an `IntEnum` from its `int`, an
 //! `OrderedDict` from a `dict`, and a `datetime` from the same moment in another time zone.
 //!
-//! A comparison or hash that takes too many steps raises a `RecursionError`. A small pickle that refers to its own parts
-//! again and again would keep Python busy for hours.
+//! A comparison or hash that takes too many steps raises a `RecursionError`. A small pickle that repeatedly refers to its
+//! own parts would keep Python busy for hours.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -20,20 +20,20 @@ use num_traits::{FromPrimitive, One, ToPrimitive, Zero};
 use crate::exception::Exception;
 use crate::value::{Array, Global, Make, Object, Step, Value};
 
-/// How deep lists and tuples may be nested; a dict, set or object counts as four. Python's limit is 1000 calls of any kind.
+/// The maximum nesting depth of lists and tuples; a dict, set or object counts as four. Python limits all calls to 1000.
 pub(crate) const DEPTH: usize = 950;
 
-/// How many values one call may visit to compare or hash them. A text counts as one more for every 64 bytes.
+/// The number of values that one call may visit to compare or hash them. A text counts as one more for every 64 bytes.
 pub(crate) const STEPS: usize = 1 << 24;
 
-/// How many more steps each comparison or hash of a call adds, so that a long list of small items can be sorted.
+/// The number of steps that each comparison or hash adds to the budget, so that a long list of small items can be sorted.
 const EACH: usize = 16;
 
-/// What an object counts as besides its parts, in bytes: finding out what it is takes time.
+/// The cost of an object in addition to its parts, in bytes: classifying it takes time.
 const OBJECT: usize = 16 * 64;
 
-/// How many levels of [`DEPTH`] a value counts as. Values that take more of the stack than a list count for more, so that
-/// the usual 2 MiB of a thread suffice even in an unoptimized program.
+/// Returns the number of levels of [`DEPTH`] that a value counts as. Values that need more stack than a list count more, so
+/// that a thread's usual 2 MiB are enough even in an unoptimized program.
 pub(crate) fn levels(value: &Value) -> usize {
     match value.stored() {
         Value::Object(_) | Value::Dict(_) | Value::Set(_) | Value::FrozenSet(_) => 4,
@@ -41,10 +41,10 @@ pub(crate) fn levels(value: &Value) -> usize {
     }
 }
 
-/// Up to this many items, comparing each is faster than hashing all.
+/// Up to this many items, pairwise comparison is faster than hashing.
 const FEW: usize = 8;
 
-/// Modules whose objects Python compares by identity, so that two that were pickled separately are never equal.
+/// Modules whose objects Python compares by identity, so objects that were pickled separately are never equal.
 const BY_IDENTITY: [&str; 6] = [
     "builtins",
     "functools",
@@ -157,7 +157,7 @@ impl Value {
         })
     }
 
-    /// Returns the class of an object, as far as the call that makes it tells.
+    /// Returns the class of an object, if the call that creates it reveals it.
     pub(crate) fn class(&self) -> Option<Arc<Global>> {
         let Value::Object(object) = self.stored() else {
             return None;
@@ -178,7 +178,7 @@ impl Value {
             Some(Arc::new(Global { module, name }))
         };
         match (&*callable.module, &*callable.name) {
-            // How pickle's protocols 0 and 1 make what has no `__reduce__` of its own.
+            // Pickle's protocols 0 and 1 create objects without their own `__reduce__` this way.
             ("copyreg" | "copy_reg", "_reconstructor" | "__newobj__" | "__newobj_ex__") => {
                 let arguments = self.part(arguments);
                 let Value::Tuple(items) = arguments.stored() else {
@@ -216,7 +216,7 @@ impl Value {
     }
 }
 
-/// The kind of object that a name stands for.
+/// The kind of object that a name refers to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Class,
@@ -259,9 +259,9 @@ const IN_COMPARISON: &str = "maximum recursion depth exceeded in comparison";
 
 /// A value with its hash, for use as a key of a map.
 ///
-/// Keys are equal if Python's dicts take them for the same: `1`, `1.0` and `True` are one key. A NaN equals only clones of
-/// its own key. The hash depends on a secret of the process, so a peer cannot choose keys that collide. Cloning a key is as
-/// cheap as cloning its [`Value`].
+/// Keys are equal if Python's dicts treat them as the same key: `1`, `1.0` and `True` are one key. A NaN equals only clones
+/// of its own key. The hash depends on a secret of the process, so a peer cannot choose keys that collide. Cloning a key is
+/// as cheap as cloning its [`Value`].
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -277,7 +277,7 @@ const IN_COMPARISON: &str = "maximum recursion depth exceeded in comparison";
 pub struct Key {
     value: Value,
     hash: u64,
-    /// How many steps the hash took.
+    /// The number of steps that the hash took.
     steps: usize,
 }
 
@@ -329,9 +329,9 @@ impl Hash for Key {
 
 static SECRET: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
-/// The reason why a walk through a value has no result.
+/// The reason why a walk through a value failed.
 enum Trouble {
-    /// It goes too deep, or takes too long.
+    /// The value is nested too deeply, or the walk takes too many steps.
     Deep,
     Raised(Box<Exception>),
 }
@@ -424,15 +424,15 @@ impl Walk {
         Ok(())
     }
 
-    /// Goes one level down into the value, and returns how much that costs; add it to `depth` to come back. This is not a
-    /// closure because closures take more of the stack.
+    /// Descends one level into the value, and returns the cost; add it to `depth` to return. This is not a closure, because
+    /// closures need more stack.
     fn down(&mut self, value: &Value) -> Result<usize, Trouble> {
         let levels = levels(value);
         self.depth = self.depth.checked_sub(levels).ok_or(Trouble::Deep)?;
         Ok(levels)
     }
 
-    /// Whether two items of containers are the same object or equal.
+    /// Returns whether two items of containers are the same object or equal.
     fn same(&mut self, a: &Value, b: &Value) -> Result<bool, Trouble> {
         Ok(is(a, b) || self.equal(a, b)?)
     }
@@ -480,7 +480,7 @@ impl Walk {
             }
             (Value::Bytes(x) | Value::ByteArray(x), Value::Bytes(y) | Value::ByteArray(y))
             | (Value::Surrogates(x), Value::Surrogates(y)) => self.bytes(x, y),
-            // A bytearray compares itself with the memory of anything.
+            // A bytearray compares itself with any object that exposes a buffer.
             (Value::ByteArray(x), Value::Array(array))
             | (Value::Array(array), Value::ByteArray(x)) => self.bytes(x, &array.bytes),
             (Value::Global(x), Value::Global(y)) => {
@@ -492,7 +492,7 @@ impl Walk {
         }
     }
 
-    /// Returns how many items at the start are the same.
+    /// Returns the length of the common prefix.
     fn common(&mut self, a: &Value, x: &[Value], b: &Value, y: &[Value]) -> Result<usize, Trouble> {
         for (index, (x, y)) in x.iter().zip(y).enumerate() {
             if !self.same(&a.part(x), &b.part(y))? {
@@ -543,7 +543,7 @@ impl Walk {
         Ok(true)
     }
 
-    /// Whether each of `x` is in `y`.
+    /// Returns whether every item of `x` is in `y`.
     #[inline(never)]
     fn subset(&mut self, a: &Value, x: &[Value], b: &Value, y: &[Value]) -> Result<bool, Trouble> {
         let index = Index::new(self, y.iter().map(|item| b.part(item)))?;
@@ -593,7 +593,7 @@ impl Walk {
     }
 
     fn less_structures(&mut self, a: &Value, b: &Value) -> Result<bool, Trouble> {
-        // The order of texts by code points is that of their bytes, for lone surrogates too.
+        // Ordering texts by code points is the same as ordering their bytes, also for lone surrogates.
         if let (Some(x), Some(y)) = (a.text_bytes(), b.text_bytes()) {
             self.spend(x.len().min(y.len()))?;
             return Ok(x < y);
@@ -659,7 +659,7 @@ impl Walk {
         }
     }
 
-    /// Feeds a form of the value that is the same for equal values, and for few others.
+    /// Hashes a form of the value that is the same for equal values and rarely for others.
     fn feed(&mut self, value: &Value, to: &mut DefaultHasher) -> Result<(), Trouble> {
         self.spend(0)?;
         match value {
@@ -720,7 +720,7 @@ impl Walk {
         Ok(())
     }
 
-    /// Feeds the sum of the items' hashes, which does not depend on their order.
+    /// Hashes the sum of the items' hashes, which does not depend on their order.
     fn feed_unordered<'a, const N: usize>(
         &mut self,
         items: impl ExactSizeIterator<Item = [Cow<'a, Value>; N]>,
@@ -763,7 +763,7 @@ impl Walk {
         Ok(())
     }
 
-    /// Feeds a part of an object. Unlike an item, it may be a dict: the state of the object.
+    /// Hashes a part of an object. Unlike an item, it may be a dict: the state of the object.
     fn feed_part(&mut self, value: &Value, to: &mut DefaultHasher) -> Result<(), Trouble> {
         match value.stored() {
             Value::Dict(pairs) => {
@@ -778,7 +778,7 @@ impl Walk {
     }
 }
 
-/// The classes of `collections` that have no hash.
+/// The classes of `collections` that are not hashable.
 const UNHASHABLE: [&str; 4] = ["Counter", "OrderedDict", "defaultdict", "deque"];
 
 fn is(a: &Value, b: &Value) -> bool {
@@ -865,7 +865,7 @@ fn parts(value: &Value) -> Option<(Arc<Global>, Vec<Value>)> {
             Step::State(state) => value.part(state).into_owned(),
             Step::Extend(items) => Value::List(all(items)),
             Step::Add(items) => Value::Set(all(items)),
-            // The order of an OrderedDict counts.
+            // The order of an OrderedDict matters.
             Step::Set(pairs) if class.name == "OrderedDict" => Value::list(
                 pairs
                     .iter()
@@ -882,7 +882,7 @@ fn parts(value: &Value) -> Option<(Arc<Global>, Vec<Value>)> {
     Some((class, parts))
 }
 
-/// Whether the value is an instance of a subclass of list, dict or set, which has no hash.
+/// Returns whether the value is an instance of a subclass of list, dict or set, which is not hashable.
 fn is_filled(value: &Value) -> bool {
     let Value::Object(object) = value.stored() else {
         return false;
@@ -908,7 +908,7 @@ impl<'a> Index<'a> {
         let (mut few, mut many) = (vec![], HashMap::new());
         if items.len() <= FEW {
             few.extend(items);
-            // Comparing each item with each takes too long for sets in sets.
+            // Pairwise comparison is too slow for sets in sets.
             if few.iter().any(|item| is_container(item)) {
                 for (index, item) in few.iter().enumerate() {
                     many.insert(walk.key(item)?, index);
@@ -1005,7 +1005,7 @@ impl Number<'_> {
                 }
             }
             (Number::Long(a), Number::Float(b)) => match BigInt::from_f64(b) {
-                // The fraction that is cut off does not matter: a `Long` is never in the range of `i64`.
+                // The truncated fraction does not matter: a `Long` is never in the range of `i64`.
                 Some(b) => Some(a.cmp(&b)),
                 None => 0.0.partial_cmp(&b),
             },
@@ -1078,7 +1078,7 @@ impl Range {
     pub fn of(value: &Value) -> Option<Self> {
         let arguments = value.called("builtins", "range")?;
         let number = |value: &Value| match value {
-            // Dividing longer numbers takes long.
+            // Dividing longer numbers is slow.
             Value::Long(number) => (number.bits() <= 4096).then(|| (**number).clone()),
             value => value.as_int().map(BigInt::from),
         };
@@ -1134,7 +1134,7 @@ mod tests {
         Key::new(value.into()).unwrap().hash
     }
 
-    /// Sets in sets that differ in one number each, which is the last that is looked at.
+    /// Sets in sets that differ only in the number that is compared last.
     fn alike(depth: i64, backwards: bool) -> Vec<Value> {
         if depth == 0 {
             return (0..8).map(Value::from).collect();
@@ -1318,7 +1318,7 @@ mod tests {
                 Key::new(a.clone()).err(),
                 a.repr().err(),
             ];
-            // A date shows nothing of what is in it.
+            // A date's contents are opaque here.
             assert!(ends[3].is_some() || index == 8, "{index}");
         }
     }
@@ -1340,7 +1340,7 @@ mod tests {
     struct Random {
         shape: fastrand::Rng,
         kind: fastrand::Rng,
-        /// Whether there is a set whose order Python may see differently.
+        /// Whether the value contains a set, whose order may differ in Python.
         unordered: bool,
     }
 
@@ -1544,7 +1544,7 @@ mod tests {
         format!("{sign}0x{lead}.{mantissa:013x}p{}", exponent.max(1) - 1023)
     }
 
-    /// What Python says of each pair: a line for each.
+    /// Returns Python's answers, one line for each pair.
     const PYTHON: &str = r#"
 import sys, array as module
 array = lambda code, data: (lambda a: (a.frombytes(data), a)[1])(module.array(code))
@@ -1631,7 +1631,7 @@ for line in sys.stdin:
             for (index, ours) in ours.into_iter().enumerate() {
                 let theirs = said.next().unwrap();
                 if index == 4 && theirs.starts_with("TypeError") {
-                    // It names them the other way round.
+                    // Python names them in reverse order.
                     assert!(
                         ours.starts_with("TypeError"),
                         "{index}: {a_source} and {b_source}"

@@ -1,8 +1,8 @@
 //! Python's values and pickles, as data.
 //!
-//! [`loads`] reads what `pickle.dumps` writes, in every protocol from 0 to 5, and [`dumps`] writes protocol 4. Nothing is ever
-//! imported or executed: a class is only its name, and an object of a class that only Python knows is the calls that would
-//! make it. Such objects are kept, and written as they were read.
+//! [`loads`] reads what `pickle.dumps` writes, in every protocol from 0 to 5, and [`dumps`] writes protocol 4. Nothing is
+//! imported or executed. A class is represented by its name. An object of a class that only Python knows is represented by
+//! the calls that would construct it, and is written back unchanged.
 //!
 //! ```
 //! use pickle_value::{Value, dumps, loads};
@@ -14,27 +14,27 @@
 //! assert_eq!(value.to_string(), "{'name': 'spam', 'sizes': [1, 2.5]}");
 //! assert_eq!(loads(&dumps(&value))?, value);
 //!
-//! // os.system("ls") is a name and an argument here.
+//! // os.system("ls") is only a name and an argument here.
 //! let attack = loads(b"cos\nsystem\n(Vls\ntR.")?;
 //! assert_eq!(attack.called("os", "system").unwrap()[0], Value::from("ls"));
 //! # Ok::<(), pickle_value::Error>(())
 //! ```
 //!
 //! A [`Value`] behaves as in Python: [`==`](Value#impl-PartialEq-for-Value), [`Value::less_than`], [`Key`] for hashing,
-//! [`Value::repr`], [`Value::str`], [`Value::elements`] for iterating. Values that contain themselves, identity, lone
+//! [`Value::repr`], [`Value::str`], [`Value::elements`] for iterating. Object identity, cyclic values, lone
 //! surrogates, big integers and `array.array` survive a round trip.
 //!
-//! A hostile pickle costs no more than [`Limits`] allow in memory and depth, and comparing, hashing or showing a value is
-//! limited too. CPython's pickler is the reference: random values of all protocols are compared with it in both directions.
+//! [`Limits`] bound the memory and the nesting depth that a hostile pickle can use. Comparing, hashing and showing a value
+//! are bounded too. The tests compare random values of all protocols with CPython's pickler in both directions.
 //!
 //! # Features
 //!
 //! - `serde`: `to_value`, `from_value` and `TryFrom<Value>` convert to and from Rust's own types.
 //!
-//! # Neighbours
+//! # Related crates
 //!
-//! serde-pickle converts pickles to Rust types too. It refuses or replaces objects of unknown classes; this crate keeps them, with
-//! identity and circles, so that a program can pass on what it does not understand.
+//! serde-pickle also converts pickles to Rust types. It rejects or replaces objects of unknown classes. This crate keeps
+//! them, with identity and cycles, so that a program can forward objects that it does not understand.
 
 #![warn(missing_docs)]
 

@@ -1,7 +1,7 @@
 //! Python's `repr` and `str`.
 //!
-//! A set shows its items in the order in which they arrived. Which characters are printable depends on the version of
-//! Unicode: here that of the crate unicode-properties, in CPython 3.11 version 14.
+//! A set shows its items in pickle order. The set of printable characters depends on the Unicode version: here that of the
+//! crate unicode-properties, in CPython 3.11 version 14.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -14,7 +14,7 @@ use crate::exception::Exception;
 use crate::partial::Partial;
 use crate::value::{Array, DIGITS, Global, Make, Object, Proxy, Step, Value};
 
-/// The most bytes that a `repr` may have. Parts that are visited but not shown count too.
+/// The maximum number of bytes in a `repr`. Parts that are visited but not shown count too.
 const LIMIT: usize = 64 << 20;
 
 /// The text before the quote.
@@ -41,8 +41,8 @@ impl Value {
         Ok(writer.out)
     }
 
-    /// Returns about the first `limit` bytes of [`Value::repr`], in the time that these take. The attributes of a Namespace
-    /// may then come in another order.
+    /// Returns roughly the first `limit` bytes of [`Value::repr`], without computing the rest. The attributes of a Namespace
+    /// may be in a different order.
     ///
     /// # Errors
     ///
@@ -101,7 +101,7 @@ fn with_lone_surrogates(bytes: &[u8]) -> String {
     out
 }
 
-/// Shows Python's `repr`; if that fails, a short text that says so.
+/// Shows Python's `repr`, or a short note if it fails.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.repr() {
@@ -123,16 +123,16 @@ impl fmt::Debug for Value {
 
 struct Writer {
     out: String,
-    /// How many bytes `out` may have.
+    /// The maximum number of bytes in `out`.
     room: usize,
-    /// Whether there was more to write.
+    /// Whether output was cut off.
     full: bool,
     /// The containers of knots that are being written.
     open: HashSet<usize>,
     depth: usize,
 }
 
-/// The box keeps stack frames small, of which there may be 950.
+/// The box keeps stack frames small, because up to 950 may be nested.
 type Written = Result<(), Box<Exception>>;
 
 impl Writer {
@@ -195,7 +195,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes a container inside itself.
+    /// Writes a reference from a container to itself.
     fn again(&mut self, value: &Value) -> Written {
         match value.stored() {
             Value::Tuple(_) => self.text("(...)"),
@@ -204,7 +204,7 @@ impl Writer {
             Value::Set(_) => self.text("set(...)"),
             Value::FrozenSet(_) => self.text("frozenset(...)"),
             Value::Object(_) if Partial::of(value).is_some() => self.text("functools.partial(...)"),
-            // Python has no guard here either, and goes around until it is too deep.
+            // Python has no guard here either, and recurses up to its limit.
             _ => self.compound(value),
         }
     }
@@ -231,7 +231,7 @@ impl Writer {
     #[inline(never)]
     fn leaf(&mut self, value: &Value, stored: &Value) -> Written {
         match stored {
-            // 2**14288 has more digits, and converting longer numbers takes long.
+            // 2**14288 has more digits than the limit, and converting longer numbers is slow.
             Value::Long(number) if number.bits() > 14288 => Err(too_long().into()),
             Value::Long(number) => {
                 let text = number.to_string();
@@ -457,7 +457,7 @@ impl Writer {
         self.text(")")
     }
 
-    /// A `str` without quotes.
+    /// Writes a `str` without quotes.
     fn name(&mut self, name: &Value) -> Written {
         match name {
             Value::Str(text) => self.text(text),
@@ -534,8 +534,8 @@ fn float(number: f64) -> String {
     let exponent: i32 = exponent.parse().unwrap_or_default();
     let places = digits.trim_start_matches('-').len().saturating_sub(2);
     let positional = (-4..16).contains(&exponent);
-    // Of two equally near numbers of many digits Rust shows the larger and Python the even one. Rust shows the even one
-    // too if the number of digits is given.
+    // If two numbers of many digits are equally near, Rust shows the larger and Python the even one. With a given number of
+    // digits, Rust shows the even one too.
     if places >= 14 {
         let decimals = usize::try_from(places as i32 - exponent).unwrap_or_default();
         let even = match positional {
@@ -632,7 +632,7 @@ fn global_repr(global: &Global, value: &Value) -> String {
     }
 }
 
-/// Returns the class and arguments of a probable exception; only Python could tell for sure.
+/// Returns the class and arguments of a likely exception; only Python knows for certain.
 fn exception(value: &Value) -> Option<(Global, Vec<Value>)> {
     let class = value.class()?;
     let is = match (&*class.module, &*class.name) {
@@ -961,7 +961,7 @@ mod tests {
         };
         for (code, theirs) in output.stdout.iter().take(0x11_0000).enumerate() {
             let ours = char::from_u32(code as u32).is_some_and(is_printable);
-            // One of the two knows a character that is not in the other's version of Unicode.
+            // One of the two has a newer Unicode version and knows this character.
             let newer = *theirs == b'?';
             assert!(newer || ours == (*theirs == b'1'), "U+{code:x}");
         }

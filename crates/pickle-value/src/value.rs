@@ -1,4 +1,4 @@
-//! Python's values, as far as they can be known without Python.
+//! Python's values, as far as they can be represented without Python.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -17,8 +17,8 @@ pub(crate) const DIGITS: usize = 4300;
 
 /// A Python value.
 ///
-/// A value never changes, and a clone is the same object: it costs one reference count, and an object that occurs twice
-/// in a pickle is one object for the reader too.
+/// A value is immutable. A clone is the same object and costs one reference count. An object that occurs twice in a pickle
+/// is also one object after reading.
 ///
 /// `==` is Python's: `1 == 1.0 == True`, also inside containers. [`Display`](std::fmt::Display) and
 /// [`Debug`](std::fmt::Debug) show Python's `repr`.
@@ -43,12 +43,12 @@ pub enum Value {
     Long(Arc<BigInt>),
     /// A `float`.
     Float(f64),
-    /// A `complex`: its real and imaginary part.
+    /// A `complex`: its real and imaginary parts.
     Complex(f64, f64),
     /// A `str`.
     Str(Arc<str>),
-    /// A `str` with lone surrogates, which Rust's `str` cannot hold: UTF-8 with three bytes for each surrogate. Any other
-    /// `str` is a [`Value::Str`].
+    /// A `str` with lone surrogates, which Rust's `str` cannot hold, as UTF-8 with three bytes for each surrogate. Any
+    /// other `str` is a [`Value::Str`].
     Surrogates(Arc<[u8]>),
     /// A `bytes`.
     Bytes(Arc<[u8]>),
@@ -60,20 +60,20 @@ pub enum Value {
     List(Arc<[Value]>),
     /// A `dict`, in the order of insertion. Keys are distinct.
     Dict(Arc<[(Value, Value)]>),
-    /// A `set`, in the order in which its items arrived. Items are distinct.
+    /// A `set`, in pickle order. Items are distinct.
     Set(Arc<[Value]>),
     /// A `frozenset`, like [`Value::Set`].
     FrozenSet(Arc<[Value]>),
-    /// A class or function, by its name.
+    /// The name of a class or function.
     Global(Arc<Global>),
-    /// Any other object, as the calls that make it. It is kept, and written as it was read.
+    /// Any other object, as the calls that construct it. It is written back unchanged.
     Object(Arc<Object>),
     /// An `array.array`.
     Array(Arc<Array>),
     /// A reference to an object that a manager's server holds.
     Proxy(Arc<Proxy>),
-    /// A value that refers to itself: one of a group of values that refer to each other in a circle, by its index. Look
-    /// into it with [`Value::node`].
+    /// A cyclic value: a group of values that refer to each other in a cycle, and the index of one of them. Use
+    /// [`Value::node`] to access its parts.
     Knot(Arc<[Value]>, usize),
     /// Another value of the same group, by its index. It occurs only inside a [`Value::Knot`].
     Inner(usize),
@@ -97,7 +97,7 @@ pub struct Global {
     pub name: Cow<'static, str>,
 }
 
-/// An object of a class that only Python knows, as the calls that make it.
+/// An object of a class that only Python knows, as the calls that construct it.
 ///
 /// ```
 /// use pickle_value::{Make, Value};
@@ -108,13 +108,13 @@ pub struct Global {
 /// assert!(object.steps.is_empty());
 /// ```
 pub struct Object {
-    /// The call that makes the object.
+    /// The call that creates the object.
     pub make: Make,
-    /// What is done with the object then, in order.
+    /// The steps that then initialise the object, in order.
     pub steps: Vec<Step>,
 }
 
-/// The call that makes an [`Object`].
+/// The call that creates an [`Object`].
 pub enum Make {
     /// `callable(*arguments)`.
     Call {
@@ -134,15 +134,15 @@ pub enum Make {
     },
 }
 
-/// What is done with an [`Object`] once it is made.
+/// A step that initialises a new [`Object`].
 pub enum Step {
-    /// Its state is set: `__setstate__`, or an update of `__dict__`.
+    /// Sets the state: `__setstate__`, or an update of `__dict__`.
     State(Value),
-    /// Items are appended, as to a list.
+    /// Appends items, as to a list.
     Extend(Vec<Value>),
-    /// Items are set, as in a dict.
+    /// Sets items, as in a dict.
     Set(Vec<(Value, Value)>),
-    /// Items are added, as to a set.
+    /// Adds items, as to a set.
     Add(Vec<Value>),
 }
 
@@ -182,25 +182,25 @@ pub struct Array {
 pub struct Proxy {
     /// The class in Python, such as `multiprocessing.managers.ListProxy`.
     pub class: Arc<Global>,
-    /// The name that the object's type is registered by, such as `list`.
+    /// The name under which the object's type is registered, such as `list`.
     pub typeid: Arc<str>,
-    /// The server's address, as the sender of the proxy knows it.
+    /// The server's address, as the sender of the proxy wrote it.
     pub address: Address,
     /// The server's name for the object.
     pub ident: Arc<str>,
     /// The methods, for a class that does not name them (`AutoProxy`).
     pub exposed: Option<Arc<[Arc<str>]>>,
-    /// What the proxy holds on to while it exists: in a server the object, in a client a reference count.
+    /// A resource that the proxy owns: the object in a server, a reference count in a client.
     pub keep: Option<Keep>,
 }
 
-/// What a [`Proxy`] holds on to while it exists. See [`loads_with`](crate::loads_with).
+/// A resource that a [`Proxy`] owns. See [`loads_with`](crate::loads_with).
 pub type Keep = Arc<dyn Any + Send + Sync>;
 
 impl Value {
-    /// Returns the value itself, or for a [`Value::Knot`] the container that it stands for.
+    /// Returns the value itself, or the container that a [`Value::Knot`] refers to.
     ///
-    /// Match on the result to look into a container that may contain itself. Each call copies such a container.
+    /// Match on the result to inspect a container that may contain itself. Each call copies such a container.
     ///
     /// ```
     /// use pickle_value::{Value, loads};
@@ -231,8 +231,8 @@ impl Value {
         })
     }
 
-    /// Returns the value as its knot holds it. Its parts may be [`Value::Inner`]: pass them through [`Value::part`].
-    /// Unlike [`Value::node`] this copies nothing.
+    /// Returns the value as its knot stores it. Its parts may be [`Value::Inner`]: pass them through [`Value::part`].
+    /// Unlike [`Value::node`], this copies nothing.
     pub(crate) fn stored(&self) -> &Value {
         match self {
             Value::Knot(knot, index) => &knot[*index],
@@ -240,7 +240,7 @@ impl Value {
         }
     }
 
-    /// Returns a part of [`Value::stored`] as a value that makes sense outside its knot.
+    /// Returns a part of [`Value::stored`] as a value that is valid outside its knot.
     pub(crate) fn part<'a>(&self, part: &'a Value) -> Cow<'a, Value> {
         match (self, part) {
             (Value::Knot(knot, _), Value::Inner(index)) => {
@@ -290,7 +290,7 @@ impl Value {
         Value::List(values.into_iter().collect())
     }
 
-    /// Returns the object that `callable(*arguments)` makes. Nothing is called.
+    /// Returns an object that represents the result of `callable(*arguments)`. Nothing is called.
     pub fn call(callable: Value, arguments: impl IntoIterator<Item = Value>) -> Self {
         let arguments = Value::tuple(arguments);
         let make = Make::Call {
@@ -303,7 +303,7 @@ impl Value {
         }))
     }
 
-    /// Returns the arguments if the value is the result of a call of `module.name`, unchanged since.
+    /// Returns the arguments if the value is the unmodified result of a call of `module.name`.
     ///
     /// ```
     /// use pickle_value::Value;
@@ -345,7 +345,7 @@ impl Value {
 
     /// Returns the UTF-8 of a `str`, with three bytes for each lone surrogate: Python's `surrogatepass`.
     ///
-    /// [`Value::text`] is the opposite.
+    /// [`Value::text`] is the inverse.
     ///
     /// ```
     /// use pickle_value::Value;
@@ -398,8 +398,8 @@ impl Value {
 }
 
 impl Value {
-    /// Calls `see` for each proxy in the value. A container that occurs several times is searched once; `seen` holds the
-    /// containers that were searched already.
+    /// Calls `see` for each proxy in the value. Each container is searched once, even if it occurs several times;
+    /// `seen` holds the containers already searched.
     pub fn proxies<'a>(&'a self, seen: &mut HashSet<usize>, see: &mut dyn FnMut(&'a Arc<Proxy>)) {
         let mut left = vec![self];
         while let Some(value) = left.pop() {
@@ -437,7 +437,7 @@ impl Value {
 }
 
 impl Object {
-    /// Returns the values that the object is made of.
+    /// Returns the parts of the object.
     pub fn parts(&self) -> Vec<&Value> {
         let mut parts = match &self.make {
             Make::Call {
@@ -509,7 +509,7 @@ impl Array {
     }
 }
 
-/// Whether Python's `surrogatepass` decodes the bytes: UTF-8, with surrogates in three bytes each.
+/// Returns whether Python's `surrogatepass` decodes the bytes: UTF-8, with surrogates in three bytes each.
 pub(crate) fn is_surrogatepass(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     while let Err(error) = std::str::from_utf8(rest) {

@@ -1,4 +1,4 @@
-//! The server, which has the queues.
+//! The server, which owns the queues.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,9 +17,9 @@ use crate::types::Queue;
 
 /// A server of a task queue and a result queue. See [the module](super) for an example. Dropping it stops the server.
 ///
-/// A task that a worker on this machine has in hand when it is killed ([`Gone::Killed`]) returns to the front of the queue
-/// for another worker. So a task is done at least once, and a result may come twice. A task that a worker on another
-/// machine has in hand when it is lost is lost too, as with CPython's server; give tasks names, and check the results.
+/// If a worker on this machine is killed ([`Gone::Killed`]), its current task returns to the front of the queue for another
+/// worker. So a task is executed at least once, and a result may arrive twice. If a worker on another machine disappears,
+/// its current task is lost, as with CPython's server: give tasks names, and check the results.
 ///
 /// ```
 /// use multiprocessing_managers::remote_queue::RemoteQueueServer;
@@ -83,8 +83,8 @@ impl RemoteQueueServer {
         self.with(|started| started.queues.result.clone())
     }
 
-    /// Stops the server, if it runs. Calls that wait are disconnected, also those of this side's proxies. The items in the
-    /// queues stay for the next start.
+    /// Stops the server, if it runs. Blocked calls are disconnected, including those of this side's proxies. The items in
+    /// the queues stay for the next start.
     pub fn shutdown(&self) {
         if let Some(Started { queues, running }) = lock(&self.started).take() {
             drop(queues);

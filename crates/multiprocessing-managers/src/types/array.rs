@@ -1,4 +1,4 @@
-//! `Array`: numbers of one type.
+//! `Array`: a shared array of numbers of one type.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::sync::{Mutex, lock};
 
 /// A shared `array.array`: Python's `SyncManager.Array`.
 ///
-/// Each call is atomic. An object of an unknown class is not accepted as a number, because its `__index__` would have to be
-/// called.
+/// Each call is atomic. An object of an unknown class is not accepted as a number, because the server cannot call its
+/// `__index__`.
 ///
 /// ```
 /// use multiprocessing_managers::types::SharedArray;
@@ -245,7 +245,7 @@ fn character(value: &Value) -> Option<u32> {
     }
 }
 
-/// The least and the greatest number, and CPython's messages for numbers below and above.
+/// The minimum and the maximum, and CPython's messages for numbers below and above them.
 type Limit = (i128, i128, &'static str, &'static str);
 
 const LONG: Limit = {
@@ -362,7 +362,7 @@ fn write(typecode: char, value: &Value, to: &mut Vec<u8>) -> Result<(), Exceptio
     Ok(())
 }
 
-/// Returns the number, or one of the same sign that is too large for every array too.
+/// Returns the number, or a number of the same sign that is also too large for every array.
 fn integer(value: &Value) -> Result<i128, Exception> {
     match &*value.node() {
         Value::Long(number) => Ok(number.to_i128().unwrap_or(match number.sign() {

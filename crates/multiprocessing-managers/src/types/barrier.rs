@@ -1,4 +1,4 @@
-//! `Barrier`: each caller waits until all have arrived.
+//! `Barrier`: callers block until all have arrived.
 
 use std::sync::Arc;
 
@@ -14,9 +14,9 @@ use crate::sync::{Mutex, lock};
 
 /// A barrier: Python's `threading.Barrier` and `SyncManager.Barrier`.
 ///
-/// The last caller to arrive releases all, and the barrier can be used again at once: nobody waits for the others to
-/// leave. A timeout breaks the barrier for all callers until it is reset. A client that goes away while it waits no longer
-/// counts. An `action` is refused, because it would have to be called.
+/// The last caller to arrive releases all others, and the barrier can be reused immediately: it does not wait for them to
+/// leave. A timeout breaks the barrier for all callers until it is reset. A client that disconnects while it waits no
+/// longer counts. An `action` is refused, because the server does not execute client code.
 ///
 /// ```
 /// use multiprocessing_managers::types::Barrier;
@@ -27,7 +27,7 @@ use crate::sync::{Mutex, lock};
 /// assert_eq!(place, 0);
 /// ```
 pub struct Barrier {
-    /// As it was given. A number that is not whole or not positive is never reached, as in CPython.
+    /// The number as the client passed it. A fractional or non-positive number is never reached, as in CPython.
     parties: Value,
     timeout: Value,
     state: Mutex<State>,
@@ -36,7 +36,7 @@ pub struct Barrier {
 #[derive(Default)]
 struct State {
     broken: bool,
-    /// Callers that have arrived. Each is given its place, or nothing when the barrier breaks.
+    /// Callers that have arrived. Each gets its place, or `None` when the barrier breaks.
     line: Line<Option<usize>>,
 }
 
@@ -104,26 +104,26 @@ impl Barrier {
         Err(Exception::broken_barrier().into())
     }
 
-    /// Breaks the barrier: callers that wait, now or later, get a `BrokenBarrierError`.
+    /// Breaks the barrier: current and future callers of `wait` get a `BrokenBarrierError`.
     pub fn abort(&self) {
         let mut state = lock(&self.state);
         state.broken = true;
         state.fail();
     }
 
-    /// Makes the barrier usable again. Callers that wait get a `BrokenBarrierError`.
+    /// Makes the barrier usable again. Waiting callers get a `BrokenBarrierError`.
     pub fn reset(&self) {
         let mut state = lock(&self.state);
         state.broken = false;
         state.fail();
     }
 
-    /// Whether the barrier is broken.
+    /// Returns whether the barrier is broken.
     pub fn broken(&self) -> bool {
         lock(&self.state).broken
     }
 
-    /// Returns how many callers wait.
+    /// Returns the number of waiting callers.
     pub fn n_waiting(&self) -> usize {
         lock(&self.state).line.len()
     }

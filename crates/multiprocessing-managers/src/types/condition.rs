@@ -1,4 +1,4 @@
-//! `Condition`: the holder of a lock waits until another caller says that something has changed.
+//! `Condition`: the holder of a lock waits until another caller signals a change.
 
 use std::any::Any;
 use std::sync::{Arc, Weak};
@@ -17,9 +17,9 @@ use crate::sync::{Mutex, lock};
 
 /// A condition: Python's `threading.Condition` and `SyncManager.Condition`.
 ///
-/// Callers are notified in the order in which they began to wait; then each waits for the lock like any other caller. A
-/// notification for a client that has gone away passes to the next. A condition over a given `RLock` works too; CPython's
-/// `wait` fails there.
+/// Callers are notified in FIFO order; each then waits for the lock like any other caller. If a notified client has
+/// disconnected, the notification passes to the next caller. A condition can use an existing `RLock`, with which
+/// CPython's `wait` fails.
 ///
 /// ```
 /// use multiprocessing_managers::types::Condition;
@@ -33,7 +33,7 @@ use crate::sync::{Mutex, lock};
 pub struct Condition {
     me: Weak<Condition>,
     inner: Inner,
-    /// The proxy of the lock that was given, or `None`.
+    /// The proxy of the lock passed to the constructor, if any.
     given: Value,
     line: Mutex<Line<()>>,
 }
@@ -45,7 +45,7 @@ enum Inner {
 }
 
 impl Condition {
-    /// Creates `Condition(lock=None)`, with an `RLock` of its own or with a `Lock` or `RLock` of the same server.
+    /// Creates `Condition(lock=None)`, with its own `RLock` or with a `Lock` or `RLock` of the same server.
     ///
     /// # Errors
     ///
@@ -85,10 +85,10 @@ impl Condition {
             return Err(Exception::runtime_error("cannot wait on un-acquired lock").into());
         }
         let timeout = timeout::condition(timeout)?;
-        // Before the lock is released, so that its next holder finds this caller waiting.
+        // Join the line before the lock is released, so that the next holder finds this caller waiting.
         let place = lock(&self.line).join(caller, ())?;
         let released = self.inner.release_all(caller);
-        // Another caller may just have released a Lock; then this only leaves the line.
+        // If another caller has just released the Lock, this only leaves the line.
         let timeout = if released.is_ok() {
             timeout
         } else {
@@ -121,7 +121,7 @@ impl Condition {
         Ok(notified)
     }
 
-    /// Wakes the `n` callers that have waited longest; `n` is a Python number, rounded up.
+    /// Wakes the `n` longest-waiting callers; `n` is a Python number, rounded up.
     ///
     /// # Errors
     ///
@@ -139,7 +139,7 @@ impl Condition {
         Ok(())
     }
 
-    /// Wakes all callers that wait.
+    /// Wakes all waiting callers.
     ///
     /// # Errors
     ///
@@ -163,7 +163,7 @@ impl Condition {
     /// Passes on a notification that its caller cannot use.
     fn pass_on(&self, notified: bool) {
         if notified {
-            // If no caller waits, none misses it.
+            // If no caller waits, the notification is dropped.
             lock(&self.line).give(()).ok();
         }
     }
@@ -179,7 +179,7 @@ impl Inner {
         rlock.ok().map(Inner::RLock)
     }
 
-    /// A `Lock` has no owner, so it only has to be locked, as in CPython.
+    /// A `Lock` has no owner, so this only checks that it is locked, as in CPython.
     fn is_owned(&self, caller: &Caller) -> bool {
         match self {
             Inner::Lock(lock) => lock.locked(),
@@ -317,7 +317,7 @@ mod tests {
         lock(&condition.line).len()
     }
 
-    /// Acquires and waits; after a notification it releases.
+    /// Acquires, waits, and releases after a notification.
     fn wait(condition: &Arc<Condition>, caller: Arc<Caller>) -> thread::JoinHandle<String> {
         let (waiter, before) = (condition.clone(), waiting(condition));
         let thread = thread::spawn(move || {
@@ -490,7 +490,7 @@ mod tests {
         assert!(refused.is("builtins", "TypeError"));
     }
 
-    /// Every token that is made is taken, although a third of the waiting callers go away.
+    /// Every token is taken, although a third of the waiting callers disconnect.
     #[test]
     fn no_consumer_sleeps_beside_a_token() {
         const MADE: usize = 1500;
@@ -572,7 +572,7 @@ mod tests {
             let next = wait(&condition, local());
             let mut line = lock(&condition.line);
             drop(client);
-            // It knows by now that its client has gone, and cannot leave the line yet.
+            // It has noticed that its client has disconnected, but cannot leave the line yet.
             thread::sleep(MOMENT);
             line.give(()).unwrap();
             drop(line);

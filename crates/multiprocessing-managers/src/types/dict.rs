@@ -1,4 +1,4 @@
-//! `dict`, and the iterators over it.
+//! `dict` and its iterators.
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
@@ -25,9 +25,9 @@ pub struct Table {
 
 /// A shared `dict`: Python's `SyncManager.dict`.
 ///
-/// Each call is atomic. `keys`, `values` and `items` return lists, as CPython's server sends them. If a dict is updated from
-/// a proxy of itself, the items before the call count. If as many items were removed as added, an iterator goes on with
-/// the next item that it has not seen; CPython's may skip some.
+/// Each call is atomic. `keys`, `values` and `items` return lists, as CPython's server sends them. Updating a dict
+/// from a proxy of itself uses the items from before the call. If as many items were removed as added, an iterator
+/// continues with the next unseen item; CPython's may skip some.
 ///
 /// ```
 /// use multiprocessing_managers::types::Dict;
@@ -49,7 +49,7 @@ pub struct DictIterator {
 }
 
 struct State {
-    /// The dict, as a proxy, which is a reference that the collector sees; `None` at the end of the iteration.
+    /// The dict as a proxy, so that the collector sees the reference; `None` at the end of the iteration.
     dict: Option<Value>,
     /// The number of keys at the start; `None` once it has changed.
     length: Option<usize>,
@@ -67,7 +67,7 @@ impl Table {
         Some(value)
     }
 
-    /// Sets an item. An equal key stays in place; then this returns the new key and the old value.
+    /// Sets an item. If an equal key exists, keeps it and returns the new key and the old value.
     pub fn set(&mut self, key: Key, value: Value) -> Option<(Key, Value)> {
         let next = self.next;
         let place = *self.places.entry(key.clone()).or_insert(next);
@@ -89,7 +89,7 @@ impl Table {
     fn pop(&mut self) -> Option<(Key, Value)> {
         let (place, (key, value)) = self.entries.pop_last()?;
         self.places.remove(&key);
-        // The next key takes the same place, as in CPython, so an iterator that has passed it does not see it.
+        // The next key takes the same place, as in CPython, so an iterator past that place does not see it.
         self.next = place;
         Some((key, value))
     }
@@ -397,7 +397,7 @@ impl DictIterator {
         let Some(dict) = dict else {
             return Err(Exception::stop_iteration());
         };
-        // Dropped before the dict, whose last clone this may be.
+        // Drop this before the dict, because this may be its last clone.
         let mut state = lock(&self.state);
         let table = lock(&dict.table);
         if state.length != Some(table.len()) {

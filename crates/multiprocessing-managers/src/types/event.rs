@@ -1,4 +1,4 @@
-//! `Event`: a flag that callers set and wait for.
+//! `Event`: a flag that callers set, clear and wait for.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::sync::{Mutex, lock};
 
 /// A flag: Python's `threading.Event` and `SyncManager.Event`.
 ///
-/// Setting it wakes all callers that wait, even if it is cleared at once.
+/// Setting it wakes all waiting callers, even if it is cleared immediately afterwards.
 ///
 /// ```
 /// use multiprocessing_managers::types::Event;
@@ -46,12 +46,12 @@ impl Event {
         Ok(Arc::default())
     }
 
-    /// Whether the flag is set.
+    /// Returns whether the flag is set.
     pub fn is_set(&self) -> bool {
         lock(&self.state).set
     }
 
-    /// Sets the flag, and wakes all callers that wait.
+    /// Sets the flag, and wakes all waiting callers.
     pub fn set(&self) {
         let mut state = lock(&self.state);
         state.set = true;

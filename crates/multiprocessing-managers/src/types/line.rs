@@ -1,4 +1,4 @@
-//! A line of waiting callers, first come first served.
+//! A FIFO line of waiting callers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -7,10 +7,10 @@ use std::time::Duration;
 use crate::caller::{Caller, Ticket, Waited};
 use crate::sync::{Arc, Instant, Mutex, MutexGuard, lock};
 
-/// A line of callers that wait for a `T` and have brought a `B`, under the lock of the object that they wait for.
+/// A line of callers that wait for a `T`, each with a `B` attached. The lock of the object that they wait for guards it.
 ///
 /// New items go straight to the first waiter, so no other caller can take one in between. A caller that leaves the line
-/// finds the item that it was given meanwhile, and gives it back.
+/// gets any item already assigned to it, and returns it.
 pub struct Line<T, B = ()> {
     next: u64,
     waiting: BTreeMap<u64, (Arc<Ticket>, B)>,
@@ -29,7 +29,7 @@ pub enum Turn<T> {
     Given(T),
     /// The time limit has passed.
     TimedOut,
-    /// The client has gone away; an item that it was given meanwhile is for another caller.
+    /// The client has disconnected. An item already assigned to it goes to another caller.
     Gone(Option<T>),
 }
 
@@ -44,7 +44,7 @@ impl<T, B> Default for Line<T, B> {
 }
 
 impl<T, B> Line<T, B> {
-    /// Takes the last place. Fails if the process has no file descriptor left.
+    /// Joins the end of the line. Fails if the process has no file descriptor left.
     pub fn join(&mut self, caller: &Arc<Caller>, brought: B) -> io::Result<Place> {
         let place = Place {
             number: self.next,
@@ -56,7 +56,7 @@ impl<T, B> Line<T, B> {
         Ok(place)
     }
 
-    /// Gives the thing to the first waiter, and returns that caller and what it has brought. Returns the thing if no caller
+    /// Gives the item to the first waiter, and returns that caller and its attached value. Returns the item if no caller
     /// waits.
     pub fn give(&mut self, thing: T) -> Result<(u64, B), T> {
         let Some((number, (ticket, brought))) = self.waiting.pop_first() else {
@@ -67,17 +67,17 @@ impl<T, B> Line<T, B> {
         Ok((ticket.caller().id(), brought))
     }
 
-    /// Returns how many callers wait.
+    /// Returns the number of waiting callers.
     pub fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Returns what the waiting callers have brought.
+    /// Returns the values attached to the waiting callers.
     pub fn brought(&self) -> impl Iterator<Item = &B> {
         self.waiting.values().map(|(_, brought)| brought)
     }
 
-    /// Returns what was given to callers that have not noticed yet.
+    /// Returns the items assigned to callers that have not woken up yet.
     pub fn given(&self) -> impl Iterator<Item = &T> {
         self.given.values()
     }
@@ -90,7 +90,7 @@ impl<T, B> Line<T, B> {
 
 impl Place {
     /// Blocks until the place's turn, and leaves the line. A timeout beyond the range of the clock means no limit; zero does
-    /// not block. Returns with the lock held, because the caller may have to give back what it was given.
+    /// not block. Returns with the lock held, because the caller may have to return its item.
     pub fn wait<'a, S, T, B>(
         self,
         timeout: Option<Duration>,

@@ -1,4 +1,4 @@
-//! `list`.
+//! `list`: a shared list.
 
 use std::mem;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use crate::sync::{Mutex, lock};
 
 /// A shared `list`: Python's `SyncManager.list`.
 ///
-/// Each call is atomic, and makes at most [`MOST`] items. `sort` accepts no `key`, because it would have to be called.
-/// `l.extend(l)` doubles the list; CPython's server goes on without end.
+/// Each call is atomic, and makes at most [`MOST`] items. `sort` accepts no `key`, because the server does not execute
+/// client code. `l.extend(l)` doubles the list; CPython's server never returns.
 ///
 /// ```
 /// use multiprocessing_managers::types::List;
@@ -574,7 +574,7 @@ mod tests {
         assert_eq!(answer(&*list, "clear", []), hidden);
     }
 
-    /// 2**20 tuples to look at, in 20.
+    /// A value of 20 tuples, in which a walk visits 2**20 tuples.
     fn doubled() -> Value {
         (0..20).fold(Value::from(0.5), |inner, _| {
             Value::tuple([inner.clone(), inner])

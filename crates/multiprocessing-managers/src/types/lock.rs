@@ -1,4 +1,4 @@
-//! `Lock`: one caller at a time holds it.
+//! `Lock`: held by one caller at a time.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -14,11 +14,11 @@ use crate::sync::{Mutex, lock};
 
 /// A lock: Python's `threading.Lock` and `SyncManager.Lock`.
 ///
-/// Callers get the lock in the order in which they began to wait, and any caller may release it.
+/// Callers get the lock in FIFO order, and any caller may release it.
 ///
 /// When the holder's connection ends, the lock stays locked: a program may acquire it in a child and release it in the
-/// parent, as CPython's own tests do. When the holder's process is killed, the lock is released, unless another caller has
-/// released it before. A client that disconnects before it reads the grant never held the lock. CPython's server never
+/// parent, as CPython's own tests do. When the holder's process is killed, the lock is released, unless another caller
+/// released it earlier. A client that disconnects before it reads the grant never held the lock. CPython's server never
 /// releases the lock in these two cases.
 ///
 /// ```
@@ -62,7 +62,7 @@ impl Lock {
     ///
     /// # Errors
     ///
-    /// [`Failure::Gone`] if the caller goes away; then it does not hold the lock.
+    /// [`Failure::Gone`] if the client disconnects; it does not hold the lock then.
     pub fn acquire(
         &self,
         caller: &Arc<Caller>,
@@ -109,12 +109,12 @@ impl Lock {
         Ok(())
     }
 
-    /// Whether a caller holds the lock.
+    /// Returns whether a caller holds the lock.
     pub fn locked(&self) -> bool {
         lock(&self.state).owner.is_some()
     }
 
-    /// Releases the lock if it is still as that caller acquired it.
+    /// Releases the lock if that acquisition is still the current one.
     pub(crate) fn take_back(&self, caller_id: u64) {
         let mut state = lock(&self.state);
         if state.owner == Some(caller_id) {
@@ -178,7 +178,7 @@ impl Referent for Lock {
     }
 }
 
-/// The error of a C function without parameters for arguments.
+/// Returns the error of a C function without parameters that got arguments.
 pub(crate) fn no_arguments(function: &str, args: &Args) -> Result<(), Exception> {
     let fail = |text: String| {
         Err(Exception::type_error(format!(
@@ -362,7 +362,7 @@ mod tests {
         lock.acquire(&killed, None).unwrap();
         leave(&killed, true, Gone::Killed);
         assert!(!lock.locked());
-        // A lock that the client had, and that another caller holds now, stays with that caller.
+        // If another caller now holds the client's former lock, that caller keeps it.
         lock.acquire(&killed, None).unwrap();
         lock.release().unwrap();
         lock.acquire(&left, None).unwrap();
@@ -406,7 +406,7 @@ mod tests {
         until(|| waiting(&object) == 1);
         let mut state = super::lock(&object.state);
         drop(client);
-        // It knows by now that its client has gone, and cannot leave the line yet.
+        // It has noticed that its client has disconnected, but cannot leave the line yet.
         thread::sleep(MOMENT);
         state.pass();
         drop(state);

@@ -14,9 +14,9 @@
 //! tasks.put("one".into(), None).unwrap();
 //! ```
 
-// A container keeps its values under a lock of its own, and drops no value while it holds that lock: the last clone of a
-// proxy may end another object. Nothing done under such a lock calls another object: comparing or showing values looks at
-// nothing else, and a proxy is only its name. Iterating over a proxy happens before.
+// Each container guards its values with its own lock, and never drops a value under that lock: dropping the last clone of
+// a proxy may drop another object. Code under such a lock never calls another object: comparing and showing values treat a
+// proxy as a name. Iterating over a proxy happens before the lock is taken.
 
 mod index;
 #[cfg(not(loom))]

@@ -1,4 +1,4 @@
-//! `Queue`: each item goes to one caller, in the order in which the items were put.
+//! `Queue`: each item goes to one caller, in FIFO order.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -15,10 +15,10 @@ use crate::sync::{Mutex, lock};
 
 /// A queue: Python's `queue.Queue`, `SyncManager.Queue` and `SyncManager.JoinableQueue`.
 ///
-/// Callers that wait to put or get are served in the order in which they came. A client that goes away while it waits
-/// takes no item and puts none. An item whose client goes away before it reads the reply returns to the front of the
-/// queue; for `join` it has never been taken. CPython's server loses such items. [`Queue::on_lost`] reports items that a
-/// client had in hand when it went away.
+/// Callers waiting to put or get are served in FIFO order. A client that disconnects while it waits neither takes nor puts
+/// an item. If a client disconnects before it reads the reply, its item returns to the front of the queue and still counts
+/// as not taken for `join`. CPython's server loses such items. [`Queue::on_lost`] reports items that a client was working
+/// on when it disconnected.
 ///
 /// ```
 /// use multiprocessing_managers::types::Queue;
@@ -43,10 +43,10 @@ struct State {
     items: VecDeque<Value>,
     /// Empty while there are items.
     getters: Line<Value>,
-    /// Callers with an item to put. Empty while there is room.
+    /// Callers waiting to put an item. Empty while there is room.
     putters: Line<(), Value>,
     joiners: Line<()>,
-    /// The number of items that were put and not reported as done.
+    /// The number of items put but not yet reported as done.
     unfinished: usize,
 }
 
@@ -55,7 +55,7 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// `TypeError` for wrong arguments, also for a `maxsize` that is not a number, which CPython notices at the first
+    /// `TypeError` for wrong arguments, including a `maxsize` that is not a number, which CPython detects only at the first
     /// `put`.
     pub fn new(args: Args) -> Result<Arc<Self>, Exception> {
         let [maxsize] = args.bind("Queue.__init__", [("maxsize", Some(Value::Int(0)))])?;
@@ -66,7 +66,7 @@ impl Queue {
         ))
     }
 
-    /// Creates a queue of at most `maxsize` items; 0 stands for no limit.
+    /// Creates a queue of at most `maxsize` items; 0 means no limit.
     pub fn bounded(maxsize: usize) -> Arc<Self> {
         Queue::make((maxsize > 0).then_some(maxsize))
     }
@@ -85,7 +85,7 @@ impl Queue {
         })
     }
 
-    /// Puts an item, from the server's own process. Blocks while the queue is full, at most for the timeout.
+    /// Puts an item from the server's own process. Blocks while the queue is full, at most for the timeout.
     ///
     /// # Errors
     ///
@@ -94,7 +94,7 @@ impl Queue {
         own(|caller| self.put_in(caller, item, || Ok(timeout)))
     }
 
-    /// Takes the oldest item, from the server's own process. Blocks while the queue is empty, at most for the timeout.
+    /// Takes the oldest item from the server's own process. Blocks while the queue is empty, at most for the timeout.
     ///
     /// # Errors
     ///
@@ -119,7 +119,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Returns an item to the front of the queue, even if the queue is full. For `join` it has never been taken.
+    /// Returns an item to the front of the queue, even if the queue is full. For `join` it counts as not taken.
     pub fn put_back(&self, item: Value) {
         let mut state = lock(&self.state);
         if let Err(item) = state.getters.give(item) {
@@ -127,12 +127,12 @@ impl Queue {
         }
     }
 
-    /// Returns the number of items; another caller may change it at once. Python's `qsize()`.
+    /// Returns the number of items, which other callers may change at any time. Python's `qsize()`.
     pub fn len(&self) -> usize {
         lock(&self.state).items.len()
     }
 
-    /// Whether the queue is empty; another caller may change that at once. Python's `empty()`.
+    /// Returns whether the queue is empty, which other callers may change at any time. Python's `empty()`.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -141,11 +141,11 @@ impl Queue {
         self.maxsize.is_some_and(|maxsize| maxsize <= self.len())
     }
 
-    /// Calls `hook` from now on with each item that may be lost: it was sent to a client whose connection then ended without
+    /// Sets `hook` to be called with each item that may be lost: an item sent to a client whose connection then ended without
     /// another request.
     ///
-    /// The client may or may not have done its work on the item. [Put it back](Queue::put_back) if doing the work twice
-    /// does no harm. Without a hook such items are gone, as in CPython.
+    /// The client may or may not have processed the item. [Put it back](Queue::put_back) if processing it twice is harmless.
+    /// Without a hook such items are lost, as in CPython.
     pub fn on_lost(&self, hook: Box<dyn Fn(Value, Gone) + Send + Sync>) {
         *lock(&self.on_lost) = Some(hook.into());
     }
@@ -171,7 +171,7 @@ impl Queue {
         {
             Turn::Given(()) => Ok(()),
             Turn::TimedOut => Err(Exception::full().into()),
-            // The item is in the queue, although its client is not told.
+            // The item is in the queue, although its client gets no reply.
             Turn::Gone(_) => Err(Failure::Gone),
         }
     }
@@ -221,7 +221,7 @@ impl Queue {
             .is_none_or(|maxsize| state.items.len() < maxsize)
     }
 
-    /// Takes the items of callers that wait to put them.
+    /// Moves items of callers that wait to put them into the queue.
     fn admit(&self, state: &mut State) {
         while self.has_room(state) {
             let Ok((_, item)) = state.putters.give(()) else {
@@ -370,7 +370,7 @@ impl Referent for Queue {
 
     fn clear(&self) {
         let items = std::mem::take(&mut lock(&self.state).items);
-        // Not under the lock: an item may hold the last reference to a queue, even this one.
+        // Drop outside the lock: an item may hold the last reference to a queue, even this one.
         drop(items);
     }
 }
@@ -523,7 +523,7 @@ mod tests {
             thread::spawn(move || call(&*joiner, &local(), "join", Args::default()))
         });
         until(|| lock(&queue.state).joiners.len() == 3);
-        // What comes back unread is still to be done.
+        // Unread items that come back still count as not done.
         let (gone, _client) = remote();
         assert_eq!(get(&queue, &gone), "0");
         leave(&gone, false, Gone::Killed);
@@ -633,8 +633,8 @@ mod tests {
         assert_eq!(queue.len(), 0);
     }
 
-    /// Items go through a small queue from four threads to four; a third of the clients go away meanwhile. Whatever was
-    /// put is got once, and `join` returns.
+    /// Items go through a small queue from four threads to four; a third of the clients disconnect. Every item that was
+    /// put is taken once, and `join` returns.
     #[test]
     fn no_item_is_lost_or_doubled_whoever_goes() {
         let queue = Queue::bounded(3);
@@ -707,7 +707,7 @@ mod tests {
         let mut got: Vec<i64> = getters.map(|thread| thread.join().unwrap()).concat();
         drop(doom);
         reaper.join().unwrap();
-        // The last getter may have left with an item on its way back.
+        // The last getter may have disconnected, and its item may still be on its way back.
         while let Ok(item) = queue.get(Some(Duration::ZERO)) {
             got.push(source(&item).parse().unwrap());
             queue.task_done().unwrap();
@@ -740,7 +740,7 @@ mod tests {
         until(|| lock(&object.state).getters.len() == 1);
         let mut state = super::lock(&object.state);
         drop(client);
-        // It knows by now that its client has gone, and cannot leave the line yet.
+        // It has noticed that its client has disconnected, but cannot leave the line yet.
         thread::sleep(MOMENT);
         state.add(Value::Int(1));
         drop(state);

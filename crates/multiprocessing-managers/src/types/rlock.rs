@@ -15,9 +15,9 @@ use crate::sync::{Mutex, lock};
 
 /// A recursive lock: Python's `threading.RLock` and `SyncManager.RLock`.
 ///
-/// Its owner is a connection, that is, a thread of a client. Only the owner can release it, as often as it has acquired it,
-/// so it is released when the connection ends. (In CPython it then belongs to the next server thread with the same number.)
-/// Callers get the lock in the order in which they began to wait.
+/// Its owner is a connection, that is, a thread of a client. Only the owner can release it, as often as it acquired it, so
+/// the server releases it when the connection ends. (In CPython it then belongs to the next server thread with the same
+/// number.) Callers get the lock in FIFO order.
 ///
 /// ```
 /// use multiprocessing_managers::types::RLock;
@@ -37,9 +37,9 @@ pub struct RLock {
 struct State {
     /// The owner's [`Caller::id`], or 0.
     owner: u64,
-    /// How often the owner has acquired it.
+    /// The number of times that the owner has acquired it.
     depth: usize,
-    /// Callers with the depth that they will have. Empty while the lock has no owner.
+    /// Waiting callers, each with the depth that it will own. Empty while the lock has no owner.
     line: Line<(), usize>,
 }
 
@@ -57,7 +57,7 @@ impl RLock {
     ///
     /// # Errors
     ///
-    /// [`Failure::Gone`] if the caller goes away; then it does not own the lock.
+    /// [`Failure::Gone`] if the client disconnects; it does not own the lock then.
     pub fn acquire(
         &self,
         caller: &Arc<Caller>,
@@ -89,7 +89,7 @@ impl RLock {
         Ok(())
     }
 
-    /// Whether the caller owns the lock.
+    /// Returns whether the caller owns the lock.
     pub fn is_owned(&self, caller: &Caller) -> bool {
         lock(&self.state).owner == caller.id()
     }
@@ -106,7 +106,7 @@ impl RLock {
         depth
     }
 
-    /// Acquires the lock, which the caller does not own, `depth` times.
+    /// Acquires the lock `depth` times. The caller must not own it yet.
     pub(crate) fn enter(
         &self,
         caller: &Arc<Caller>,
@@ -261,7 +261,7 @@ mod tests {
         until(|| super::lock(&object.state).line.len() == 1);
         let mut state = super::lock(&object.state);
         drop(client);
-        // It knows by now that its client has gone, and cannot leave the line yet.
+        // It has noticed that its client has disconnected, but cannot leave the line yet.
         thread::sleep(MOMENT);
         state.pass();
         drop(state);

@@ -1,4 +1,4 @@
-//! `Semaphore` and `BoundedSemaphore`: several callers at a time hold one.
+//! `Semaphore` and `BoundedSemaphore`: held by several callers at a time.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -15,12 +15,12 @@ use crate::sync::{Mutex, lock};
 
 /// A semaphore: Python's `threading.Semaphore` and `threading.BoundedSemaphore`, and those of `SyncManager`.
 ///
-/// Callers are served in the order in which they began to wait, and any caller may release. The value is an `i64`; Python
+/// Callers are served in FIFO order, and any caller may release. The value is an `i64`; Python
 /// accepts a `float` too.
 ///
-/// A killed client's share of a plain semaphore is not given back: a semaphore may count signals, which are never
-/// released. A bounded semaphore guards a resource, so the share of a killed client is given back. A release gives back the
-/// caller's own share first, then that of a client that has left, then the oldest.
+/// The server does not release a killed client's permits of a plain semaphore, which may count signals that are never
+/// released. A bounded semaphore guards a resource, so the server releases the permits of a killed client. A release
+/// returns the caller's own permit first, then one of a disconnected client, then the oldest.
 ///
 /// ```
 /// use multiprocessing_managers::types::Semaphore;
@@ -39,7 +39,7 @@ pub struct Semaphore {
 
 struct State {
     value: i64,
-    /// The holders of a bounded semaphore, as many as the value is below the initial value.
+    /// The holders of a bounded semaphore: the initial value minus the current value.
     shares: VecDeque<Share>,
     /// Empty while the value is positive.
     line: Line<()>,
@@ -83,9 +83,9 @@ impl Semaphore {
         })
     }
 
-    /// Takes one, and returns whether it did. Blocks while the value is zero.
+    /// Takes a permit, and returns whether it did. Blocks while the value is zero.
     ///
-    /// Fails with [`Failure::Gone`] if the caller goes away; then it has taken nothing.
+    /// Fails with [`Failure::Gone`] if the client disconnects; it has taken no permit then.
     fn acquire(&self, caller: &Arc<Caller>, args: Args) -> Result<bool, Failure> {
         let parameters = [
             ("blocking", Some(Value::Bool(true))),
@@ -162,7 +162,7 @@ impl Semaphore {
         Ok(())
     }
 
-    /// Adds to the value; callers that wait are served first.
+    /// Adds to the value; waiting callers are served first.
     fn add(&self, state: &mut State, mut n: i64) {
         while n > 0 {
             let Ok((caller_id, ())) = state.line.give(()) else {
@@ -181,7 +181,7 @@ impl Semaphore {
         }
     }
 
-    /// Takes back one that the caller was given and never used.
+    /// Takes back a permit that was granted to the caller and never used.
     fn take_back(&self, state: &mut State, caller_id: u64) {
         if self.bound.is_some() {
             let its = |share: &Share| share.caller_id == caller_id;
@@ -456,7 +456,7 @@ mod tests {
         until(|| lock(&object.state).line.len() == 1);
         let mut state = super::lock(&object.state);
         drop(client);
-        // It knows by now that its client has gone, and cannot leave the line yet.
+        // It has noticed that its client has disconnected, but cannot leave the line yet.
         thread::sleep(MOMENT);
         object.add(&mut state, 1);
         drop(state);

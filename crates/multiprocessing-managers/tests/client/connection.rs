@@ -61,7 +61,7 @@ fn every_kind_of_failure() {
         assert!(matches!(&error, Error::Unserializable(_)), "{error}");
         let error = manager.attach(&Value::None).unwrap_err();
         assert!(matches!(&error, Error::Protocol(_)), "{error}");
-        // The connection is as good as before.
+        // The connection still works.
         list.append(1i64).unwrap();
         assert_eq!(list.repr().unwrap(), "[1]");
     });
@@ -76,7 +76,7 @@ fn proxies_inside_of_values() {
         dict.set("list", &inner).unwrap();
         dict.set("queue", Value::list([Value::from(&queue)]))
             .unwrap();
-        // What is inside of another object has no count, and is alive all the same.
+        // An object stored in another object has no count, but is alive.
         drop((inner, queue));
         assert_eq!(manager.number_of_objects().unwrap(), 1);
         let value = dict.get("list").unwrap().unwrap();
@@ -122,7 +122,7 @@ fn a_killed_server_leaves_nobody_waiting() {
         assert!(matches!(error, Error::Disconnected { .. }), "{error}");
         let error = event.set().unwrap_err();
         assert!(matches!(error, Error::Disconnected { .. }), "{error}");
-        // This thread has no connection any more, and gets none.
+        // This thread has lost its connection and cannot open another.
         let error = event.set().unwrap_err();
         assert!(matches!(error, Error::Io { .. }), "{error}");
         let error = guard.release().unwrap_err();
@@ -148,7 +148,7 @@ fn a_server_that_ends_leaves_nobody_waiting() {
     });
 }
 
-/// Then our server releases what the thread held.
+/// The server then releases the locks that the thread held.
 #[test]
 fn a_thread_that_ends_closes_its_connection() {
     limited(|| {

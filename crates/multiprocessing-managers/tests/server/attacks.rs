@@ -7,7 +7,7 @@ use multiprocessing_managers::*;
 
 use super::*;
 
-/// How long a call of another client may take meanwhile. In a debug build, beside other tests, it may take a little longer.
+/// The time limit for another client's call during an attack. A debug build that runs other tests too is slower.
 const SLOW: Duration = Duration::from_secs(if cfg!(debug_assertions) { 4 } else { 1 });
 
 /// Starts a server with a short time limit for handshakes.
@@ -67,11 +67,11 @@ fn strangers() {
         let running = strict(&place);
         let place = running.address();
         beside(place, || {
-            // Says nothing.
+            // The peer sends nothing.
             let begun = Instant::now();
             ends(&mut Raw::stranger(place));
             assert!(begun.elapsed() < Duration::from_secs(5));
-            // A byte now and then.
+            // The peer sends a byte from time to time.
             let mut raw = Raw::stranger(place);
             raw.0.recv(300).unwrap();
             let begun = Instant::now();
@@ -83,7 +83,7 @@ fn strangers() {
                 thread::sleep(Duration::from_millis(100));
             }
             assert!(begun.elapsed() < Duration::from_secs(5));
-            // Announces much.
+            // The peer announces a large message.
             for header in [
                 &[0x7f, 0xff, 0xff, 0xff][..],
                 &[0xff; 4],
@@ -94,7 +94,7 @@ fn strangers() {
                 (&**raw.0.stream()).write_all(header).unwrap();
                 ends(&mut raw);
             }
-            // Knows the key, and says nothing.
+            // The peer has the key, and sends nothing.
             let begun = Instant::now();
             ends(&mut Raw::known(place));
             assert!(begun.elapsed() < Duration::from_secs(5));
@@ -104,7 +104,7 @@ fn strangers() {
     }
 }
 
-/// A pickle instead of an answer, of a kind that would be seen.
+/// A pickle instead of an answer, whose execution would be noticed.
 #[test]
 fn nothing_is_unpickled_for_strangers() {
     let running = serve(&unix());
@@ -130,7 +130,7 @@ fn nothing_is_unpickled_for_strangers() {
                 assert!(frame.starts_with(b"#CHALLENGE#") || frame == b"#FAILURE#");
             }
         }
-        // It knows the key, but has not proved that the server does: its own verdict is missing.
+        // The peer has the key, but sends a pickle instead of its verdict on the server's answer.
         let mut raw = Raw::stranger(place);
         half(&mut raw);
         raw.send_bytes(pickle);
@@ -142,7 +142,7 @@ fn nothing_is_unpickled_for_strangers() {
     assert_eq!(length.1, Value::Int(0));
 }
 
-/// The first half of a handshake, and a challenge of one's own.
+/// The first half of a handshake, then the peer's own challenge.
 fn half(raw: &mut Raw) {
     use hmac::{Hmac, KeyInit, Mac};
     let challenge = raw.0.recv(300).unwrap().unwrap().to_vec();
@@ -153,12 +153,12 @@ fn half(raw: &mut Raw) {
     raw.send_bytes(b"#CHALLENGE#01234567890123456789");
 }
 
-/// A pickle that makes lists of lists, so deep.
+/// Returns a pickle of lists nested to this depth.
 fn nested(depth: usize) -> Vec<u8> {
     [&vec![b']'; depth][..], &vec![b'a'; depth - 1], b"."].concat()
 }
 
-/// A tuple of twice the same tuple of twice the same, so often: 2 to the power of `times` parts.
+/// Returns a tuple that contains the same tuple twice, nested `times` levels deep: 2 to the power of `times` parts.
 fn doubled(times: usize) -> Value {
     (0..times).fold(Value::tuple([]), |value, _| {
         Value::tuple([value.clone(), value])
@@ -173,16 +173,16 @@ fn bombs() -> Vec<Vec<u8>> {
         b"N.".to_vec(),
         b"\x80\x04K\x01.".to_vec(),
         nested(100_000),
-        // Tuples in tuples, and the marks alone.
+        // Nested tuples, then only their marks.
         [&b"("[..], b")", &vec![0x85; 100_000], b"t."].concat(),
         vec![b'('; 100_000],
         [&vec![b'('; 100_000][..], &vec![b't'; 100_000], b"."].concat(),
-        // A memo with four thousand million places.
+        // A memo index of four billion.
         b"Nr\xff\xff\xff\xff.".to_vec(),
         b"Nr\xff\xff\xff\x0f.".to_vec(),
         b"Np4294967295\n.".to_vec(),
         b"j\xff\xff\xff\xff.".to_vec(),
-        // Lengths that are not there.
+        // Announced lengths without the data.
         b"\x8d\xff\xff\xff\xff\xff\xff\xff\x7f.".to_vec(),
         b"\x8e\xff\xff\xff\xff\xff\xff\xff\x7f.".to_vec(),
         b"\x96\xff\xff\xff\xff\xff\xff\xff\x7f.".to_vec(),
@@ -193,7 +193,7 @@ fn bombs() -> Vec<Vec<u8>> {
         // An integer of a million digits.
         [b"I", &vec![b'9'; 1_000_000][..], b"\n."].concat(),
         [b"L", &vec![b'9'; 1_000_000][..], b"L\n."].concat(),
-        // What would run a command.
+        // A pickle that would run a command.
         b"cos\nsystem\n(S'false'\ntR.".to_vec(),
         b"\x80\x04\x95\x10\0\0\0\0\0\0\0".to_vec(),
         (0..=255).collect(),
@@ -245,8 +245,8 @@ fn bad_pickles_of_those_who_know_the_key() {
     }
 }
 
-/// Small messages of values that are huge when they are written out: whatever is done with one, it ends, and costs others
-/// nothing.
+/// Small messages of values that are huge when written out: every operation on them ends, and does not slow other clients
+/// down.
 #[test]
 fn small_messages_of_huge_values() {
     let running = serve(&unix());
@@ -279,7 +279,7 @@ fn small_messages_of_huge_values() {
             assert_eq!(done(&queue, "put", vec![bomb()]), fine);
             assert_eq!(done(&queue, "get", vec![]), fine);
             assert_eq!(done(&list, "#GETVALUE", vec![]), fine);
-            // Each comes to the end of what an operation may cost, which takes its time in a debug build.
+            // Each operation reaches its limit, which is slow in a debug build.
             let all = [
                 (&list, "__contains__", vec![bomb()]),
                 (&dict, "__setitem__", vec![bomb(), bomb()]),
@@ -304,7 +304,7 @@ fn small_messages_of_huge_values() {
 fn alone_attacks_take_little_memory() {
     let running = strict(&unix());
     let place = running.address();
-    // What the normal things take.
+    // The time that normal operations take.
     create(place, ["list".into()]);
     let before = status("VmHWM:");
     for _ in 0..20 {
@@ -320,7 +320,7 @@ fn alone_attacks_take_little_memory() {
             raw.reply();
         }
     }
-    // An announcement within the limit, of which nothing comes.
+    // A frame with a length within the limit and no data.
     let waiting: Vec<Raw> = (0..50)
         .map(|_| {
             let raw = Raw::accepted(place);

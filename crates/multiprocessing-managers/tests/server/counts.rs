@@ -1,4 +1,4 @@
-//! Reference counts, and how long objects live.
+//! Reference counts and the lifetime of objects.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +34,7 @@ fn as_the_protocol_says() {
         );
         assert_eq!(control(place, "decref", [name()]), done);
         assert_eq!(count(place), 0);
-        // Its name is gone.
+        // Its name no longer exists.
         for function in ["incref", "decref"] {
             let (kind, text) = control(place, function, [name()]);
             assert_eq!(kind, "#TRACEBACK");
@@ -43,7 +43,7 @@ fn as_the_protocol_says() {
         }
         let (kind, _) = calls.ask(&*ident, "append", [Value::Int(1)]).unwrap();
         assert_eq!(kind, "#TRACEBACK");
-        // The connection is as good as before, and no name comes again.
+        // The connection still works, and no name is reused.
         let other = create(place, ["list".into()]);
         assert_ne!(other, ident);
         let (kind, _) = calls.ask(&*other, "append", [Value::Int(1)]).unwrap();
@@ -81,7 +81,7 @@ fn what_is_registered_has_one_name() {
     assert_eq!(running.number_of_objects(), 1);
     drop(second);
     assert_eq!(running.number_of_objects(), 0);
-    // What is in it stays.
+    // Its items stay alive.
     assert_eq!(manager.get_queue("it").unwrap().get().unwrap(), 1i64.into());
     assert!(queue.is_empty());
 }
@@ -107,7 +107,7 @@ fn what_is_stored_lives() {
     assert_eq!(running.number_of_objects(), 1);
 }
 
-/// A reference in a reply lives until the next request of the same connection, and no longer.
+/// A reference in a reply lives until the next request of the same connection.
 #[test]
 fn a_reply_keeps_what_it_refers_to() {
     let running = serve(&unix());
@@ -147,7 +147,7 @@ fn a_reply_keeps_what_it_refers_to() {
     assert_eq!(count(place), 2);
 }
 
-/// All objects that were made, as far as they live.
+/// All created objects that are still alive.
 type Made = Arc<Mutex<Vec<Weak<dyn Referent>>>>;
 
 fn living(made: &Made) -> usize {
@@ -156,7 +156,7 @@ fn living(made: &Made) -> usize {
     made.len()
 }
 
-/// The containers, of which it is known which live.
+/// The containers, with a record of those that must be alive.
 fn watched() -> (Registry, Made) {
     let made = Made::default();
     let mut registry = Registry::new();
@@ -219,7 +219,7 @@ fn circles_are_collected() {
     assert_eq!(running.number_of_objects(), 0);
 }
 
-/// Objects in use are never lost while circles come and go.
+/// Objects in use are never lost while cycles are created and collected.
 #[test]
 fn nothing_is_collected_that_somebody_has() {
     let (registry, made) = watched();
@@ -244,10 +244,10 @@ fn nothing_is_collected_that_somebody_has() {
             });
         }
     });
-    // Empty the meeting; all that is left are circles.
+    // Empty the meeting, so that only cycles remain.
     while meeting.pop().unwrap().is_some() {}
     drop(meeting);
-    // The more there was, the longer the collector waits.
+    // The more objects lived on, the later the collector runs again.
     for _ in 0..5000 {
         if living(&made) < BACKLOG {
             break;
@@ -260,7 +260,7 @@ fn nothing_is_collected_that_somebody_has() {
     assert!(living < BACKLOG, "{living} are left");
 }
 
-/// Ends the other threads too, where one fails.
+/// Ends the other threads too if one fails.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {

@@ -1,4 +1,4 @@
-//! Clients that are killed, or leave, while they hold or wait for something.
+//! Clients that are killed, or disconnect, while they hold or wait for something.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -8,7 +8,7 @@ use multiprocessing_managers::*;
 
 use super::*;
 
-/// How often each kill is repeated.
+/// The number of times that each kill is repeated.
 fn rounds() -> u64 {
     env::var("ROUNDS").map_or(2, |rounds| rounds.parse().unwrap())
 }
@@ -187,7 +187,7 @@ while True:
             let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
             let said: BTreeSet<i64> = whole.lines().map(|line| line.parse().unwrap()).collect();
             until("forgotten", || running.number_of_objects() == 0);
-            // Its connection says what became of its last item within 200 ms.
+            // Within 200 ms the server knows whether the connection's last item was read.
             thread::sleep(Duration::from_millis(300));
             let mut left = BTreeSet::new();
             while !queue.is_empty() {
@@ -212,7 +212,7 @@ while True:
     }
 }
 
-/// The client goes between its request and the reply.
+/// The client disconnects between its request and the reply.
 #[test]
 fn what_was_not_read_is_put_back() {
     for place in places() {
@@ -251,7 +251,7 @@ fn what_was_not_read_is_put_back() {
     }
 }
 
-/// It read the item, and said nothing more: the hook is told how it went.
+/// The client read the item and sent nothing more: the hook is told how it ended.
 #[test]
 fn an_item_in_the_hands_of_the_killed_is_reported() {
     for place in places() {

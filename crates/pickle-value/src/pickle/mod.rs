@@ -20,8 +20,8 @@ pub use small::{reply as small_reply, request as small_request};
 
 /// Reads a pickle of protocol 0 to 5, within the default [`Limits`]. Nothing is executed.
 ///
-/// Bytes after the end of the pickle are ignored, as in CPython. A class is only a name here, and an object is the calls
-/// that would make it.
+/// Bytes after the end of the pickle are ignored, as in CPython. A class is represented by its name, and an object by
+/// the calls that would construct it.
 ///
 /// # Errors
 ///
@@ -41,7 +41,7 @@ pub fn loads(pickle: &[u8]) -> Result<Value, Error> {
 
 /// Reads a pickle as [`loads`] does, within the given limits.
 ///
-/// `keep` is called once for each proxy in the result, and returns what the proxy holds on to.
+/// `keep` is called once for each proxy in the result, and returns the resource that the proxy owns.
 ///
 /// A dict whose pickle has the same key twice keeps the last value, at the place of the first. Equal keys are found among
 /// numbers, `str` and `bytes`; other keys count as different unless they are the same object. No pickler writes a key
@@ -62,8 +62,8 @@ pub fn loads_with(
 ///
 /// An object that occurs twice in `value` is one object for the reader. If an argument of a call refers back to the object
 /// that the call makes, Python may see the argument while it is still empty, as with CPython's own pickler. A
-/// [`Value::Inner`] outside a knot becomes `None`, and so does a circle of nothing but tuples, frozensets and arguments,
-/// which Python cannot make either.
+/// [`Value::Inner`] outside a knot becomes `None`, and so does a cycle that consists only of tuples, frozensets and
+/// arguments, which Python cannot construct either.
 ///
 /// # Examples
 ///

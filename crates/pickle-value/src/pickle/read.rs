@@ -1,8 +1,8 @@
 //! From bytes to values, in two passes: the opcodes fill a flat arena of nodes, then the reachable nodes become values.
 //!
-//! In the arena neither circles nor depth are special, and an error halfway drops a few vectors. The second pass is Tarjan's
-//! search for strongly connected components, with a stack of its own. Each component with several nodes, or with one that
-//! contains itself, becomes a knot.
+//! The arena needs no special handling for cycles or depth, and an error only drops a few vectors. The second pass is
+//! Tarjan's search for strongly connected components, with an explicit stack. Each component with several nodes, or with a
+//! single node that contains itself, becomes a knot.
 
 mod nodes;
 mod text;
@@ -529,7 +529,7 @@ impl<'a, 'l> Reader<'a, 'l> {
         }
         let gone = self.pop()?;
         // A reduction of six parts calls `setter(object, state)` for its side effect, which cannot be kept and must not be
-        // lost. A call is also dropped if an object's arguments contain the object; then the same is fetched at once.
+        // lost. A call is also dropped if an object's arguments contain the object; the next opcode then fetches that object.
         if previous == REDUCE
             && let (Item::Node(gone), Ok(Item::Node(top))) = (gone, self.top())
             && let [callable, Item::Node(arguments)] = *self.parts(gone)

@@ -1,4 +1,4 @@
-//! A fast path for small requests and replies, which most messages are.
+//! A fast path for small requests and replies. Most messages are small.
 //!
 //! It reads a call with a few numbers and texts in a fifth of the time that [`Reader`](super::read::Reader) takes (0.1
 //! instead of 0.5 microseconds; `cargo test --release -p pickle-value --test pickle -- speed --ignored --nocapture`
@@ -19,12 +19,12 @@ const STACK: usize = 64;
 /// How many containers there may be, which bounds their depth.
 const CONTAINERS: usize = 16;
 
-/// The memory that a message may take besides its own length.
+/// The memory that a message may take in addition to its length.
 const MEMORY: usize = 64 << 10;
 
 /// Reads a small request without keyword arguments, and returns the name of the object, the method and the arguments.
 ///
-/// `None` means nothing but that the request is not small: [`loads_with`](crate::loads_with) reads every request.
+/// `None` only means that the request is not small: [`loads_with`](crate::loads_with) reads every request.
 pub fn request<'a>(pickle: &'a [u8], limits: &Limits) -> Option<(&'a str, &'a str, Arc<[Value]>)> {
     let mut rest = pickle;
     begin(&mut rest)?;
@@ -43,7 +43,7 @@ pub fn request<'a>(pickle: &'a [u8], limits: &Limits) -> Option<(&'a str, &'a st
 
 /// Reads a small reply, and returns its kind and value.
 ///
-/// `None` means nothing but that the reply is not small: [`loads_with`](crate::loads_with) reads every reply.
+/// `None` only means that the reply is not small: [`loads_with`](crate::loads_with) reads every reply.
 pub fn reply<'a>(pickle: &'a [u8], limits: &Limits) -> Option<(&'a str, Value)> {
     let mut rest = pickle;
     begin(&mut rest)?;

@@ -1,12 +1,12 @@
 //! From values to bytes.
 //!
-//! Values that can occur twice are memoized: those with several owners, and those of a knot. Work that is still to do is on
-//! an explicit stack, so nothing recurses.
+//! Values that can occur twice are memoized: those with several owners, and those of a knot. Pending work is on an
+//! explicit stack, so there is no recursion.
 //!
 //! A list, dict, set or object is memoized before it is filled, as in CPython. A tuple that contains itself (or an object
-//! whose arguments do) is met again while its items are written, and started over; the earlier start is dropped with `POP`
-//! in the end, also as in CPython. A tuple that is met too often is made at once, of containers that are filled later, so
-//! that nested tuples cannot make a pickle grow without limit.
+//! whose arguments do) is found again while its items are written, and is started over; at the end, `POP` discards the
+//! earlier start, also as in CPython. A tuple that is found too often is built immediately from containers that are filled
+//! later, so that nested tuples cannot make a pickle grow without limit.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -17,7 +17,7 @@ use super::opcode::*;
 use crate::token::{MANAGERS, address_value};
 use crate::value::{Global, Make, Object, Proxy, Step, Value};
 
-/// How often a value is started over. CPython starts over without limit, which can take quadratic time.
+/// The number of times that a value is started over. CPython starts over without limit, which can take quadratic time.
 const BEGUN: u8 = 8;
 
 /// The knot that contains a value.
@@ -42,7 +42,7 @@ enum Work<'v> {
     Steps(slice::Iter<'v, Step>, Knot<'v>),
     /// Ends a tuple, frozenset or object whose parts are written. The flag says whether to fill it next.
     Close(Found<'v>, bool),
-    /// Makes the value without its contents, unless it is made, and leaves nothing on the stack.
+    /// Creates the value without its contents, unless it exists already, and leaves nothing on the stack.
     Shell(Found<'v>),
     ShellParts(Found<'v>),
     /// Fills the values that were made without their contents.
@@ -271,7 +271,7 @@ impl<'v, 'o> Writer<'v, 'o> {
         }
     }
 
-    /// Whether the value was started too often.
+    /// Returns whether the value was started too often.
     fn met_again(&mut self, id: Id) -> bool {
         let begun = self.begun.entry(id).or_default();
         *begun = begun.saturating_add(1);
@@ -362,7 +362,7 @@ impl<'v, 'o> Writer<'v, 'o> {
             && found.knot.is_some()
             && self.memo.contains_key(&id)
         {
-            // The value was made meanwhile.
+            // The value has been created in the meantime.
             match found.value {
                 value if marked(value) => self.out.push(POP_MARK),
                 Value::Object(object) => {
@@ -443,7 +443,7 @@ impl<'v, 'o> Writer<'v, 'o> {
             let Some(id) = found.id else {
                 continue;
             };
-            // The last one is done first.
+            // The last entry is processed first.
             self.work
                 .extend([Work::Op(POP), Work::Contents(found), Work::Get(id)]);
         }
