@@ -68,6 +68,7 @@ mod event;
 #[doc(hidden)]
 pub mod event;
 pub mod forkserver;
+mod init;
 pub mod pool;
 pub mod process;
 pub mod queues;
@@ -81,11 +82,12 @@ mod sync;
 pub mod synchronize;
 
 pub use connection::{Connection, ConnectionError};
+pub use init::init;
 pub use pool::{AsyncResult, Pool, PoolError, Unordered, task};
 pub use process::{Exit, ExitStatus, Process, fork};
 pub use queues::{JoinableQueue, Queue, QueueError, SimpleQueue};
 pub use sharedctypes::{Array, Shared, Value};
-pub use spawn::{Function, init, spawn, target};
+pub use spawn::{Function, spawn, target};
 pub use synchronize::{Acquired, Lock, LockError, RLock};
 
 // Compiles the README's program.

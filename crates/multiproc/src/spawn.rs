@@ -1,8 +1,8 @@
-//! Starting this program again as a child: [`init`], [`target`] and [`spawn`].
+//! Starting this program again as a child: [`target`] and [`spawn`].
 //!
 //! A spawned child is the same executable with the same arguments. An environment variable marks it as a child. Its
 //! standard input is a socket, over which its parent sends one message: the function's name, the arguments and their
-//! descriptors. [`init`] removes the variable, replaces standard input by `/dev/null` and runs the function.
+//! descriptors. [`init`](crate::init) removes the variable, replaces standard input by `/dev/null` and runs the function.
 //! The program's arguments do not change, so its own parser works in children too.
 
 use std::any::{TypeId, type_name};
@@ -29,7 +29,7 @@ use crate::reduction::{EncodingError, decode_with_fds, encode_with_fds};
 /// The environment variable that marks a child: the pid of its parent, or 0 if it may outlive its parent.
 const VARIABLE: &str = "MULTIPROC_CHILD";
 
-/// A function that child processes of this program can run, for [`init`].
+/// A function that child processes of this program can run, for [`init`](crate::init).
 ///
 /// [`target`] makes one for processes, [`task`](crate::task) makes one for pools.
 pub struct Function {
@@ -109,20 +109,13 @@ pub(crate) fn summon<F: Copy>() -> F {
     unsafe { std::mem::zeroed() }
 }
 
-/// The functions that all calls of [`init`] registered; `None` before the first call.
+/// The functions that all calls of [`init`](crate::init) registered; `None` before the first call.
 static FUNCTIONS: RwLock<Option<Vec<Function>>> = RwLock::new(None);
 
 fn find(is_it: impl Fn(&Function) -> bool) -> Option<Run> {
     let functions = FUNCTIONS.read().unwrap_or_else(PoisonError::into_inner);
-    let found = |list: &[Function]| list.iter().find(|f| is_it(f)).map(|f| f.run);
-    let builtin = || {
-        found(&[
-            target(crate::forkserver::serve),
-            target(crate::pool::work),
-            target(crate::resource_tracker::serve),
-        ])
-    };
-    functions.as_deref().and_then(found).or_else(builtin)
+    let found = functions.iter().flatten().find(|f| is_it(f));
+    found.map(|function| function.run)
 }
 
 fn find_target(is_it: impl Fn(&Function) -> bool) -> Option<TargetRunner> {
@@ -144,47 +137,13 @@ fn has_type<F: 'static>(function: &Function) -> bool {
     function.id == TypeId::of::<F>()
 }
 
-/// Returns whether this function was passed to [`init`] as a task.
+/// Returns whether this function was passed to [`init`](crate::init) as a task.
 pub(crate) fn is_task<F: 'static>() -> bool {
     find(|function| matches!(function.run, Run::Task(_)) && has_type::<F>(function)).is_some()
 }
 
-/// Runs this process's function and exits, if the process was started as a child; returns otherwise.
-///
-/// Call it first in `main`, with every function that children run: targets of processes and tasks of pools. This one call
-/// serves all children that the library starts, including the fork server and the resource tracker. To run code in every
-/// child first, as Python's `initializer` does, put it before this call.
-///
-/// In a child it makes the kernel kill the process when its parent (more precisely, the parent's thread that started it)
-/// ends. It also replaces standard input by `/dev/null`, as Python's `multiprocessing` does, because two processes that
-/// read the same terminal steal lines from each other.
-///
-/// Before `init`, start no process and do not read standard input: in a child, the environment and standard input still
-/// belong to the library.
-///
-/// # Panics
-///
-/// Panics if two different functions have the same path, as two closures in one function do. If a child cannot be set up,
-/// because `main` called `init` too late or the parent has ended, it prints the reason and exits with code 1.
-///
-/// # Examples
-///
-/// ```
-/// use multiproc::{Exit, init, spawn, target};
-///
-/// fn main() -> std::io::Result<()> {
-///     init([target(child)]);
-///     let process = spawn(child, ("Hello".to_owned(), 7))?;
-///     assert_eq!(process.join()?, Exit::Code(7));
-///     Ok(())
-/// }
-///
-/// fn child((text, code): (String, u8)) -> u8 {
-///     println!("{text} from {}", std::process::id());
-///     code
-/// }
-/// ```
-pub fn init(functions: impl IntoIterator<Item = Function>) {
+/// Adds functions to those that children can run.
+pub(crate) fn register(functions: impl IntoIterator<Item = Function>) {
     let mut all = FUNCTIONS.write().unwrap_or_else(PoisonError::into_inner);
     let known = all.get_or_insert_default();
     for function in functions {
@@ -200,6 +159,10 @@ pub fn init(functions: impl IntoIterator<Item = Function>) {
         }
     }
     drop(all);
+}
+
+/// Runs this process's function and exits, if the process was started as a child.
+pub(crate) fn run_if_child() {
     let Some(parent) = env::var_os(VARIABLE) else {
         return;
     };
@@ -279,13 +242,13 @@ pub(crate) fn message<A: Serialize>(
 ///
 /// # Errors
 ///
-/// Fails if `function` was not passed to [`init`], if the arguments cannot be written, if the program's file is gone, or
-/// if the system cannot start a process. Fails in a process that has not called [`init`], because its children would
+/// Fails if `function` was not passed to [`init`](crate::init), if the arguments cannot be written, if the program's file is gone, or
+/// if the system cannot start a process. Fails in a process that has not called [`init`](crate::init), because its children would
 /// start children endlessly.
 ///
 /// # Examples
 ///
-/// See [`init`] and [`Connection`](crate::Connection).
+/// See [`init`](crate::init) and [`Connection`](crate::Connection).
 pub fn spawn<A, R, F>(function: F, arguments: A) -> io::Result<Process>
 where
     A: Serialize + DeserializeOwned,
@@ -342,7 +305,7 @@ fn program() -> io::Result<PathBuf> {
     })
 }
 
-/// As [`message`], but fails unless the function was passed to [`init`] and this process may start children.
+/// As [`message`], but fails unless the function was passed to [`init`](crate::init) and this process may start children.
 pub(crate) fn message_for<F: 'static>(
     arguments: &impl Serialize,
 ) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
@@ -354,7 +317,7 @@ pub(crate) fn message_for<F: 'static>(
     }
 }
 
-/// Fails in a process that has not called [`init`]. Its children would not call it either, and would start children
+/// Fails in a process that has not called [`init`](crate::init). Its children would not call it either, and would start children
 /// endlessly.
 pub(crate) fn ensure_initialized() -> io::Result<()> {
     let functions = FUNCTIONS.read().unwrap_or_else(PoisonError::into_inner);
@@ -375,8 +338,8 @@ mod tests {
 
     #[test]
     fn a_function_that_init_was_not_given_is_refused() {
-        init([target(known)]);
-        init([target(known)]);
+        register([target(known)]);
+        register([target(known)]);
         assert!(message_for_value(known).is_ok());
         let error = message_for_value(unknown).unwrap_err().to_string();
         assert!(
@@ -384,7 +347,7 @@ mod tests {
             "{error}"
         );
         // Closures in the same function have the same name.
-        init([target(|_: u8| {})]);
+        register([target(|_: u8| {})]);
         assert!(message_for_value(|_: u8| {}).is_err());
     }
 
@@ -395,6 +358,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "two functions are called")]
     fn closures_of_one_function_have_one_name() {
-        init([target(|_: u8| {}), target(|_: u16| {})]);
+        register([target(|_: u8| {}), target(|_: u16| {})]);
     }
 }

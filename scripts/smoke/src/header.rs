@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::workspace;
+use crate::files;
 
 /// The keys that any header may have.
 const KEYS: &[&str] = &["Python", "Differs", "Order", "Needs", "Platform"];
@@ -32,7 +32,7 @@ pub struct Header {
 impl Header {
     pub fn read(path: &Path) -> Result<Header> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        Ok(Header::parse(&name, &workspace::read(path)?))
+        Ok(Header::parse(&name, &files::read(path)?))
     }
 
     /// Parses the header of the file with this name. Mistakes are kept for [`Header::check`].

@@ -8,6 +8,7 @@ pub mod bless;
 pub mod copy;
 pub mod examples;
 pub mod faults;
+mod files;
 pub mod fresh;
 pub mod header;
 pub mod run;

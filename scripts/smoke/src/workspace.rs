@@ -1,15 +1,16 @@
 //! Finds the examples of this workspace and reads their headers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::{env, fs};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use proc_macro2::{TokenStream, TokenTree};
 
+pub use crate::files::{manifest, read};
 use crate::header::Header;
 
 /// An example: one file, with its trace and its Python twin beside it.
@@ -133,16 +134,6 @@ pub fn demo_folders() -> Result<Vec<PathBuf>> {
         }
     }
     Ok(folders)
-}
-
-pub fn manifest(path: &Path) -> Result<toml::Table> {
-    read(path)?
-        .parse()
-        .with_context(|| format!("understand {}", path.display()))
-}
-
-pub fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
 }
 
 /// The files that a crate's `demo::examples![...]` lists.
