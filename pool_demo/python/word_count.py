@@ -2,6 +2,7 @@ from collections import Counter
 from multiprocessing import get_context
 import os
 import re
+import sys
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))  # the folder with the files to count
 
@@ -13,7 +14,7 @@ def count(path):
 
 if __name__ == '__main__':
     print('main process pid is {}'.format(os.getpid()))
-    files = [entry.path for entry in os.scandir(FOLDER) if entry.is_file()]
+    files = sys.argv[1:] or [entry.path for entry in os.scandir(FOLDER) if entry.is_file()]
     with get_context('fork').Pool() as p:
         counts = p.map(count, files)
     total = Counter()

@@ -1,6 +1,7 @@
 //! Count the words of many files with worker processes.
 //!
 //! Python:  `Pool().map(count, files)`, `collections.Counter`
+//! Usage:   `word_count [FILE]...`, by default the files of this crate's `src`
 //! Differs: if one file cannot be read, the whole `map` fails with an error that names the file.
 //! Order:   the counts come in the order of the files.
 //!
@@ -12,23 +13,25 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::{fs, process};
+use std::{env, fs, process};
 
 use anyhow::{Context, Result};
 use multiproc::{Pool, init, task};
 
-/// The folder whose files are counted.
+/// The folder whose files are counted when the command line names none.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
 
 pub fn main() -> Result<()> {
     init([task(count)]);
     println!("main process pid is {}", process::id());
-    let mut files = Vec::new();
-    for entry in fs::read_dir(FOLDER).context(FOLDER)? {
-        let path = entry.context(FOLDER)?.path();
-        if path.is_file() {
-            files.push(path);
+    // The files follow the program's name, and in a module of a larger program the module's name.
+    let skipped = module_path!().split("::").count();
+    let mut files: Vec<PathBuf> = env::args_os().skip(skipped).map(PathBuf::from).collect();
+    if files.is_empty() {
+        for entry in fs::read_dir(FOLDER).context(FOLDER)? {
+            files.push(entry.context(FOLDER)?.path());
         }
+        files.retain(|path| path.is_file());
     }
     let counts = Pool::new()?.map(count, files.clone(), None)?;
     let mut total = HashMap::new();

@@ -100,7 +100,7 @@ where
 ///     std::process::abort()
 /// }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum PoolError {
     /// The task returned an error, with this message.
     Failed(String),
@@ -152,6 +152,13 @@ impl fmt::Display for PoolError {
             ),
             PoolError::Channel(reason) => write!(f, "the task or its result: {reason}"),
         }
+    }
+}
+
+/// The same text: `main` prints the error that it returns in this form.
+impl fmt::Debug for PoolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
