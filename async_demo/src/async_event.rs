@@ -49,7 +49,7 @@ impl Event {
     pub fn clear(&self) {
         self.0.send_if_modified(|state| {
             state.set = false;
-            false // No waiter waits for that.
+            false // No need to notify: nothing waits for an event to be cleared.
         });
     }
 
@@ -64,7 +64,7 @@ impl Event {
     pub async fn wait(&self) {
         let mut state = self.0.subscribe();
         let sets = state.borrow().sets;
-        // It fails only without a sender, which is borrowed here.
+        // `wait_for` fails only after the sender is dropped, and `self` owns it.
         drop(
             state
                 .wait_for(|state| state.set || state.sets != sets)

@@ -45,7 +45,7 @@ pub struct OrderedQueue<O> {
     maxsize: usize,
     /// No semaphore here is ever closed, so `acquire` cannot fail.
     room: Option<Semaphore>,
-    /// One permit for each item that no waiter was promised: added after the item, taken before it.
+    /// One permit for each item that is not reserved for a waiter: added after the item, taken before it.
     ready: Semaphore,
     /// Locked for a few instructions, never across an await.
     state: Mutex<State<O>>,
@@ -67,11 +67,11 @@ pub trait Order: Default {
     fn size(&self) -> usize;
 }
 
-/// The queue has no room, or a waiting `put` gets it. Contains the item; Python's `QueueFull`.
+/// The queue is full, or its free places are reserved for waiting `put`s. Contains the item; Python's `QueueFull`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueFull<T>(pub T);
 
-/// The queue has no item, or a waiting `get` gets it; Python's `QueueEmpty`.
+/// The queue is empty, or its items are reserved for waiting `get`s; Python's `QueueEmpty`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueEmpty;
 
@@ -174,7 +174,7 @@ impl<O: Order> OrderedQueue<O> {
         Ok(())
     }
 
-    /// Waits until every item has been reported as done. It returns also if other items are put at that moment.
+    /// Waits until every item has been reported as done. Items that are put after that moment do not delay it.
     pub async fn join(&self) {
         // Created before the check, because only futures that exist when the last item is done are woken.
         let all_done = self.all_done.notified();
@@ -348,7 +348,7 @@ mod tests {
     #[test]
     fn a_dropped_get_loses_no_item_and_no_wake_up() {
         let queue = Queue::new(0);
-        // Never polled; waiting; served, and not polled again.
+        // Three futures to drop: one never polled, one that waits, and one that was woken but not polled again.
         drop(queue.get());
         for served in [false, true] {
             let mut dropped = Box::pin(queue.get());

@@ -23,12 +23,12 @@ use tokio::sync::Semaphore;
 /// permit on its way to it goes to the next waiter. A task that is cancelled or panics releases its permit.
 ///
 /// Acquiring is one atomic operation, or a lock if it has to wait. Releasing takes a lock, and wakes a waiter if there is
-/// one. Forgetting a permit and releasing it cost as much again.
+/// one. A permit that is forgotten and then released costs about twice as much.
 #[derive(Debug)]
 pub struct BoundedSemaphore {
     /// Neither semaphore is ever closed, so `acquire` cannot fail.
     free: Semaphore,
-    /// One permit for each forgotten one, so that no more can be released.
+    /// Counts the forgotten permits: `release` takes one from here, and fails if there is none.
     forgotten: Semaphore,
 }
 

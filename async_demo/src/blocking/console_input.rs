@@ -82,7 +82,7 @@ fn wait_for_ticks(keyboard: &mut File) -> Result<()> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn at_the_console() -> Result<()> {
-    // Makes this the process in front, which Ctrl-C reaches, as a terminal's window does for its shell.
+    // Makes this the terminal's foreground process, which receives Ctrl-C. A terminal emulator does the same for a shell.
     setsid().context("begin a session")?;
     ioctl_tiocsctty(stdin()).context("take the terminal")?;
     let mut ctrl_c = signal(SignalKind::interrupt()).context("listen for Ctrl-C")?;

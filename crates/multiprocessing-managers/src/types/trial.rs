@@ -152,7 +152,7 @@ pub fn compare(make: Make, class: &str, with: Args, prepare: &[&str], calls: &[(
     }
 }
 
-/// Makes an object of each arguments, here and in Python, and compares what is raised.
+/// Makes an object from each set of arguments, here and in Python, and compares the exceptions.
 pub fn compare_new(make: Make, class: &str, all: &[Args]) {
     let line = |args| {
         let args = call_source(args);
@@ -209,7 +209,7 @@ fn python(script: &str) -> Option<Vec<String>> {
     Some(lines.lines().map(str::to_owned).collect())
 }
 
-/// Numbers that need not be good, only different.
+/// A random number generator. Its quality does not matter, as long as the numbers differ.
 pub struct Dice(pub u64);
 
 impl Dice {
@@ -221,7 +221,7 @@ impl Dice {
     }
 }
 
-/// Drops clients that it is sent, some microseconds later.
+/// Starts a thread that drops each client sent to it after a few microseconds.
 pub fn reaper() -> (mpsc::SyncSender<UnixStream>, thread::JoinHandle<()>) {
     let (sender, clients) = mpsc::sync_channel::<UnixStream>(8);
     let mut dice = Dice(7);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 
-/// The values of one scope's names: of one instance of a lane, or one round of a repeat.
+/// The values that names have in one scope. A scope is one instance of a lane, or one round of a repeat.
 struct Record<'a> {
     scope: ScopeId,
     /// The record of the enclosing scope.
